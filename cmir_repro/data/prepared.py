@@ -1,0 +1,233 @@
+"""The one layout of prepared data; every data set is written to it and read from it.
+
+    dataset.json            name, provenance, sources, licence, counts, what was left out
+    images.parquet          image (id), split, part, row, label
+    queries.parquet         query (id), split, source, target (image ids), text
+    pixels-VIEW-PART.npy    uint8 (N, height, width, 3), RGB, memory-mapped
+
+`part` names the pixel file that holds an image and `row` its place in it; `split` is what the
+image is used for (train, val or test). A query's relevant images are those of its split whose
+label equals its target's.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cmir_repro.errors import InputError, one_of
+from cmir_repro.files import atomic, read_json, sha256, write_json
+
+SPLITS = ("train", "val", "test")
+IMAGE_COLUMNS = ("image", "split", "part", "row", "label")
+QUERY_COLUMNS = ("query", "split", "source", "target", "text")
+INFO_KEYS = ("name", "provenance", "sources", "licence", "left_out")
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """One split of a composed-retrieval task, as index arrays; Q queries, G gallery images.
+
+    gallery: (G,) int64, rows of `Prepared.images`; gallery_labels: (G,) str.
+    source, target: (Q,) int64, positions in the gallery; texts: Q sentences.
+    query_ids: (Q,) str; query_labels: (Q,) str, the targets' labels.
+    """
+
+    gallery: np.ndarray
+    gallery_ids: np.ndarray
+    gallery_labels: np.ndarray
+    query_ids: np.ndarray
+    query_labels: np.ndarray
+    source: np.ndarray
+    target: np.ndarray
+    texts: list[str]
+
+
+class Prepared:
+    """A prepared data set on disk, checked when opened.
+
+    Raises:
+        InputError: a file or column is missing, an id is doubled or unknown, a sentence is
+            empty, a pixel file is truncated or of the wrong shape.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        self.info = read_json(self.folder / "dataset.json")
+        self.images = _table(self.folder / "images.parquet", IMAGE_COLUMNS)
+        self.queries = _table(self.folder / "queries.parquet", QUERY_COLUMNS)
+        check_tables(self.images, self.queries, self.folder.name)
+        for name, facts in self.info["files"].items():
+            path = self.folder / name
+            if not path.exists() or path.stat().st_size != facts["bytes"]:
+                raise InputError(
+                    f"{path} is missing or truncated (expected {facts['bytes']:,} bytes); "
+                    f"delete {self.folder.name} and prepare it again"
+                )
+
+    @cached_property
+    def manifest_hash(self) -> str:
+        """Digest of `dataset.json`, which holds the digest of every other file."""
+        return sha256(self.folder / "dataset.json")
+
+    @cached_property
+    def views(self) -> list[str]:
+        return sorted({name.split("-")[1] for name in self.info["files"] if "pixels" in name})
+
+    def pixels(self, view: str, part: str) -> np.ndarray:
+        """Memory-mapped uint8 (N, height, width, 3) of one view and part.
+
+        Raises:
+            InputError: there is no such view.
+        """
+        one_of(f"view of {self.info['name']}", view, self.views)
+        return np.load(self.folder / f"pixels-{view}-{part}.npy", mmap_mode="r")
+
+    def take(self, view: str, rows: np.ndarray) -> np.ndarray:
+        """Pictures of the images at `rows` (N,) of the image table: uint8 (N, height, width, 3)."""
+        part = self.images["part"].to_numpy()[rows]
+        row = self.images["row"].to_numpy()[rows]
+        out = None
+        for name in np.unique(part):
+            here, source = part == name, self.pixels(view, name)
+            if out is None:
+                out = np.empty((len(rows), *source.shape[1:]), dtype=np.uint8)
+            out[here] = source[row[here]]
+        return out
+
+    def retrieval(self, split: str) -> Retrieval:
+        """Queries and gallery of one split: the gallery is every image of the split."""
+        one_of("split", split, SPLITS)
+        gallery = np.flatnonzero(self.images["split"] == split)
+        queries = self.queries[self.queries["split"] == split]
+        position = pd.Series(np.arange(len(gallery)), index=self.images["image"].iloc[gallery])
+        labels = self.images["label"].to_numpy(dtype=str)[gallery]
+        target = position[queries["target"]].to_numpy()
+        return Retrieval(
+            gallery=gallery,
+            gallery_ids=self.images["image"].to_numpy(dtype=str)[gallery],
+            gallery_labels=labels,
+            query_ids=queries["query"].to_numpy(dtype=str),
+            query_labels=labels[target],
+            source=position[queries["source"]].to_numpy(),
+            target=target,
+            texts=queries["text"].tolist(),
+        )
+
+    def counts(self) -> pd.DataFrame:
+        """Images, queries, distinct labels and sentences of each split."""
+        rows = {}
+        for split in SPLITS:
+            images = self.images[self.images["split"] == split]
+            queries = self.queries[self.queries["split"] == split]
+            rows[split] = {
+                "images": len(images),
+                "distinct labels": images["label"].nunique(),
+                "queries": len(queries),
+                "distinct sentences": queries["text"].nunique(),
+            }
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("split")
+
+
+def write(folder: Path, info: dict, images: pd.DataFrame, queries: pd.DataFrame) -> None:
+    """Write the tables and, last, `dataset.json`, without which nothing counts as prepared.
+
+    Pixel files must be in the folder already. `info` needs the keys of INFO_KEYS; counts and
+    the digest and size of each file are added here.
+
+    Raises:
+        InputError: a key or column is missing, or the tables do not agree with one another.
+    """
+    missing = [key for key in INFO_KEYS if key not in info]
+    if missing:
+        raise InputError(f"dataset.json of {folder.name} lacks {', '.join(missing)}")
+    check_tables(images, queries, folder.name)
+    for name, table in (("images", images), ("queries", queries)):
+        with atomic(folder / f"{name}.parquet") as temporary:
+            table.reset_index(drop=True).to_parquet(temporary)
+    files = {
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
+        for path in sorted([*folder.glob("*.parquet"), *folder.glob("pixels-*.npy")])
+    }
+    counts = {
+        split: {
+            "images": int((images["split"] == split).sum()),
+            "queries": int((queries["split"] == split).sum()),
+        }
+        for split in SPLITS
+    }
+    write_json(folder / "dataset.json", {**info, "counts": counts, "files": files})
+
+
+def check_tables(images: pd.DataFrame, queries: pd.DataFrame, name: str) -> None:
+    """Raise InputError for the first thing that would make an evaluation wrong."""
+    for table, columns, what in (
+        (images, IMAGE_COLUMNS, "images"),
+        (queries, QUERY_COLUMNS, "queries"),
+    ):
+        missing = [column for column in columns if column not in table]
+        if missing:
+            raise InputError(f"{name}: {what} table lacks the columns {', '.join(missing)}")
+        key = table[columns[0]]
+        if key.duplicated().any():
+            raise InputError(f"{name}: {what} id {key[key.duplicated()].iloc[0]!r} occurs twice")
+        if table[list(columns)].isna().any().any():
+            column = table[list(columns)].isna().any().idxmax()
+            raise InputError(f"{name}: {what} column {column} has empty values")
+        for split in set(table["split"]) - set(SPLITS):
+            raise InputError(f"{name}: {what} split {split!r} is unknown; {', '.join(SPLITS)}")
+    split_of = images.set_index("image")["split"]
+    for column in ("source", "target"):
+        unknown = ~queries[column].isin(split_of.index)
+        if unknown.any():
+            raise InputError(
+                f"{name}: {int(unknown.sum())} queries have a {column} that is no image, "
+                f"first {queries.loc[unknown, column].iloc[0]!r}"
+            )
+        astray = split_of[queries[column]].to_numpy() != queries["split"].to_numpy()
+        if astray.any():
+            raise InputError(
+                f"{name}: {int(astray.sum())} queries have a {column} in another split, "
+                f"first {queries.loc[astray, 'query'].iloc[0]!r}"
+            )
+    blank = queries["text"].str.strip() == ""
+    if blank.any():
+        raise InputError(f"{name}: query {queries.loc[blank, 'query'].iloc[0]!r} has no text")
+
+
+def hold_out(
+    images: pd.DataFrame, queries: pd.DataFrame, fraction: float, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Move a share of the training sources, their queries and targets to the split "val".
+
+    Whole sources move, so no validation picture is seen in training (our choice: the original
+    has no validation split and selects on test).
+
+    Args:
+        fraction: share of the source images of train, in (0, 1).
+        seed: seed of the draw.
+
+    Returns:
+        Copies of both tables with the new splits.
+    """
+    images, queries = images.copy(), queries.copy()
+    train = queries["split"] == "train"
+    sources = np.sort(queries.loc[train, "source"].unique())
+    rng = np.random.Generator(np.random.Philox(key=seed))
+    moved = set(rng.choice(sources, max(1, round(fraction * len(sources))), replace=False))
+    chosen = train & queries["source"].isin(moved)
+    queries.loc[chosen, "split"] = "val"
+    moved |= set(queries.loc[chosen, "target"])
+    images.loc[images["image"].isin(moved), "split"] = "val"
+    return images, queries
+
+
+def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    if not path.exists():
+        raise InputError(f"{path} does not exist; prepare the data set again")
+    try:
+        return pd.read_parquet(path)
+    except Exception as error:  # pyarrow raises many kinds for a damaged file
+        raise InputError(f"{path} is not a readable parquet table; prepare it again") from error
