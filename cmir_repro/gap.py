@@ -120,7 +120,8 @@ def mmd(
     a, b = _two(a, b)
     a, b = _thin(a, rows, generator, "a"), _thin(b, rows, generator, "b")
     n = len(a)
-    squared = _squared_distances(union := np.concatenate([a, b]), union)  # (N+M, N+M)
+    union = np.concatenate([a, b])
+    squared = _squared_distances(union, union)  # (N+M, N+M)
     if bandwidth is None:
         bandwidth = math.sqrt(np.median(squared[np.triu_indices(len(union), k=1)]))
     if not bandwidth > 0:
@@ -151,7 +152,9 @@ def probe_accuracy(
     every model and a rotation changes nothing. Our choice.
 
     Row i of both sets always lies in the same fold: were a picture trained on while its sentence
-    is tested, close pairs would push the accuracy under chance.
+    is tested, close pairs would push the accuracy under chance. An accuracy well under 50 is the
+    mark of close rows in different folds (rows in different orders, repeated captions: use
+    `groups`), not of a smaller gap.
 
     Args:
         a: (N, D) features.
@@ -229,7 +232,7 @@ def uniformity(x: np.ndarray) -> float:
     for start in range(0, len(x), block):
         total += np.exp(-2 * _squared_distances(x[start : start + block], x)).sum()
     # Of the N^2 terms the N of a row with itself are 1.
-    return math.log(max(total - len(x), np.finfo(float).tiny) / (len(x) * (len(x) - 1)))
+    return math.log((total - len(x)) / (len(x) * (len(x) - 1)))
 
 
 def info_nce_bound(

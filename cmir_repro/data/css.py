@@ -7,12 +7,13 @@ smaller pictures. Rendering goes in chunks and starts again where it stopped.
 import hashlib
 import io
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from cmir_repro import paths
 from cmir_repro.data import prepared, world
@@ -173,14 +174,35 @@ def _render(
     ):
         path = target / f"pixels-{view}-{part}.npy"
         shape = (len(world_scenes), height, width, 3)
-        _fill(path, shape, draw, key[:12], f"{view} {part}" if progress else None)
+        fill(path, shape, draw, key, f"{view} {part}" if progress else None)
 
 
-def _fill(path: Path, shape: tuple, draw, key: str, title: str | None) -> None:
-    """Fill a pixel file chunk by chunk; what an earlier try left under the same key is kept."""
-    if path.exists():
-        return
+def fill(
+    path: Path,
+    shape: tuple[int, int, int, int],
+    draw: Callable[[slice], np.ndarray],
+    key: str,
+    title: str | None,
+) -> None:
+    """Write a pixel file chunk by chunk; it appears at `path` when it is whole.
+
+    What an earlier try left, in part or whole, is kept if it was for the same key and shape.
+
+    Args:
+        path: where the .npy file shall lie.
+        shape: N, height, width, 3.
+        draw: makes the uint8 pictures (n, height, width, 3) of a slice of 0..N.
+        key: digest of all that the pictures depend on.
+        title: of the progress bar; None shows none.
+
+    Raises:
+        InputError: the folder cannot be written or the disk is full.
+    """
+    key = hashlib.sha256(f"{key} {shape}".encode()).hexdigest()[:12]
     part = path.with_name(f".{path.stem}-{key}.part")
+    finished = path.with_name(f".{path.stem}.key")  # says what the file at `path` was made of
+    if path.exists() and finished.exists() and finished.read_text() == key:
+        return
     one = int(np.prod(shape[1:]))  # bytes an image
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -189,7 +211,8 @@ def _fill(path: Path, shape: tuple, draw, key: str, title: str | None) -> None:
             tqdm(total=shape[0], desc=title, unit="image", disable=title is None) as bar,
         ):
             if file.tell() < _HEADER:
-                file.truncate(0)
+                file.seek(0)
+                file.truncate()
                 file.write(_header(shape))
             done = (file.tell() - _HEADER) // one
             file.truncate(_HEADER + done * one)  # a half-written image is drawn again
@@ -201,7 +224,8 @@ def _fill(path: Path, shape: tuple, draw, key: str, title: str | None) -> None:
                 bar.update(rows.stop - done)
                 done = rows.stop
             os.fsync(file.fileno())
-        part.rename(path)
+        part.replace(path)
+        finished.write_text(key)
     except OSError as error:
         raise InputError(
             f"cannot write {path}: {error.strerror}; free some space or set CMIR_DATA to another "

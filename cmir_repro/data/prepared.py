@@ -56,6 +56,9 @@ class Prepared:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         self.info = read_json(self.folder / "dataset.json")
+        missing = [key for key in (*INFO_KEYS, "files") if key not in self.info]
+        if missing:
+            raise InputError(f"{self.folder / 'dataset.json'} lacks {', '.join(missing)}")
         self.images = _table(self.folder / "images.parquet", IMAGE_COLUMNS)
         self.queries = _table(self.folder / "queries.parquet", QUERY_COLUMNS)
         check_tables(self.images, self.queries, self.folder.name)
@@ -90,7 +93,7 @@ class Prepared:
         part = self.images["part"].to_numpy()[rows]
         row = self.images["row"].to_numpy()[rows]
         out = None
-        for name in np.unique(part):
+        for name in np.unique(part) if len(rows) else self.images["part"].iloc[:1]:
             here, source = part == name, self.pixels(view, name)
             if out is None:
                 out = np.empty((len(rows), *source.shape[1:]), dtype=np.uint8)

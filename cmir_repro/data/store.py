@@ -1,0 +1,31 @@
+"""Pictures in memory as bytes, on the device that trains where they fit."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class PictureStore:
+    """All pictures of a task as one uint8 tensor; a batch is one gather, no files, no workers.
+
+    Args:
+        pixels: (N, H, W, 3) uint8, may be memory-mapped; read once.
+        device: where batches are wanted. On a GPU the whole store lies there if it takes at
+            most half of the free memory, else in pinned memory beside it.
+    """
+
+    def __init__(self, pixels: np.ndarray, device: str) -> None:
+        self.device = torch.device(device)
+        self.pixels = torch.from_numpy(np.ascontiguousarray(pixels))
+        if self.device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self.device)
+            fits = self.pixels.nbytes <= free // 2
+            self.pixels = self.pixels.to(self.device) if fits else self.pixels.pin_memory()
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def take(self, rows: np.ndarray) -> Tensor:
+        """rows (B,) int64 -> (B, H, W, 3) uint8 on the device."""
+        index = torch.from_numpy(rows).to(self.pixels.device)
+        return self.pixels[index].to(self.device, non_blocking=True)

@@ -1,0 +1,188 @@
+"""The ledger: one record a run, with everything needed to judge its numbers.
+
+results/records/RUN.json    the record
+results/ranks/RUN.npz       the rank of every query, ids beside them
+results/logs/RUN.jsonl      losses and validation figures, step by step
+"""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import resource
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import ValidationError
+
+from cmir_repro import paths
+from cmir_repro.config import Config
+from cmir_repro.errors import InputError
+from cmir_repro.files import atomic, read_json, write_json, write_text
+
+# What decides a run's numbers; a change elsewhere (plots, tables) leaves finished runs valid.
+_DECISIVE = (
+    "data", "models", "objectives", "systems", "composed.py", "train.py", "evaluate.py",
+    "protocol.py",
+)  # fmt: skip
+
+
+class Record(Config):
+    """One run. Percentages, ranks in places, seconds, GB; what is unknown is None."""
+
+    run: str
+    dataset: str
+    scale: str
+    task: str
+    method: str
+    seed: int
+    config: dict
+    selection: str
+    data: dict  # manifest hash, hash of the tables, kind of provenance
+    code: dict  # version, commit, hash of the decisive sources, hash of the lock
+    hardware: dict
+    software: dict
+    parameters: int
+    steps: int
+    seconds: float
+    peak_memory_gb: float
+    result: dict  # see evaluate.summary
+    validation: dict
+    checkpoint_sha256: str
+    command: str
+    finished: str
+
+
+def save(record: Record, query_ids: np.ndarray, ranks: np.ndarray, log: list[dict]) -> None:
+    """Write a record, its ranks and its log; the record comes last, so it never lacks them."""
+    root = paths.results()
+    with atomic(root / "ranks" / f"{record.run}.npz") as temporary:
+        np.savez_compressed(temporary, ids=np.asarray(query_ids, dtype=str), ranks=ranks)
+    write_text(
+        root / "logs" / f"{record.run}.jsonl", "".join(json.dumps(row) + "\n" for row in log)
+    )
+    write_json(root / "records" / f"{record.run}.json", record.model_dump())
+
+
+def exists(run: str) -> bool:
+    """Whether the ledger holds a run."""
+    return (paths.results() / "records" / f"{run}.json").exists()
+
+
+def read(run: str, root: Path | None = None) -> Record:
+    """The record of a run.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    path = (root or paths.results()) / "records" / f"{run}.json"
+    values = read_json(path)
+    try:
+        return Record(**values)
+    except ValidationError as error:
+        key = ".".join(map(str, error.errors()[0]["loc"]))
+        raise InputError(f"{path} is no ledger record: see {key}") from error
+
+
+def records(root: Path | None = None, **wanted: object) -> list[Record]:
+    """All records whose fields equal `wanted`, sorted by method and seed."""
+    folder = (root or paths.results()) / "records"
+    found = [read(path.stem, root) for path in sorted(folder.glob("*.json"))]
+    found = [r for r in found if all(getattr(r, key) == value for key, value in wanted.items())]
+    return sorted(found, key=lambda r: (r.dataset, r.scale, r.task, r.method, r.seed))
+
+
+def ranks(run: str) -> tuple[np.ndarray, np.ndarray]:
+    """Query ids (Q,) str and their ranks (Q,) float64 of a run."""
+    path = paths.results() / "ranks" / f"{run}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return file["ids"], file["ranks"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is missing or damaged; run {run} again") from error
+
+
+def log(run: str) -> pd.DataFrame:
+    """The log of a run, one row a logged step."""
+    path = paths.results() / "logs" / f"{run}.jsonl"
+    try:
+        return pd.read_json(path, lines=True)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is missing or damaged; run {run} again") from error
+
+
+def run_name(dataset: str, task: str, scale: str, method: str, seed: int, config: dict) -> str:
+    """A file name that says what the run is; six digits of the configuration's hash close it."""
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:6]
+    words = re.sub(r"[^a-z0-9]+", "-", method.lower()).strip("-")
+    return f"{dataset}-{task}-{scale}-{words}-s{seed}-{digest}"
+
+
+def code_hash() -> str:
+    """Digest of the sources that decide a run's numbers."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for name in _DECISIVE:
+        path = package / name
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(file.relative_to(package).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def code() -> dict:
+    """Which code ran."""
+    lock = paths.REPOSITORY / "requirements.lock"
+    return {
+        "version": metadata.version("cmir-repro"),
+        "commit": _git("rev-parse", "HEAD") or "unknown",
+        "sources": code_hash(),
+        "lock": hashlib.sha256(lock.read_bytes()).hexdigest()[:16] if lock.exists() else "unknown",
+    }
+
+
+def hardware(device: str) -> dict:
+    """Which machine ran it."""
+    gpu = torch.cuda.get_device_name() if device != "cpu" else None
+    return {"cpu": _cpu(), "cores": len(os.sched_getaffinity(0)), "gpu": gpu}
+
+
+def software() -> dict:
+    """Versions that numbers may depend on."""
+    names = ("torch", "torchvision", "transformers", "numpy")
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
+
+
+def peak_memory_gb(device: str) -> float:
+    """Largest memory of this process so far; on a GPU, of the GPU."""
+    if device != "cpu":
+        return round(torch.cuda.max_memory_allocated() / 1e9, 3)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 3)
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d")
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=paths.REPOSITORY, capture_output=True, text=True, check=False
+        )
+    except OSError:  # no git here
+        return ""
+    return done.stdout.strip()
+
+
+def _cpu() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor() or "unknown"
+    found = re.search(r"model name\s*: (.*)", text)
+    return found.group(1).strip() if found else "unknown"

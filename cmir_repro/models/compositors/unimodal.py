@@ -1,0 +1,28 @@
+"""The two lower bounds of composed retrieval: one input alone is the query (TIRG, section 4.1)."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from cmir_repro.models.image import ImageFeatures
+
+
+class ImageOnly(nn.Module):
+    """The source image's vector; the sentence is ignored."""
+
+    needs_map = False
+
+    def __init__(self, channels: int, embed_dim: int) -> None:
+        super().__init__()
+
+    def forward(self, image: ImageFeatures, text: Tensor, head: Callable) -> Tensor:
+        """Returns (B, D)."""
+        return image.vector
+
+
+class TextOnly(ImageOnly):
+    """The sentence's vector; the source image is ignored."""
+
+    def forward(self, image: ImageFeatures, text: Tensor, head: Callable) -> Tensor:
+        """Returns (B, D)."""
+        return text

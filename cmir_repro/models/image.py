@@ -1,0 +1,165 @@
+"""Image encoders: a picture in, its vector and the maps of its four blocks out.
+
+An encoder maps normalised pictures (B, 3, H, W) float to `ImageFeatures`. `head` turns the map of
+the last block into the vector, so that a compositor may change that map first.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cmir_repro.errors import InputError
+
+BLOCKS = ("block1", "block2", "block3", "block4")
+# ImageNet statistics, RGB in [0, 1], as in TIRG.
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class ImageFeatures(NamedTuple):
+    """vector: (B, D) float; maps: block name -> (B, C, h, w) float, low level first."""
+
+    vector: Tensor
+    maps: dict[str, Tensor]
+
+
+class ImageEncoder(nn.Module):
+    """What all image encoders share; a subclass fills `stem`, `blocks` and defines `head`.
+
+    Attributes:
+        channels: block name -> C of its map.
+    """
+
+    channels: dict[str, int]
+
+    def forward(self, pictures: Tensor) -> ImageFeatures:
+        x = self.stem(pictures)
+        maps = {}
+        for name, block in self.blocks.items():
+            x = maps[name] = block(x)
+        return ImageFeatures(self.head(x), maps)
+
+
+class ConvNet(ImageEncoder):
+    """A small net for two CPU cores (our choice): 4x4 patches, then four blocks of one layer.
+
+    Layer statistics are per picture (group norm), so a batch may be split over processes. The
+    last map is averaged over a coarse grid, not over everything: where an object stands matters.
+    """
+
+    WIDTHS = (32, 48, 64, 96)
+    STRIDES = (1, 2, 1, 2)
+    GRID = (3, 5)  # cells of the last map that are averaged, rows x columns
+
+    def __init__(self, embed_dim: int) -> None:
+        super().__init__()
+        self.channels = dict(zip(BLOCKS, self.WIDTHS, strict=True))
+        before = self.WIDTHS[0]
+        self.stem = nn.Sequential(nn.Conv2d(3, before, 4, stride=4), nn.ReLU())
+        self.blocks = nn.ModuleDict()
+        for name, width, stride in zip(BLOCKS, self.WIDTHS, self.STRIDES, strict=True):
+            self.blocks[name] = nn.Sequential(
+                nn.Conv2d(before, width, 3, stride, padding=1, bias=False),
+                nn.GroupNorm(4, width),
+                nn.ReLU(),
+            )
+            before = width
+        self.fc = nn.Linear(before * self.GRID[0] * self.GRID[1], embed_dim)
+
+    def head(self, last: Tensor) -> Tensor:
+        return self.fc(F.adaptive_avg_pool2d(last, self.GRID).flatten(1))  # (B, D)
+
+
+class ResNet(ImageEncoder):
+    """torchvision's ResNet-18 or -50 with a new last layer, as in TIRG (section 4.1).
+
+    Args:
+        depth: 18 or 50.
+        embed_dim: D.
+        weights: "none", "imagenet" (torchvision's cache) or the path of a safetensors file with
+            torchvision's keys.
+
+    Raises:
+        InputError: the weights cannot be had or do not fit.
+    """
+
+    def __init__(self, depth: int, embed_dim: int, weights: str = "none") -> None:
+        super().__init__()
+        net = _load_resnet(depth, weights)
+        self.stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)
+        layers = (net.layer1, net.layer2, net.layer3, net.layer4)
+        self.blocks = nn.ModuleDict(dict(zip(BLOCKS, layers, strict=True)))
+        widths = (64, 128, 256, 512) if depth == 18 else (256, 512, 1024, 2048)
+        self.channels = dict(zip(BLOCKS, widths, strict=True))
+        self.fc = nn.Linear(widths[-1], embed_dim)
+
+    def head(self, last: Tensor) -> Tensor:
+        return self.fc(last.mean((2, 3)))  # (B, D)
+
+
+def _load_resnet(depth: int, weights: str) -> nn.Module:
+    # torchvision takes a second to import and only this encoder needs it.
+    from torchvision import models
+
+    build = {18: models.resnet18, 50: models.resnet50}[depth]
+    if weights == "none":
+        return build()
+    if weights == "imagenet":
+        try:
+            return build(weights=models.get_model_weights(build).DEFAULT)
+        except OSError as error:
+            raise InputError(
+                f"the ImageNet weights of resnet{depth} are neither in torchvision's cache nor "
+                "can be downloaded; put the file there, name a safetensors file, or use 'none'"
+            ) from error
+    net = build()
+    state = _read_weights(Path(weights))
+    try:
+        net.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip()
+        raise InputError(
+            f"{weights} does not hold a torchvision resnet{depth}: {reason}"
+        ) from error
+    return net
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} is not a readable safetensors file ({error})") from error
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """uint8 (B, H, W, 3) -> float (B, 3, H, W), in ImageNet statistics.
+
+    The result is a view with channels last in memory, which is the order convolutions want.
+    """
+    x = pixels.permute(0, 3, 1, 2).float()  # (B, 3, H, W)
+    mean = torch.tensor(MEAN, device=x.device).view(3, 1, 1) * 255
+    std = torch.tensor(STD, device=x.device).view(3, 1, 1) * 255
+    return (x - mean) / std
+
+
+def build_image_encoder(name: str, embed_dim: int, weights: str = "none") -> ImageEncoder:
+    """The encoder of a name in IMAGE_ENCODERS; weights as in `ResNet`.
+
+    Raises:
+        InputError: unknown name, or weights asked for a net that has none.
+    """
+    if name not in IMAGE_ENCODERS:
+        raise InputError(f"image encoder {name!r} is unknown; allowed: {', '.join(IMAGE_ENCODERS)}")
+    if name == "convnet":
+        if weights != "none":
+            raise InputError("the convnet has no pretrained weights; use image_weights = 'none'")
+        return ConvNet(embed_dim)
+    return ResNet(int(name.removeprefix("resnet")), embed_dim, weights)
+
+
+IMAGE_ENCODERS = ("convnet", "resnet18", "resnet50")

@@ -1,0 +1,84 @@
+"""Text encoders: word numbers and lengths in, one vector a sentence out.
+
+Each encoder has a tokeniser with `encode(texts) -> (numbers (N, L) int64, lengths (N,) int64)`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cmir_repro.errors import InputError
+
+
+class LSTM(nn.Module):
+    """TIRG's text encoder (section 4.1): embedding, one LSTM layer, its state at the last word.
+
+    Args:
+        vocabulary: V, number of words.
+        embed_dim: D, also the width of embedding and state.
+        dropout: probability before the last layer, 0.1 in TIRG.
+    """
+
+    def __init__(self, vocabulary: int, embed_dim: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, embed_dim)
+        self.lstm = nn.LSTM(embed_dim, embed_dim, batch_first=True)
+        self.fc = nn.Sequential(nn.Dropout(dropout), nn.Linear(embed_dim, embed_dim))
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """(B, L) int64 and (B,) int64 -> (B, D) float."""
+        states, _ = self.lstm(self.embedding(tokens))  # (B, L, D)
+        last = states[torch.arange(len(tokens), device=tokens.device), lengths - 1]  # (B, D)
+        return self.fc(last)
+
+
+class Bert(nn.Module):
+    """A BERT from disk or from transformers' cache, its first token mapped to D dimensions.
+
+    Args:
+        path: folder or cached name, as for `transformers.AutoModel`; nothing is downloaded.
+        embed_dim: D.
+
+    Raises:
+        InputError: there is no such model here.
+    """
+
+    def __init__(self, path: str, embed_dim: int) -> None:
+        super().__init__()
+        from transformers import AutoModel
+
+        self.bert = _from_disk(AutoModel, path)
+        self.fc = nn.Linear(self.bert.config.hidden_size, embed_dim)
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """(B, L) int64 and (B,) int64 -> (B, D) float."""
+        real = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]  # (B, L)
+        states = self.bert(input_ids=tokens, attention_mask=real.long()).last_hidden_state
+        return self.fc(states[:, 0])
+
+
+class BertTokens:
+    """The tokeniser that belongs to a `Bert`, read from the same place."""
+
+    def __init__(self, path: str) -> None:
+        from transformers import AutoTokenizer
+
+        self.tokenizer = _from_disk(AutoTokenizer, path)
+
+    def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Word-piece numbers (N, L) int64 with the model's own marks, and lengths (N,) int64."""
+        out = self.tokenizer(list(texts), padding=True, truncation=True, return_tensors="np")
+        lengths = out["attention_mask"].sum(1).astype(np.int64)
+        return out["input_ids"].astype(np.int64), lengths
+
+
+def _from_disk(kind: type, path: str) -> object:
+    try:
+        return kind.from_pretrained(path, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"no {kind.__name__} at {path!r} on disk or in the cache; give the folder of a saved "
+            "model (config.json, model.safetensors, tokenizer files)"
+        ) from error

@@ -1,0 +1,158 @@
+"""Run the notebooks in order: the main job, and the check that the committed ones are true.
+
+python -m cmir_repro.reproduce [--scale mini] [--dataset css]    run 01..05, then the tables
+python -m cmir_repro.reproduce --in-place                        the same, over notebooks/
+python -m cmir_repro.reproduce --check                           for `make test`
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+
+from cmir_repro import paths, tables
+from cmir_repro.composed import DATASETS
+from cmir_repro.device import choose, scale_for
+from cmir_repro.errors import InputError, one_of
+
+NOTEBOOKS = paths.REPOSITORY / "notebooks"
+BUILD = paths.REPOSITORY / "build"
+CELL_SECONDS = 6 * 3600  # papermill's own default is to wait forever
+
+
+def notebooks() -> list[Path]:
+    """The numbered notebooks, in order."""
+    return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+
+
+def execute(notebook: Path, out: Path, parameters: dict) -> float:
+    """Run one notebook with papermill; its progress bars show on this terminal.
+
+    Returns:
+        Seconds it took.
+
+    Raises:
+        papermill.PapermillExecutionError: a cell failed; `out` holds all up to there.
+    """
+    import papermill
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    papermill.execute_notebook(
+        notebook,
+        out,
+        parameters=parameters,
+        cwd=notebook.parent,
+        kernel_name="python3",
+        execution_timeout=CELL_SECONDS,
+        progress_bar=False,
+        stderr_file=sys.stderr,
+    )
+    return time.perf_counter() - started
+
+
+def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Make an executed notebook fit to commit, in place.
+
+    Keeps outputs and tags; drops papermill's metadata (paths, times) and its injected cell, and of
+    a progress bar all but what is left on the screen in the end.
+    """
+    notebook.cells = [c for c in notebook.cells if "injected-parameters" not in _tags(c)]
+    count = 0
+    for cell in notebook.cells:
+        cell.metadata = {"tags": _tags(cell)} if _tags(cell) else {}
+        if cell.cell_type != "code":
+            continue
+        if cell.source.strip():
+            count += 1
+            cell.execution_count = count
+        for output in cell.outputs:
+            if output.output_type == "stream":
+                lines = output.text.split("\n")
+                output.text = "\n".join(line.rstrip("\r").split("\r")[-1] for line in lines)
+            if "execution_count" in output:
+                output.execution_count = count
+            output.pop("metadata", None) if output.output_type == "stream" else None
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    return notebook
+
+
+def reproduce(dataset: str, scale: str, in_place: bool) -> None:
+    """Notebooks 01..05 at a scale, then the README tables."""
+    device = choose()
+    size = scale_for(device, scale)
+    folder = BUILD / "notebooks" / f"{dataset}-{size}"
+    every = notebooks()
+    print(f"{len(every)} notebooks, {dataset} at scale {size} on {device}", flush=True)
+    for number, notebook in enumerate(every, 1):
+        print(f"[{number}/{len(every)}] {notebook.name}", flush=True)
+        out = folder / notebook.name
+        seconds = execute(notebook, out, {"dataset": dataset, "scale": size})
+        print(f"[{number}/{len(every)}] {notebook.name}: {seconds:.0f} s", flush=True)
+        if in_place:
+            nbformat.write(clean(nbformat.read(out, as_version=4)), notebook)
+    status = tables.main([])
+    if status:
+        raise InputError("the README tables could not be made; see above")
+    print(f"executed notebooks: {paths.shown(folder)}; figures: {paths.shown(paths.figures())}; "
+          f"ledger: {paths.shown(paths.results())}; tables: README.md")  # fmt: skip
+
+
+def check() -> int:
+    """Every notebook end to end at mini, then nbval on the committed ones.
+
+    Works on copies of ledger and figures, so that the committed ones stay as they are. The second
+    pass loads what the first one trained.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary)
+        os.environ["CMIR_RUNS"] = str(root / "runs")
+        os.environ["CMIR_FIGURES"] = str(root / "figures")
+        os.environ["CMIR_RESULTS"] = str(root / "first")
+        shutil.copytree(paths.REPOSITORY / "results", root / "first")
+        for notebook in notebooks():
+            seconds = execute(notebook, root / notebook.name, {"scale": "mini"})
+            print(f"{notebook.name} ran end to end in {seconds:.0f} s", flush=True)
+        os.environ["CMIR_RESULTS"] = str(root / "second")
+        shutil.copytree(paths.REPOSITORY / "results", root / "second")
+        if tables.main(["--check"]):
+            return 1
+        print("README tables agree with the ledger", flush=True)
+        command = [sys.executable, "-m", "pytest", "--nbval", "-p", "no:cacheprovider"]
+        return subprocess.run([*command, *map(str, notebooks())], check=False).returncode
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns 2 after one line for unusable input."""
+    parser = argparse.ArgumentParser("python -m cmir_repro.reproduce")
+    parser.add_argument("--dataset", default="css", help=f"one of {', '.join(DATASETS)}")
+    parser.add_argument("--scale", default="auto", help="auto, mini or paper")
+    parser.add_argument("--in-place", action="store_true", help="write over notebooks/, cleaned")
+    parser.add_argument("--check", action="store_true", help="what make test runs")
+    a = parser.parse_args(arguments)
+    try:
+        one_of("dataset", a.dataset, DATASETS)
+        if a.check:
+            return check()
+        reproduce(a.dataset, a.scale, a.in_place)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _tags(cell: nbformat.NotebookNode) -> list[str]:
+    return list(cell.metadata.get("tags", []))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""DIM: composed retrieval whose features are tied together by mutual information (Gu et al. 2021).
+
+What the paper's abstract states: encoders, a fusion network and a metric loss as others have
+them; part A maximises mutual information between text and image representations, which do not
+mean exactly the same; part B maximises it between a low-level layer of the image encoder (of the
+desired image) and the high-level layer of the fusion network. Everything else is unknown to us
+and therefore configuration: estimator, critics, weights, which block is low-level, which image is
+paired with the text, whether gradients reach the image encoder, masking. The defaults are our
+choice; notebook 03 says why.
+"""
+
+from typing import Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from cmir_repro.config import Config
+from cmir_repro.distributed import gather
+from cmir_repro.models.compositors import COMPOSITORS, build_compositor
+from cmir_repro.models.critics import CRITICS
+from cmir_repro.models.image import BLOCKS, IMAGE_ENCODERS, build_image_encoder, normalise
+from cmir_repro.models.text import LSTM, Bert
+from cmir_repro.objectives.metric import METRIC_OBJECTIVES, scaled
+from cmir_repro.objectives.mutual_information import ESTIMATORS
+
+PAIRS = {"source": ("source",), "target": ("target",), "both": ("source", "target")}
+
+
+class DimConfig(Config):
+    """The two mutual-information terms."""
+
+    parts: Literal["A", "B", "AB"] = "AB"
+    estimator: Literal[tuple(ESTIMATORS)] = "jsd"
+    critic: Literal[tuple(CRITICS)] = "encode-and-dot"
+    units: int = Field(128, ge=1)  # width of the critics; 2048 in the Deep InfoMax code
+    weight_a: float = Field(0.1, ge=0)
+    weight_b: float = Field(0.1, ge=0)
+    block: Literal[BLOCKS] = "block2"  # the low-level map of part B
+    pair: Literal[tuple(PAIRS)] = "target"  # the image(s) that part A pairs with the text
+    # Pairs that are no negatives: "label" the same image label, "sentence" the same text.
+    mask: Literal["none", "label", "sentence", "both"] = "both"
+    detach_image: bool = False  # True: the terms do not train the image encoder
+    positions: int = Field(0, ge=0)  # positions of the map used a step, drawn anew; 0: all
+
+    @model_validator(mode="after")
+    def _sensible(self):
+        for part, weight in (("A", self.weight_a), ("B", self.weight_b)):
+            if part in self.parts and weight == 0:
+                raise ValueError(
+                    f"part {part} with weight_{part.lower()} = 0 does nothing; "
+                    "take it out of parts or give it a weight"
+                )
+        return self
+
+
+class ModelConfig(Config):
+    """Nets and objectives of one composed-retrieval model."""
+
+    image_encoder: Literal[IMAGE_ENCODERS] = "resnet18"
+    image_weights: str = "none"  # "none", "imagenet" or a safetensors file
+    text_encoder: Literal["lstm", "bert"] = "lstm"
+    text_weights: str = ""  # folder of the BERT
+    text_dropout: float = Field(0.1, ge=0, lt=1)  # TIRG
+    compositor: Literal[tuple(COMPOSITORS)] = "tirg"
+    embed_dim: int = Field(512, ge=1)  # TIRG
+    metric: Literal[tuple(METRIC_OBJECTIVES)] = "batch-softmax"
+    dim: DimConfig | None = None
+
+    @model_validator(mode="after")
+    def _possible(self):
+        if (self.text_encoder == "bert") != bool(self.text_weights):
+            raise ValueError("text_encoder 'bert' and text_weights (its folder) go together")
+        if self.image_encoder == "convnet" and self.image_weights != "none":
+            raise ValueError("image_encoder 'convnet' has no weights; use image_weights = 'none'")
+        if self.dim is not None and self.compositor in ("image-only", "text-only"):
+            raise ValueError(
+                f"dim ties a fusion of image and text to images; {self.compositor!r} has none "
+                "(compositors with one: "
+                f"{', '.join(c for c in COMPOSITORS if not c.endswith('only'))})"
+            )
+        return self
+
+
+class Composed(nn.Module):
+    """Encoders, compositor and objectives of composed retrieval, with or without DIM.
+
+    Args:
+        config: what to build.
+        vocabulary: V, words the LSTM knows.
+    """
+
+    def __init__(self, config: ModelConfig, vocabulary: int) -> None:
+        super().__init__()
+        D = config.embed_dim
+        self.config = config
+        self.image = build_image_encoder(config.image_encoder, D, config.image_weights)
+        if config.text_encoder == "lstm":
+            self.text = LSTM(vocabulary, D, config.text_dropout)
+        else:
+            self.text = Bert(config.text_weights, D)
+        last = self.image.channels[BLOCKS[-1]]
+        self.compositor = build_compositor(config.compositor, last, D)
+        self.scale = nn.Parameter(torch.tensor(4.0))  # TIRG
+        dim = config.dim
+        if dim is not None:
+            critic = CRITICS[dim.critic]
+            if "A" in dim.parts:
+                self.critic_a = nn.ModuleDict(
+                    {image: critic(D, D, dim.units) for image in PAIRS[dim.pair]}
+                )
+            if "B" in dim.parts:
+                self.critic_b = critic(self.image.channels[dim.block], D, dim.units)
+
+    def pretrained_parameters(self):
+        """Parameters that may come with pretrained weights; recipes can slow them down."""
+        return [p for name, p in self.image.named_parameters() if not name.startswith("fc.")]
+
+    def encode(self, pixels: Tensor):
+        """uint8 (B, H, W, 3) -> ImageFeatures."""
+        return self.image(normalise(pixels))
+
+    def query(self, source, text: Tensor) -> Tensor:
+        """Source ImageFeatures and text vectors (B, D) -> query vectors (B, D)."""
+        return self.compositor(source, text, self.image.head)
+
+    def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        """The losses of a batch.
+
+        The encoders see this process's share; what follows sees the whole batch, gathered over
+        all processes, so that negatives and layer statistics are those of the whole batch.
+
+        Args:
+            batch: source, target (B, H, W, 3) uint8; tokens (B, L), lengths (B,), source_label,
+                target_label, sentence (B,) int64.
+            generator: draws triplets and positions; the same in every process.
+
+        Returns:
+            "loss" and its parts by name, each () float; "bound A", "bound B" are the estimates
+            of mutual information that DIM maximises.
+        """
+        dim = self.config.dim
+        source = self.encode(batch["source"])
+        target = self.encode(batch["target"])
+        text = gather(self.text(batch["tokens"], batch["lengths"]))
+        # Only the maps that somebody reads travel between processes.
+        maps = {BLOCKS[-1]: source.maps[BLOCKS[-1]]} if self.compositor.needs_map else {}
+        source = source._replace(
+            vector=gather(source.vector), maps={name: gather(x) for name, x in maps.items()}
+        )
+        fusion = self.query(source, text)
+        target_vector = gather(target.vector)
+        metric = METRIC_OBJECTIVES[self.config.metric](
+            scaled(fusion, self.scale), scaled(target_vector, self.scale), generator
+        )
+        losses = {"metric": metric}
+        total = metric
+        if dim is not None and "A" in dim.parts:
+            vectors = {"source": source.vector, "target": target_vector}
+            bounds = [
+                self._bound(
+                    self.critic_a[image],
+                    text,
+                    vectors[image],
+                    self._keep(gather(batch[f"{image}_label"]), gather(batch["sentence"])),
+                )
+                for image in PAIRS[dim.pair]
+            ]
+            losses["bound A"] = torch.stack(bounds).mean()
+            total = total - dim.weight_a * losses["bound A"]
+        if dim is not None and "B" in dim.parts:
+            low = gather(self._some_positions(target.maps[dim.block], generator))
+            keep = self._keep(gather(batch["target_label"]), None)
+            losses["bound B"] = self._bound(self.critic_b, fusion, low, keep)
+            total = total - dim.weight_b * losses["bound B"]
+        return {"loss": total, **losses}
+
+    def _bound(self, critic: nn.Module, y: Tensor, x: Tensor, keep: Tensor | None) -> Tensor:
+        dim = self.config.dim
+        scores = critic(y, x.detach() if dim.detach_image else x)  # (B, B, P)
+        return ESTIMATORS[dim.estimator](scores.float(), keep)
+
+    def _keep(self, label: Tensor, sentence: Tensor | None) -> Tensor | None:
+        """(B, B) bool, False where a pair of different samples may well belong together."""
+        mask = self.config.dim.mask
+        keep = torch.ones(len(label), len(label), dtype=torch.bool, device=label.device)
+        if mask in ("label", "both"):
+            keep &= label[:, None] != label
+        # The fusion of another source with the same sentence is a true negative of part B.
+        if mask in ("sentence", "both") and sentence is not None:
+            keep &= sentence[:, None] != sentence
+        return keep
+
+    def _some_positions(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        count = self.config.dim.positions
+        if count == 0 or count >= x.shape[2] * x.shape[3]:
+            return x
+        chosen = torch.randperm(x.shape[2] * x.shape[3], generator=generator)[:count]
+        return x.flatten(2)[:, :, chosen.to(x.device)].unsqueeze(-1)  # (B, C, count, 1)

@@ -1,0 +1,225 @@
+"""Tables made from the ledger; README and notebook 04 show these and nothing typed by hand.
+
+python -m cmir_repro.tables            write the tables into README.md
+python -m cmir_repro.tables --check    fail if README.md does not show what the ledger says
+"""
+
+import argparse
+import sys
+
+import numpy as np
+import pandas as pd
+
+from cmir_repro import intervals, ledger, paths, published
+from cmir_repro.composed import METHODS
+from cmir_repro.errors import InputError
+from cmir_repro.files import write_text
+from cmir_repro.protocol import only_protocol
+
+CUTOFFS = (1, 5, 10)
+REFERENCE = "TIRG"
+# What README shows: marker -> scale and task.
+README_TABLES = {
+    "css-mini-3d-3d": ("mini", "3d-3d"),
+    "css-paper-3d-3d": ("paper", "3d-3d"),
+    "css-paper-2d-3d": ("paper", "2d-3d"),
+}
+
+
+def finished(dataset: str, scale: str, task: str) -> dict[str, list[ledger.Record]]:
+    """Comparable records of each method, by seed: method -> records.
+
+    Runs of the tables only: those of METHODS, at their own settings. All must share protocol,
+    selection rule and data.
+
+    Raises:
+        InputError: two records do not compare.
+    """
+    found = ledger.records(dataset=dataset, scale=scale, task=task)
+    found = [r for r in found if r.method in METHODS and not r.config["shuffle_text"]]
+    if not found:
+        return {}
+    only_protocol(r.result["protocol"] for r in found)
+    for what, values in (
+        ("selection rules", {r.selection for r in found}),
+        ("data tables", {r.data["tables"] for r in found}),
+    ):
+        if len(values) > 1:
+            raise InputError(
+                f"one table would mix {what}: {', '.join(sorted(values))}; "
+                "remove the records of one of them from results/records"
+            )
+    by_method: dict[str, list[ledger.Record]] = {}
+    for method in METHODS:
+        rows = [r for r in found if r.method == method]
+        seeds = [r.seed for r in rows]
+        if len(set(seeds)) < len(seeds):
+            raise InputError(
+                f"the ledger holds two configurations of {method!r} for one seed: "
+                f"{', '.join(r.run for r in rows)}; keep one in results/records"
+            )
+        if rows:
+            by_method[method] = rows
+    return by_method
+
+
+def recall_table(by_method: dict[str, list[ledger.Record]]) -> pd.DataFrame:
+    """Mean over seeds and its 95 % t-interval: one row a method and cut-off.
+
+    Columns: method, metric, mean, low, high (None with one seed), seeds, chance.
+    """
+    rows = []
+    for method, records in by_method.items():
+        for k in CUTOFFS:
+            metric = [r.result["metrics"][f"R@{k}"] for r in records]
+            mean = intervals.over_seeds(np.array([m["value"] for m in metric]))
+            rows.append(
+                {
+                    "method": method,
+                    "metric": f"R@{k}",
+                    "mean": mean.mean,
+                    "low": mean.low,
+                    "high": mean.high,
+                    "seeds": mean.n,
+                    "chance": metric[0]["chance"],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def against(by_method: dict[str, list[ledger.Record]], reference: str = REFERENCE) -> pd.DataFrame:
+    """Every method minus the reference in R@1 points: paired bootstrap over queries.
+
+    A query's score is its share of hits over the seeds that both methods have.
+    """
+    if reference not in by_method:
+        return pd.DataFrame()
+    rows = []
+    for method, records in by_method.items():
+        seeds = {r.seed for r in records} & {r.seed for r in by_method[reference]}
+        if method == reference or not seeds:
+            continue
+        ids, ours = _hits(records, seeds)
+        other_ids, theirs = _hits(by_method[reference], seeds)
+        found = intervals.paired_bootstrap(
+            ours, theirs, generator=np.random.default_rng(0), ids_a=ids, ids_b=other_ids
+        )
+        rows.append(
+            {
+                "method": method,
+                "minus": reference,
+                "difference": found.difference,
+                "low": found.low,
+                "high": found.high,
+                "p": found.p,
+                "seeds": len(seeds),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def markdown(by_method: dict[str, list[ledger.Record]], task: str) -> str:
+    """The methods of one setting as a Markdown table with everything needed to judge it."""
+    if not by_method:
+        return "No run of this setting is in the ledger yet."
+    recall = recall_table(by_method).set_index(["method", "metric"])
+    versus = against(by_method)
+    versus = versus.set_index("method") if len(versus) else versus
+    lines = [
+        "| method | seeds | R@1 | R@5 | R@10 | R@1 minus TIRG | published R@1 | s a run |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for method, records in by_method.items():
+        cells = [_with_interval(recall.loc[(method, f"R@{k}")]) for k in CUTOFFS]
+        difference = "" if method not in versus.index else _difference(versus.loc[method])
+        seconds = np.median([r.seconds for r in records])
+        lines.append(
+            f"| {method} | {len(records)} | {' | '.join(cells)} | {difference} "
+            f"| {published.css_r1(method, task)} | {seconds:.0f} |"
+        )
+    first = next(iter(by_method.values()))[0]
+    chance = ", ".join(f"{recall.loc[(first.method, f'R@{k}'), 'chance']:.2f}" for k in CUTOFFS)
+    lines.append(f"| *chance* | | {chance.replace(', ', ' | ')} | | | |")
+    every = [r for records in by_method.values() for r in records]
+    kind = first.data["kind"]
+    lines += [
+        "",
+        f"{first.result['queries']:,} queries, gallery of {first.result['gallery']:,}; protocol "
+        f"`{first.result['protocol']['name']}`; pictures {kind}; selection: {first.selection}. "
+        "Mean over seeds with the 95 % t-interval of that mean; the difference to TIRG is a paired "
+        "bootstrap over queries. Hardware: "
+        + "; ".join(sorted({_machine(r) for r in every}))
+        + ".",
+    ]
+    notes = published.sources(task)
+    if notes:
+        lines += ["", "Published, on the released pictures: " + "; ".join(notes) + "."]
+    return "\n".join(lines)
+
+
+def filled(text: str) -> str:
+    """A README with each marked table replaced by what the ledger says.
+
+    Raises:
+        InputError: a marker is missing.
+    """
+    for name, (scale, task) in README_TABLES.items():
+        start, stop = f"<!-- table: {name} -->", "<!-- end of table -->"
+        head, found, rest = text.partition(start)
+        _, closed, tail = rest.partition(stop)
+        if not found or not closed:
+            raise InputError(f"README.md lacks the markers {start} ... {stop}")
+        table = markdown(finished("css", scale, task), task)
+        text = f"{head}{start}\n{table}\n{stop}{tail}"
+    return text
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns 1 when --check finds a difference, 2 for unusable records."""
+    parser = argparse.ArgumentParser("python -m cmir_repro.tables", description="README tables.")
+    parser.add_argument("--check", action="store_true", help="only compare")
+    check = parser.parse_args(arguments).check
+    readme = paths.REPOSITORY / "README.md"
+    try:
+        before = readme.read_text(encoding="utf-8")
+        after = filled(before)
+        if after == before:
+            return 0
+        if check:
+            print("README.md differs from the ledger; run: python -m cmir_repro.tables")
+            return 1
+        write_text(readme, after)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _hits(records: list[ledger.Record], seeds: set[int]) -> tuple[np.ndarray, np.ndarray]:
+    ids, hits = None, []
+    for record in records:
+        if record.seed in seeds:
+            these, ranks = ledger.ranks(record.run)
+            if ids is not None and not np.array_equal(ids, these):
+                raise InputError(f"{record.run} ranks other queries than the same method's others")
+            ids = these
+            hits.append(ranks <= 1)
+    return ids, 100 * np.mean(hits, axis=0)
+
+
+def _with_interval(row: pd.Series) -> str:
+    if pd.isna(row["low"]):
+        return f"{row['mean']:.1f}"
+    return f"{row['mean']:.1f} [{max(row['low'], 0):.1f}, {min(row['high'], 100):.1f}]"
+
+
+def _difference(row: pd.Series) -> str:
+    return f"{row['difference']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
+
+
+def _machine(record: ledger.Record) -> str:
+    return record.hardware["gpu"] or f"{record.hardware['cores']} cores of {record.hardware['cpu']}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,399 @@
+"""CSS into the prepared layout: the built-in world, or the released files where you have them.
+
+    python data_scripts/css.py [--scale mini|paper] [--device cpu]
+    python data_scripts/css.py --root DIR [--relevance file|index|scene]
+    python data_scripts/css.py --archive CSS.zip [--root DIR]
+
+DIR holds css_toy_dataset_novel2_small.dup.npy and images/css_{train,test}_NNNNNN.png. What is
+read from it lies in data/css/released afterwards, beside the rendered data/css/mini and paper.
+"""
+
+import argparse
+import hashlib
+import shutil
+import stat
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cmir_repro import paths
+from cmir_repro.data import css, prepared, world
+from cmir_repro.data.pictures import load_picture, load_pictures
+from cmir_repro.data.prepared import Prepared
+from cmir_repro.data.render_2d import CANVAS, draw_2d
+from cmir_repro.data.safe_pickle import load_npy
+from cmir_repro.data.scenes import CELLS, COLOR, COLORS, EMPTY, MATERIAL, SHAPE, SHAPES, SIZE, SIZES
+from cmir_repro.errors import InputError, one_of
+from cmir_repro.files import sha256
+
+NPY = "css_toy_dataset_novel2_small.dup.npy"
+PARTS = ("train", "test")
+RELEVANCE = ("file", "index", "scene")
+SOURCES = [
+    "https://drive.google.com/file/d/1wPqMw-HKmXUG2qTgYBiTNUnjz83hA2tY",
+    "https://storage.googleapis.com/image_retrieval_css/CSS.zip",
+]
+MAX_ARCHIVE = 16 * 2**30  # bytes unpacked, our choice; a small zip can hold far more
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split of the release; N images of at most K objects.
+
+    positions: (N, K, 2) float64, centres (y, x) in [0, 1]; colors, shapes, sizes: (N, K) int64,
+    EMPTY beyond an image's last object. queries: edit, source, target (image numbers), text.
+    labels: N strings, or None where the file has none.
+    """
+
+    positions: np.ndarray
+    colors: np.ndarray
+    shapes: np.ndarray
+    sizes: np.ndarray
+    queries: pd.DataFrame
+    labels: list[str] | None
+
+
+def released(
+    root: Path, name: str = "css-released", relevance: str | None = None, progress: bool = True
+) -> Prepared:
+    """Check the released files and write them to data/css/released, or open what lies there.
+
+    Args:
+        root: folder with the .npy file and `images`.
+        name: what tables and figures call the data set.
+        relevance: which images answer a query. "file": those with the target's label in the
+            file; "index": the target alone; "scene": those that show what the target shows.
+            Default: "file" where the file has labels, else "index", as in google/tirg.
+        progress: show bars.
+
+    Raises:
+        InputError: a file is missing or damaged or says something impossible, another release
+            was prepared there before, or the folder cannot be written.
+    """
+    target = paths.data() / "css" / "released"
+    file = Path(root) / NPY
+    raw = read_release(file)
+    relevance = relevance or ("file" if all(raw[part].labels for part in PARTS) else "index")
+    one_of("--relevance", relevance, RELEVANCE)
+    digest = sha256(file)
+    if (target / "dataset.json").exists():
+        return _same(target, name=name, sha256=digest, relevance=relevance)
+    images, queries, unlisted = [], [], 0
+    files = {part: _picture_files(Path(root), part, raw[part]) for part in PARTS}
+    height, width = load_picture(files["train"][0]).shape[:2]
+    for part in PARTS:
+        unlisted += len(list((Path(root) / "images").glob(f"css_{part}_*.png"))) - len(files[part])
+        images.append(_images(part, raw[part], relevance))
+        queries.append(_queries(part, raw[part].queries))
+    tables = prepared.hold_out(
+        pd.concat(images, ignore_index=True),
+        pd.concat(queries, ignore_index=True),
+        css.VAL_FRACTION,
+        css.WORLD_SEED,
+    )
+    prepared.check_tables(*tables, name)  # before minutes of reading pictures
+    for part in PARTS:
+        _draw(target, part, raw[part], files[part], (height, width), digest, progress)
+    info = {
+        "name": name,
+        "scale": "released",
+        "provenance": {
+            "kind": "released",
+            "file": NPY,
+            "sha256": digest,
+            "relevance": relevance,
+            "width": width,
+            "height": height,
+            "val_fraction": css.VAL_FRACTION,
+            "seed": css.WORLD_SEED,
+        },
+        "tables_sha256": css.tables_hash(*tables),
+        "sources": SOURCES,
+        "licence": "not stated by the source",
+        "left_out": [
+            "scenes/*.json: not read, the .npy lists the objects",
+            f"images that the .npy does not list: {unlisted}",
+        ],
+    }
+    prepared.write(target, info, *tables)
+    return Prepared(target)
+
+
+def read_release(file: Path) -> dict[str, Part]:
+    """Read the .npy file and check all that it says.
+
+    Raises:
+        InputError: the file is missing, damaged or not CSS, or an entry of it is impossible.
+    """
+    data = load_npy(file)
+    if not isinstance(data, dict):
+        raise InputError(f"{file} holds {type(data).__name__}, expected a dictionary of splits")
+    return {part: _part(f"{file.name}, {part}", data.get(part)) for part in PARTS}
+
+
+def _part(where: str, split: object) -> Part:
+    if not isinstance(split, dict):
+        raise InputError(f"{where}: the split is missing; get the file again")
+    for key in ("objects_img", "mods"):
+        if not isinstance(split.get(key), list) or not split[key]:
+            raise InputError(f"{where}: {key!r} is missing or empty; get the file again")
+    scenes, labels = split["objects_img"], split.get("labels")
+    if labels is not None:
+        if not isinstance(labels, list) or len(labels) != len(scenes):
+            raise InputError(f"{where}: 'labels' does not give one label to each image")
+        labels = [str(label) for label in labels]
+    queries = _mods(where, split["mods"], len(scenes))
+    return Part(*_objects(where, scenes), queries, labels)
+
+
+def _objects(where: str, scenes: list) -> tuple[np.ndarray, ...]:
+    for number, objects in enumerate(scenes):
+        if not isinstance(objects, list | tuple):
+            raise InputError(f"{where}, image {number}: the objects are no list")
+    shape = len(scenes), max(1, *(len(objects) for objects in scenes))
+    positions = np.zeros((*shape, 2))
+    indices = [np.full(shape, EMPTY, dtype=np.int64) for _ in range(3)]
+    words = (("color", COLORS), ("shape", SHAPES), ("size", SIZES))
+    for number, objects in enumerate(scenes):
+        for place, thing in enumerate(objects):
+            what = f"{where}, image {number}, object {place}"
+            if not isinstance(thing, dict):
+                raise InputError(f"{what} is no dictionary")
+            for (key, allowed), index in zip(words, indices, strict=True):
+                one_of(f"{what}: {key}", thing.get(key), allowed)
+                index[number, place] = allowed.index(thing[key])
+            positions[number, place] = _position(what, thing.get("pos"))
+    return positions, *indices
+
+
+def _position(what: str, pos: object) -> tuple[float, float]:
+    try:
+        y, x = (float(value) for value in pos)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what}: pos is {pos!r}, expected (y, x)") from error
+    if not (0 <= y <= 1 and 0 <= x <= 1):  # refuses NaN too
+        raise InputError(f"{what}: pos is ({y}, {x}), expected both in [0, 1]")
+    return y, x
+
+
+def _mods(where: str, mods: list, count: int) -> pd.DataFrame:
+    rows = []
+    for edit, mod in enumerate(mods):
+        what = f"{where}, mod {edit}"
+        keys = ("from", "to", "to_str")
+        if not isinstance(mod, dict) or any(key not in mod for key in keys):
+            raise InputError(f"{what} lacks one of {', '.join(keys)}")
+        source, target, text = (mod[key] for key in keys)
+        if not isinstance(text, str) or not text.strip():
+            raise InputError(f"{what}: to_str is {text!r}, expected a sentence")
+        for key in ("from", "to"):
+            for image in mod[key] if isinstance(mod[key], list | tuple) else [mod[key]]:
+                if type(image) is not int or not 0 <= image < count:
+                    raise InputError(
+                        f"{what}: {key!r} names image {image!r}, there are 0 to {count - 1}"
+                    )
+        if not isinstance(source, list | tuple) or not isinstance(target, list | tuple):
+            raise InputError(f"{what}: 'from' and 'to' must be lists")
+        if len(source) != len(target):
+            raise InputError(f"{what}: {len(source)} images in 'from' but {len(target)} in 'to'")
+        rows += [(edit, *pair, text) for pair in zip(source, target, strict=True)]
+    if not rows:
+        raise InputError(f"{where}: no mod has an image in 'from'")
+    return pd.DataFrame(rows, columns=["edit", "source", "target", "text"])
+
+
+def _picture_files(root: Path, part: str, raw: Part) -> list[Path]:
+    files = [root / "images" / f"css_{part}_{i:06d}.png" for i in range(len(raw.colors))]
+    missing = [i for i, file in enumerate(files) if not file.is_file()]
+    if missing:
+        lost = raw.queries[["source", "target"]].isin(missing).any(axis=1).sum()
+        raise InputError(
+            f"{files[missing[0]]} is missing; {len(missing):,} of the {len(files):,} images of "
+            f"{part} are, which {lost:,} of its {len(raw.queries):,} queries need; get them again"
+        )
+    return files
+
+
+def _images(part: str, raw: Part, relevance: str) -> pd.DataFrame:
+    numbers = np.arange(len(raw.colors))
+    if relevance == "file" and raw.labels is None:
+        raise InputError(f"{NPY}, {part}: there are no labels; use --relevance index or scene")
+    labels = {
+        "file": lambda: raw.labels,
+        "index": lambda: [str(i) for i in numbers],
+        "scene": lambda: world.labels(_on_grid(part, raw)),
+    }[relevance]()
+    ids = [f"css_{part}_{i:06d}" for i in numbers]
+    return pd.DataFrame(
+        {"image": ids, "split": part, "part": part, "row": numbers, "label": labels}
+    )
+
+
+def _on_grid(part: str, raw: Part) -> np.ndarray:
+    """Scenes (N, 9, 4) int8 of the 3x3 grid, as the built-in world has them."""
+    scenes = np.full((len(raw.colors), len(CELLS), 4), EMPTY, dtype=np.int8)
+    for number, place in np.argwhere(raw.colors != EMPTY):
+        row, column = np.minimum(raw.positions[number, place] * 3, 2).astype(int)
+        thing = scenes[number, 3 * row + column]
+        if thing[COLOR] != EMPTY:
+            raise InputError(
+                f"{NPY}, {part}, image {number}: two objects in {CELLS[3 * row + column]}; "
+                "--relevance scene needs one a cell, use file or index"
+            )
+        thing[[COLOR, SHAPE, SIZE]] = [
+            a[number, place] for a in (raw.colors, raw.shapes, raw.sizes)
+        ]
+        thing[MATERIAL] = 0  # not part of a label
+    return scenes
+
+
+def _queries(part: str, table: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "query": [f"css_{part}_query_{i:06d}" for i in range(len(table))],
+            "split": part,
+            "source": [f"css_{part}_{i:06d}" for i in table["source"]],
+            "target": [f"css_{part}_{i:06d}" for i in table["target"]],
+            "text": table["text"],
+            "edit": table["edit"],
+            "form": table["text"].str.split().str[0],
+        }
+    )
+
+
+def _draw(
+    target: Path,
+    part: str,
+    raw: Part,
+    files: list[Path],
+    size: tuple[int, int],
+    digest: str,
+    progress: bool,
+) -> None:
+    """Write the pixel files of one split: 2D from the objects, 3D from the pictures."""
+
+    def in_2d(rows: slice) -> np.ndarray:
+        return draw_2d(raw.positions[rows], raw.colors[rows], raw.shapes[rows], raw.sizes[rows])
+
+    def in_3d(rows: slice) -> np.ndarray:
+        return load_pictures(files[rows], *size)
+
+    # A picture exchanged between two tries must not be taken for the one already read.
+    seen = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    key = hashlib.sha256(f"{digest} {seen}".encode()).hexdigest()
+    for view, draw, shape in (("2d", in_2d, (CANVAS, CANVAS)), ("3d", in_3d, size)):
+        path = target / f"pixels-{view}-{part}.npy"
+        css.fill(path, (len(files), *shape, 3), draw, key, f"{view} {part}" if progress else None)
+
+
+def _same(target: Path, **wanted: str) -> Prepared:
+    """Open what was prepared before, if it is what is wanted now."""
+    found = Prepared(target)
+    is_now = {"name": found.info["name"], **found.info["provenance"]}
+    for key, value in wanted.items():
+        if is_now.get(key) != value:
+            raise InputError(
+                f"{paths.shown(target)} was prepared with {key} {is_now.get(key)!r}, now asked "
+                f"for {value!r}; delete that folder first"
+            )
+    return found
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a zip file into a new folder, which appears when all of it is there.
+
+    Raises:
+        InputError: the archive is missing, truncated, encrypted or too large, an entry is a
+            link or lies outside the folder, the folder exists, or it cannot be written.
+    """
+    if folder.exists():
+        raise InputError(f"{folder} exists; use --root {folder} alone, or delete it first")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(prefix=".partial-", dir=folder.parent) as temporary,
+            zipfile.ZipFile(archive) as file,
+        ):
+            inside = Path(temporary) / "content"
+            inside.mkdir()
+            entries = file.infolist()
+            _check_entries(archive, entries)
+            for entry in entries:
+                path = inside / entry.filename
+                if entry.is_dir():
+                    path.mkdir(parents=True, exist_ok=True)
+                    continue
+                path.parent.mkdir(parents=True, exist_ok=True)
+                # "x": an entry that stands twice must not write over the first.
+                with file.open(entry) as packed, path.open("xb") as out:
+                    shutil.copyfileobj(packed, out, 2**20)
+            inside.rename(folder)
+    except FileNotFoundError as error:
+        raise InputError(f"{archive} does not exist") from error
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"cannot unpack {archive} into {folder}: {error.strerror}") from error
+    except Exception as error:  # zipfile and zlib raise many kinds for a damaged file
+        raise InputError(
+            f"{archive} is truncated or no zip file ({error}); get it again"
+        ) from error
+
+
+def _check_entries(archive: Path, entries: list[zipfile.ZipInfo]) -> None:
+    size = sum(entry.file_size for entry in entries)
+    if size > MAX_ARCHIVE:
+        raise InputError(f"{archive} unpacks to {size:,} bytes; at most {MAX_ARCHIVE:,} are taken")
+    for entry in entries:
+        path = Path(entry.filename.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or ":" in entry.filename:
+            raise InputError(f"{archive}: the entry {entry.filename!r} lies outside the folder")
+        kind = stat.S_IFMT(entry.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise InputError(f"{archive}: the entry {entry.filename!r} is a link or a device")
+
+
+def find_root(folder: Path) -> Path:
+    """The folder that holds the .npy file: `folder` itself or one right below it."""
+    found = [
+        file.parent for file in (folder / NPY, *sorted(folder.glob(f"*/{NPY}"))) if file.exists()
+    ]
+    if not found:
+        raise InputError(f"{folder / NPY} does not exist; --root is the folder that holds it")
+    return found[0]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--scale", choices=css.SCALES, help="size of the built-in world")
+    parser.add_argument("--device", default="cpu", help="torch device that renders it")
+    parser.add_argument("--root", type=Path, help="folder of the released files")
+    parser.add_argument("--archive", type=Path, help="zip of the released files, unpacked first")
+    parser.add_argument("--name", default="css-released", help="what tables call the data set")
+    parser.add_argument("--relevance", choices=RELEVANCE, help="which images answer a query")
+    given = parser.parse_args(arguments)
+    if given.scale and (given.root or given.archive):
+        parser.error("--scale belongs to the built-in world, --root and --archive to the release")
+    try:
+        if given.root or given.archive:
+            root = given.root or paths.data() / "css" / "raw"
+            if given.archive:
+                unpack(given.archive, root)
+            data = released(find_root(root), given.name, given.relevance)
+        else:
+            data = css.prepare(given.scale or "mini", given.device)
+    except InputError as error:
+        sys.exit(f"css.py: {error}")
+    print(f"{data.info['name']} ({data.info['provenance']['kind']}) in {paths.shown(data.folder)}")
+    print(data.counts().to_string())
+
+
+if __name__ == "__main__":
+    main()
