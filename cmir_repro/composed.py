@@ -84,6 +84,18 @@ class Run:
     embedded: "Embedded"
     ranks: np.ndarray
 
+    def losses(self) -> pd.DataFrame:
+        """The training rows of the log: step, loss and its parts, rate, seconds."""
+        rows = self.log[self.log["loss"].notna()]
+        return rows.drop(columns=[name for name in rows if name.startswith("val ")])
+
+    def validations(self) -> pd.DataFrame:
+        """The validation rows of the log: step and recall (R@1 in percent)."""
+        if "val R@1" not in self.log:
+            return pd.DataFrame(columns=["step", "recall"])
+        rows = self.log[self.log["val R@1"].notna()]
+        return pd.DataFrame({"step": rows["step"], "recall": rows["val R@1"]})
+
 
 @dataclass(frozen=True)
 class Embedded:
@@ -159,6 +171,16 @@ def open_data(dataset: str, scale: str, device: str = "cpu", progress: bool = Tr
     return Prepared(folder)
 
 
+def task_views(task: str) -> tuple[str, str]:
+    """The view that asks and the view that answers.
+
+    Raises:
+        InputError: unknown task.
+    """
+    one_of("task", task, css.TASKS)
+    return css.TASKS[task]
+
+
 class Task:
     """A prepared data set seen as one task: which view asks, which view answers.
 
@@ -166,9 +188,8 @@ class Task:
     """
 
     def __init__(self, data: Prepared, task: str, device: str) -> None:
-        one_of("task", task, css.TASKS)
         self.data, self.device = data, device
-        self.source_view, self.target_view = css.TASKS[task]
+        self.source_view, self.target_view = task_views(task)
         self._stores: dict[tuple[str, str], PictureStore] = {}
         self._splits: dict[str, Retrieval] = {}
 
@@ -186,27 +207,37 @@ class Task:
 
 
 class QueryBatches:
-    """Training batches of a task: see train.Batches.
+    """Batches of queries of a task: see train.Batches.
 
     Args:
+        config: its batch, sampler and seed say which queries make up a step's batch.
+        splits: whose queries.
         shuffle_text: give every query another query's sentence (for the check that a model
             without true sentences falls back to image only).
+
+    Raises:
+        InputError: a batch is larger than the splits.
     """
 
-    def __init__(self, task: Task, tokens, config: TrainConfig, shuffle_text: bool = False) -> None:
-        self.config = config
+    def __init__(
+        self,
+        task: Task,
+        tokens,
+        config: TrainConfig,
+        splits: tuple[str, ...] = ("train",),
+        shuffle_text: bool = False,
+    ) -> None:
+        self.config, self.task, self.splits = config, task, splits
         self.sampler = SAMPLERS[config.sampler]
-        # The original has no validation split, so its way of selecting trains on all of train.
-        self.splits = ("train", "val") if config.selection == "test" else ("train",)
         parts = [task.split(name) for name in self.splits]
         starts = np.cumsum([0, *(len(part.gallery) for part in parts)])[:-1]
-        self.task = task
         self.source = np.concatenate([p.source + s for p, s in zip(parts, starts, strict=True)])
         self.target = np.concatenate([p.target + s for p, s in zip(parts, starts, strict=True)])
         self.ids = np.concatenate([part.query_ids for part in parts])
         if config.batch > len(self.source):
             raise InputError(
-                f"batch {config.batch} is larger than the {len(self.source)} training queries"
+                f"batch {config.batch} is larger than the {len(self.source)} queries of "
+                f"{' and '.join(splits)}"
             )
         texts = [text for part in parts for text in part.texts]
         if shuffle_text:
@@ -309,6 +340,23 @@ def embed(
     )
 
 
+@torch.no_grad()
+def bounds(system: Composed, task: Task, tokens, config: TrainConfig, split: str) -> dict:
+    """The mutual-information bounds of a DIM model on a split, "bound A" and "bound B".
+
+    The estimates that training maximises, averaged over the split's whole batches, without
+    dropout. They need the model's own critics, so a model without DIM has none.
+    """
+    system.eval()
+    batches = QueryBatches(
+        task, tokens, config.model_copy(update={"sampler": "shuffled"}), (split,)
+    )
+    generator = torch.Generator().manual_seed(config.seed)
+    rows = [system(batches(step), generator) for step in range(len(batches.source) // config.batch)]
+    names = [name for name in rows[0] if name.startswith("bound")]
+    return {name: float(torch.stack([row[name] for row in rows]).mean()) for name in names}
+
+
 def score(embedded: Embedded, part: Retrieval, protocol: str, seed: int = 0):
     """Ranks (Q,) and summary of embedded queries under a protocol: see evaluate.score."""
     return evaluate.score(
@@ -361,9 +409,11 @@ def run(
         tensors, _ = checkpoint.load(folder, selected, identity)
         checkpoint.restore(system.to(device), None, tensors)
     else:
+        # The original has no validation split, so its way of selecting trains on all of train.
+        splits = ("train", "val") if config.train.selection == "test" else ("train",)
         train(
             system,
-            QueryBatches(task, tokens, config.train, config.shuffle_text),
+            QueryBatches(task, tokens, config.train, splits, config.shuffle_text),
             config.train,
             folder,
             identity=identity,

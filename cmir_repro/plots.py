@@ -193,12 +193,13 @@ def retrieval_rows(
     unit, padding = WIDTH / sum(ratios), 0.09  # inches; constrained layout pads every panel
     side, wide = unit - padding, wide * unit - padding
     texts = [_wrap(text, max(int(wide * 11), 12)) for text in texts]
-    lines = max(text.count("\n") + 1 for text in texts)
-    tall = max(side, LINE * lines)
+    tall = [max(side, LINE * (text.count("\n") + 1)) for text in texts]
+    heights = [t + 0.4 for t in tall]  # the mark below, and air
     figure, axes = plt.subplots(
         len(results),
         len(heads),
-        figsize=(WIDTH, len(results) * (tall + 0.4) + 0.3),
+        figsize=(WIDTH, sum(heights) + 0.3),
+        height_ratios=heights,
         width_ratios=ratios,
         squeeze=False,
     )
@@ -206,7 +207,7 @@ def retrieval_rows(
         if sources is not None:
             _show(row[0], sources[q])
         sentence, target, gap, *found = row[-k - 3 :]
-        _sentence(sentence, texts[q], tall / wide)
+        _sentence(sentence, texts[q], tall[q] / wide)
         _show(target, targets[q])
         target.set_xlabel(f"rank {ranks[q]:,}", fontsize=9, labelpad=3)
         gap.axis("off")
@@ -230,6 +231,7 @@ def learning_curves(
     chance: float | None = None,
     window: int = 1,
     title: str = "",
+    loss_label: str = "training loss",
 ) -> Figure:
     """Loss against step, and beside it validation recall against step.
 
@@ -243,6 +245,7 @@ def learning_curves(
         window: the loss is drawn as a running mean over this many logged steps, the values
             themselves thinly behind it. Our choice.
         title: of the figure.
+        loss_label: what the left panel shows.
 
     Raises:
         InputError: nothing to draw, or a column is missing.
@@ -275,7 +278,7 @@ def learning_curves(
                 history["step"], history["recall"], color=color, marker=marker, ms=5, label=name
             )
     mean_over = f", mean over {window} logged steps" if window > 1 else ""
-    loss_axis.set(title=f"Training loss{mean_over}", xlabel="step")
+    loss_axis.set(title=f"{loss_label[:1].upper()}{loss_label[1:]}{mean_over}", xlabel="step")
     if recalls:
         recall_axis.set(title=recall_label[:1].upper() + recall_label[1:], xlabel="step")
         recall_axis.set_ylim(bottom=0)

@@ -87,6 +87,35 @@ def recall_table(by_method: dict[str, list[ledger.Record]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def query_intervals(records: dict[str, ledger.Record]) -> pd.DataFrame:
+    """Recall of single runs with the bootstrap interval over queries that each record holds.
+
+    Columns as in `recall_table`, without seeds.
+    """
+    rows = [
+        {
+            "method": method,
+            "metric": f"R@{k}",
+            "mean": metric["value"],
+            **{name: metric[name] for name in ("low", "high", "chance")},
+        }
+        for method, record in records.items()
+        for k in CUTOFFS
+        for metric in [record.result["metrics"][f"R@{k}"]]
+    ]
+    return pd.DataFrame(rows)
+
+
+def wide(table: pd.DataFrame) -> pd.DataFrame:
+    """A long table of recalls as methods x metrics, cells "mean [low, high]", chance last."""
+    cells = table.assign(cell=[_with_interval(row) for _, row in table.iterrows()])
+    out = cells.pivot(index="method", columns="metric", values="cell")
+    out = out.loc[table["method"].unique(), table["metric"].unique()]
+    chance = table.groupby("metric")["chance"].first()
+    out.loc["(chance)"] = [f"{chance[metric]:.1f}" for metric in out.columns]
+    return out.rename_axis(columns=None)
+
+
 def against(by_method: dict[str, list[ledger.Record]], reference: str = REFERENCE) -> pd.DataFrame:
     """Every method minus the reference in R@1 points: paired bootstrap over queries.
 

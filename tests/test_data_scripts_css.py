@@ -191,7 +191,7 @@ def test_relevance_by_scene_needs_one_object_a_cell(root):
     raw = release()
     raw["test"]["objects_img"][5][1]["pos"] = raw["test"]["objects_img"][5][0]["pos"]
     write(root, raw)
-    refused(root, "test, image 5: two objects in bottom-right", relevance="scene")
+    refused(root, "test, image 5: two objects in middle-right", relevance="scene")
 
 
 def test_a_second_run_opens_what_is_there_if_it_is_the_same(root):

@@ -97,6 +97,7 @@ def test_six_images_under_tirgs_rule():
     wanted = np.array(["red hat", "blue hat", "blue hat", "blue hat"])
     source = np.array([0, 0, 3, 5])
     found = ranks(queries, images, wanted, captions, source, CSS)
+    assert found.dtype == np.float64
     assert found.tolist() == [1, 2, 1, 1]
     sims = images[[0, 0, 3, 5]] @ images.T
     for k in range(1, 6):
@@ -210,11 +211,15 @@ def test_chance_is_what_random_features_reach():
 
 
 def test_chance_by_hand():
-    counts = pool([0, 1], [0, 0, 1, 1, 1], np.array([0, -1]), CSS)
-    assert (counts.left.tolist(), counts.relevant.tolist()) == ([4, 5], [1, 3])
-    assert chance_recall(counts, 1) == pytest.approx((1 / 4 + 3 / 5) / 2)
-    assert chance_recall(counts, 2) == pytest.approx((1 / 2 + 1 - 2 / 5 * 1 / 4) / 2)
+    # Query 0: 4 left, 1 relevant; queries 1 and 2: 5 left, 3 relevant.
+    counts = pool([0, 1, 1], [0, 0, 1, 1, 1], np.array([0, -1, -1]), CSS)
+    assert (counts.left.tolist(), counts.relevant.tolist()) == ([4, 5, 5], [1, 3, 3])
+    assert chance_recall(counts, 1) == pytest.approx((1 / 4 + 2 * 3 / 5) / 3)
+    assert chance_recall(counts, 2) == pytest.approx((1 / 2 + 2 * (1 - 2 / 5 * 1 / 4)) / 3)
     assert chance_recall(counts, 100) == 1
+    metrics = summary(np.ones(3), CSS, 0, counts)["metrics"]
+    assert metrics["R@1"]["chance"] == pytest.approx(100 * chance_recall(counts, 1))
+    assert metrics["mean rank"]["chance"] == pytest.approx((5 / 2 + 2 * 6 / 4) / 3)
 
 
 def test_summary_holds_the_protocol_and_every_cutoff():
@@ -234,7 +239,8 @@ def test_summary_holds_the_protocol_and_every_cutoff():
         assert metric["value"] == pytest.approx(value)
         assert metric["low"] < value < metric["high"]
     assert score(q, g, ql, gl, source, protocol, seed=3)[1] == result
-    assert score(q, g, ql, gl, source, protocol, seed=4)[1] != result
+    other = score(q, g, ql, gl, source, protocol, seed=4)[1]
+    assert other["metrics"]["mean rank"]["low"] != result["metrics"]["mean rank"]["low"]
 
 
 def test_summary_refuses_what_does_not_belong_together():

@@ -20,6 +20,7 @@ FOCAL = 1.08  # focal length in picture heights: about 50 degrees from top to bo
 ROWS = (3.70, 2.70, 1.70)  # z of the cells' centres: top, middle, bottom
 COLUMNS = (-1.0, 0.0, 1.0)  # x of the cells' centres
 RADIUS = (0.21, 0.36)  # of the small and the large sphere
+REACH = 1.08  # the farthest point of any solid from its axis, in radii: the cube's corner
 MAX_OFFSET = 0.06  # an object leaves its cell's centre by at most this along x and z
 # Towards the light: above, from the left, a little from the front.
 LIGHT = tuple(a / math.hypot(-0.50, 0.80, -0.33) for a in (-0.50, 0.80, -0.33))
@@ -84,7 +85,7 @@ def frame(width: int, height: int, supersampling: int, device: str) -> Frame:
     for cell in range(9):
         for size, r in enumerate(RADIUS):
             z, x = ROWS[cell // 3], COLUMNS[cell % 3]
-            reach = r + MAX_OFFSET
+            reach = REACH * r + MAX_OFFSET
             box = np.array([(x - reach, 0, z - reach), (x + reach, 2 * r, z + reach)])
             at_y, at_x = _window(box, width, height)
             cut = (slice(None), slice(None), at_y, at_x)

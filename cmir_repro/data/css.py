@@ -73,7 +73,11 @@ def _write(target: Path, scale: str, device: str, progress: bool) -> None:
     images, queries = [], []
     for number, part in enumerate(("train", "test")):
         made = world.generate(size.bases[number], size.edits[number], part, WORLD_SEED)
-        _render(target, part, made.scenes, number, size, device, progress)
+        # A cube's angle in a target is near that in its source.
+        turned_like = np.arange(len(made.scenes))
+        turned_like[made.queries["target"]] = made.queries["source"]
+        jitter = draw_jitter(WORLD_SEED * 2 + number, np.arange(len(turned_like)), turned_like)
+        _render(target, part, made.scenes, jitter, size, device, progress)
         ids = [f"css_{part}_{i:06d}" for i in range(len(made.scenes))]
         images.append(
             pd.DataFrame(
@@ -151,21 +155,20 @@ def _render(
     target: Path,
     part: str,
     world_scenes: np.ndarray,
-    number: int,
+    jitter: np.ndarray,
     size: Scale,
     device: str,
     progress: bool,
 ) -> None:
     """Draw both views of `world_scenes` into the pixel files of one part."""
-    jitter = draw_jitter(WORLD_SEED * 2 + number, np.arange(len(world_scenes)))
-
     def in_2d(rows: slice) -> np.ndarray:
         return render_2d(world_scenes[rows])
 
     def in_3d(rows: slice) -> np.ndarray:
-        return render_3d(
+        pictures = render_3d(
             world_scenes[rows], jitter[rows], width=size.width, height=size.height, device=device
         )
+        return pictures.cpu().numpy()
 
     key = hashlib.sha256(world_scenes.tobytes() + jitter.tobytes()).hexdigest()
     for view, draw, height, width in (

@@ -13,8 +13,9 @@ class EncodeAndDot(nn.Module):
     """Map both sides to U units, score by the dot product (Hjelm et al. 2019, section 3.2).
 
     Layers as in the reference code (facts, section 3.2): a two-layer net beside a linear
-    shortcut that starts near the identity, then layer norm. Layer norm leaves vectors of length
-    sqrt(U), so a score would start at the order of U; it is divided by sqrt(U) (our choice).
+    shortcut that starts near the identity, then layer norm. Our choices: layer norm in the
+    two-layer net too, where the reference has batch norm; and as layer norm leaves vectors of
+    length sqrt(U), so that a score would start at the order of sqrt(U), it is divided by that.
     """
 
     def __init__(self, x_channels: int, y_channels: int, units: int) -> None:

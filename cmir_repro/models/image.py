@@ -5,13 +5,15 @@ the last block into the vector, so that a compositor may change that map first.
 """
 
 from pathlib import Path
+from pickle import UnpicklingError
+from textwrap import shorten
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cmir_repro.errors import InputError
+from cmir_repro.errors import InputError, one_of
 
 BLOCKS = ("block1", "block2", "block3", "block4")
 # ImageNet statistics, RGB in [0, 1], as in TIRG.
@@ -103,27 +105,32 @@ def _load_resnet(depth: int, weights: str) -> nn.Module:
     # torchvision takes a second to import and only this encoder needs it.
     from torchvision import models
 
-    build = {18: models.resnet18, 50: models.resnet50}[depth]
+    net = models.get_model(f"resnet{depth}")
     if weights == "none":
-        return build()
-    if weights == "imagenet":
-        try:
-            return build(weights=models.get_model_weights(build).DEFAULT)
-        except OSError as error:
-            raise InputError(
-                f"the ImageNet weights of resnet{depth} are neither in torchvision's cache nor "
-                "can be downloaded; put the file there, name a safetensors file, or use 'none'"
-            ) from error
-    net = build()
-    state = _read_weights(Path(weights))
+        return net
+    state = _imagenet(depth) if weights == "imagenet" else _read_weights(Path(weights))
     try:
-        net.load_state_dict(state, strict=True)
+        net.load_state_dict(state)
     except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip()
+        reason = shorten(str(error).splitlines()[1], 120)
         raise InputError(
             f"{weights} does not hold a torchvision resnet{depth}: {reason}"
         ) from error
     return net
+
+
+def _imagenet(depth: int) -> dict[str, Tensor]:
+    from torchvision import models
+
+    released = models.get_model_weights(f"resnet{depth}").DEFAULT
+    try:
+        # torchvision would unpickle anything; these files need tensors only.
+        return released.get_state_dict(check_hash=True, weights_only=True)
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+        raise InputError(
+            f"the ImageNet weights of resnet{depth} are neither whole in torchvision's cache nor "
+            "can be downloaded; put the file there, name a safetensors file, or use 'none'"
+        ) from error
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
@@ -153,8 +160,7 @@ def build_image_encoder(name: str, embed_dim: int, weights: str = "none") -> Ima
     Raises:
         InputError: unknown name, or weights asked for a net that has none.
     """
-    if name not in IMAGE_ENCODERS:
-        raise InputError(f"image encoder {name!r} is unknown; allowed: {', '.join(IMAGE_ENCODERS)}")
+    one_of("image encoder", name, IMAGE_ENCODERS)
     if name == "convnet":
         if weights != "none":
             raise InputError("the convnet has no pretrained weights; use image_weights = 'none'")

@@ -19,7 +19,13 @@ from cmir_repro.config import Config
 from cmir_repro.distributed import gather
 from cmir_repro.models.compositors import COMPOSITORS, build_compositor
 from cmir_repro.models.critics import CRITICS
-from cmir_repro.models.image import BLOCKS, IMAGE_ENCODERS, build_image_encoder, normalise
+from cmir_repro.models.image import (
+    BLOCKS,
+    IMAGE_ENCODERS,
+    ImageFeatures,
+    build_image_encoder,
+    normalise,
+)
 from cmir_repro.models.text import LSTM, Bert
 from cmir_repro.objectives.metric import METRIC_OBJECTIVES, scaled
 from cmir_repro.objectives.mutual_information import ESTIMATORS
@@ -40,7 +46,7 @@ class DimConfig(Config):
     pair: Literal[tuple(PAIRS)] = "target"  # the image(s) that part A pairs with the text
     # Pairs that are no negatives: "label" the same image label, "sentence" the same text.
     mask: Literal["none", "label", "sentence", "both"] = "both"
-    detach_image: bool = False  # True: the terms do not train the image encoder
+    detach_image: bool = False  # True: the terms leave the image encoder's blocks untouched
     positions: int = Field(0, ge=0)  # positions of the map used a step, drawn anew; 0: all
 
     @model_validator(mode="after")
@@ -171,16 +177,17 @@ class Composed(nn.Module):
         if dim is not None and "B" in dim.parts:
             low = gather(self._some_positions(target.maps[dim.block], generator))
             keep = self._keep(gather(batch["target_label"]), None)
-            losses["bound B"] = self._bound(self.critic_b, fusion, low, keep)
+            y = self.query(_detached(source), text) if dim.detach_image else fusion
+            losses["bound B"] = self._bound(self.critic_b, y, low, keep)
             total = total - dim.weight_b * losses["bound B"]
         return {"loss": total, **losses}
 
-    def _bound(self, critic: nn.Module, y: Tensor, x: Tensor, keep: Tensor | None) -> Tensor:
+    def _bound(self, critic: nn.Module, y: Tensor, x: Tensor, keep: Tensor) -> Tensor:
         dim = self.config.dim
         scores = critic(y, x.detach() if dim.detach_image else x)  # (B, B, P)
         return ESTIMATORS[dim.estimator](scores.float(), keep)
 
-    def _keep(self, label: Tensor, sentence: Tensor | None) -> Tensor | None:
+    def _keep(self, label: Tensor, sentence: Tensor | None) -> Tensor:
         """(B, B) bool, False where a pair of different samples may well belong together."""
         mask = self.config.dim.mask
         keep = torch.ones(len(label), len(label), dtype=torch.bool, device=label.device)
@@ -197,3 +204,7 @@ class Composed(nn.Module):
             return x
         chosen = torch.randperm(x.shape[2] * x.shape[3], generator=generator)[:count]
         return x.flatten(2)[:, :, chosen.to(x.device)].unsqueeze(-1)  # (B, C, count, 1)
+
+
+def _detached(image: ImageFeatures) -> ImageFeatures:
+    return ImageFeatures(image.vector.detach(), {n: x.detach() for n, x in image.maps.items()})
