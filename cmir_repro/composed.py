@@ -341,20 +341,24 @@ def embed(
 
 
 @torch.no_grad()
-def bounds(system: Composed, task: Task, tokens, config: TrainConfig, split: str) -> dict:
-    """The mutual-information bounds of a DIM model on a split, "bound A" and "bound B".
+def bounds(system: Composed, task: Task, tokens, config: TrainConfig, split: str) -> pd.DataFrame:
+    """The mutual-information bounds of a DIM model on a split, as estimated on each batch.
 
-    The estimates that training maximises, averaged over the split's whole batches, without
-    dropout. They need the model's own critics, so a model without DIM has none.
+    The estimates that training maximises, without dropout. They need the model's own critics, so
+    a model without DIM has none.
+
+    Returns:
+        A row for each whole batch of the split, columns "bound A" and "bound B" as there are.
     """
     system.eval()
-    batches = QueryBatches(
-        task, tokens, config.model_copy(update={"sampler": "shuffled"}), (split,)
-    )
+    every_once = config.model_copy(update={"sampler": "shuffled"})
+    batches = QueryBatches(task, tokens, every_once, (split,))
     generator = torch.Generator().manual_seed(config.seed)
-    rows = [system(batches(step), generator) for step in range(len(batches.source) // config.batch)]
-    names = [name for name in rows[0] if name.startswith("bound")]
-    return {name: float(torch.stack([row[name] for row in rows]).mean()) for name in names}
+    rows = [
+        {k: float(v) for k, v in system(batches(step), generator).items() if "bound" in k}
+        for step in range(len(batches.source) // config.batch)
+    ]
+    return pd.DataFrame(rows)
 
 
 def score(embedded: Embedded, part: Retrieval, protocol: str, seed: int = 0):

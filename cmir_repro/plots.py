@@ -131,16 +131,17 @@ def edit_rows(
     """
     sources, targets = _pictures(sources, "sources"), _pictures(targets, "targets")
     _same_length(sources=sources, texts=texts, targets=targets)
+    shape = max(x.shape[1] / x.shape[2] for x in (sources, targets))  # height over width
     figure, axes = plt.subplots(
         len(sources),
         3,
-        figsize=(6.2, 1.75 * len(sources) + 0.3),
+        figsize=(6.2, (1.85 * shape + 0.08) * len(sources) + 0.5),
         width_ratios=[1, 1.4, 1],
         squeeze=False,
     )
     for row, source, text, target in zip(axes, sources, texts, targets, strict=True):
         _show(row[0], source)
-        _sentence(row[1], _wrap(text, 28) + "\n⟶", 1 / 1.4)
+        _sentence(row[1], _wrap(text, 28) + "\n⟶", shape / 1.4)
         _show(row[2], target)
     for axis, head in zip(axes[0], ("source", "edit", "target"), strict=True):
         axis.set_title(head, loc="center", color=MUTED)

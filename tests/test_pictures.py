@@ -51,12 +51,17 @@ def test_every_truncation_is_refused(tmp_path, pixels, kind):
         assert "\n" not in str(caught.value)
 
 
-def test_a_changed_byte_of_a_png_is_noticed(tmp_path, pixels):
-    whole = bytearray(encoded(pixels, "PNG"))
-    whole[len(whole) // 2] ^= 1
-    (tmp_path / "a.png").write_bytes(whole)
-    with pytest.raises(InputError, match="whole picture"):
-        load_picture(tmp_path / "a.png")
+def test_a_changed_byte_of_a_png_never_changes_the_picture(tmp_path, pixels):
+    whole = encoded(pixels, "PNG")
+    path = tmp_path / "a.png"
+    refused = 0
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        try:
+            np.testing.assert_array_equal(load_picture(path), pixels)
+        except InputError:
+            refused += 1
+    assert refused > 0.8 * len(whole)
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:

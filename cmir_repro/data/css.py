@@ -161,6 +161,7 @@ def _render(
     progress: bool,
 ) -> None:
     """Draw both views of `world_scenes` into the pixel files of one part."""
+
     def in_2d(rows: slice) -> np.ndarray:
         return render_2d(world_scenes[rows])
 
@@ -170,7 +171,8 @@ def _render(
         )
         return pictures.cpu().numpy()
 
-    key = hashlib.sha256(world_scenes.tobytes() + jitter.tobytes()).hexdigest()
+    seen = f"version {world.VERSION}".encode() + world_scenes.tobytes() + jitter.tobytes()
+    key = hashlib.sha256(seen).hexdigest()
     for view, draw, height, width in (
         ("2d", in_2d, 64, 64),
         ("3d", in_3d, size.height, size.width),

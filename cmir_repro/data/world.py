@@ -22,7 +22,7 @@ from cmir_repro.data.scenes import (
     SIZES,
 )
 
-VERSION = 1
+VERSION = 1  # of scenes, sentences and pictures; raise it when any of them changes on purpose
 # Our choice; pictures of the released data show 2 to 8 objects.
 FEWEST_OBJECTS, MOST_OBJECTS = 2, 8
 # Our choice: chance that "make" and "remove" name each of position, size, colour and shape. At

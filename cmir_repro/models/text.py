@@ -75,10 +75,12 @@ class BertTokens:
 
 
 def _from_disk(kind: type, path: str) -> object:
+    from safetensors import SafetensorError
+
     try:
         return kind.from_pretrained(path, local_files_only=True)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise InputError(
-            f"no {kind.__name__} at {path!r} on disk or in the cache; give the folder of a saved "
-            "model (config.json, model.safetensors, tokenizer files)"
+            f"no whole {kind.__name__} at {path!r} on disk or in the cache; give the folder of a "
+            "saved model (config.json, model.safetensors, tokenizer files)"
         ) from error

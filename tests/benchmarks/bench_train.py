@@ -1,0 +1,147 @@
+"""Where the time of a training step goes, as ratios measured side by side in one run.
+
+    python tests/benchmarks/bench_train.py [--scale mini|paper] [--device cpu|cuda] [--steps 20]
+
+1. A step with real data against the same step on a fixed batch: what the pictures cost.
+2. Our step against a plain loop: a DataLoader over PNG files, decoded and normalised one by one.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from cmir_repro import composed
+from cmir_repro.models.image import MEAN, STD, build_image_encoder
+
+
+class PngPairs(Dataset):
+    """Source and target pictures of training queries, each decoded when asked for."""
+
+    def __init__(self, folder: Path, batches: composed.QueryBatches) -> None:
+        self.folder, self.batches = folder, batches
+        self.transform = transforms.Compose(
+            [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+        )
+
+    def __len__(self) -> int:
+        return len(self.batches.source)
+
+    def __getitem__(self, row: int):
+        names = (self.batches.source[row], self.batches.target[row])
+        return tuple(self.transform(Image.open(self.folder / f"{name}.png")) for name in names)
+
+
+def seconds(step, count: int, synchronise) -> list[float]:
+    out = []
+    for number in range(count):
+        synchronise()
+        start = time.perf_counter()
+        step(number)
+        synchronise()
+        out.append(time.perf_counter() - start)
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--scale", choices=composed.SCALES, default="mini")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--batch", type=int, nargs="+", default=[64])
+    parser.add_argument("--precision", nargs="+", choices=("fp32", "bf16"), default=["fp32"])
+    a = parser.parse_args()
+    synchronise = torch.cuda.synchronize if a.device == "cuda" else lambda: None
+    for batch in a.batch:
+        for precision in a.precision:
+            compare(a, batch, precision, synchronise)
+
+
+def compare(a, batch: int, precision: str, synchronise) -> None:
+    config = composed.configure(
+        scale=a.scale, method="TIRG", training={"batch": batch, "precision": precision}
+    )
+    task = composed.Task(composed.open_data("css", a.scale, a.device), "3d-3d", a.device)
+    tokens = composed.tokeniser(config.model, task)
+    batches = composed.QueryBatches(task, tokens, config.train)
+    system = composed.Composed(config.model, len(tokens))
+    system = system.to(a.device, memory_format=torch.channels_last).train()
+    optimizer = torch.optim.AdamW(system.parameters())
+    generator = torch.Generator()
+    autocast = torch.autocast(a.device, torch.bfloat16, enabled=precision == "bf16")
+
+    def train(data) -> None:
+        with autocast:
+            loss = system(data, generator)["loss"]
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    fixed = batches(0)
+    for _ in range(5):
+        train(fixed)
+    real, still = [], []
+    for number in range(a.steps):  # in turns, so that a drift of the machine hits both
+        real += seconds(lambda _, n=number: train(batches(n)), 1, synchronise)
+        still += seconds(lambda _: train(fixed), 1, synchronise)
+    ratio = statistics.median(r / s for r, s in zip(real, still, strict=True))
+    rate = 2 * batch / statistics.median(real)
+    print(f"{a.scale} {a.device} batch {batch} {precision}: {rate:,.0f} images/s; "
+          f"real data / fixed batch = {ratio:.3f}")  # fmt: skip
+
+    # The plain loop: the same encoder, pictures from PNG files through worker processes.
+    encoder = build_image_encoder(config.model.image_encoder, config.model.embed_dim)
+    encoder = encoder.to(a.device)
+    plain_optimizer = torch.optim.AdamW(encoder.parameters())
+    with tempfile.TemporaryDirectory() as folder:
+        store = batches.stores["3d"].pixels.cpu().numpy()
+        used = np.unique(np.concatenate([batches.source, batches.target]))
+        for row in used:
+            Image.fromarray(store[row]).save(Path(folder) / f"{row}.png")
+        pairs = PngPairs(Path(folder), batches)
+
+        def encode(source: torch.Tensor, target: torch.Tensor) -> None:
+            with autocast:
+                loss = encoder(source).vector.square().mean()
+                loss = loss + encoder(target).vector.square().mean()
+            plain_optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            plain_optimizer.step()
+
+        loader = DataLoader(pairs, batch_size=batch, shuffle=True, num_workers=4, drop_last=True)
+        start, count = None, 0
+        for source, target in loader:
+            encode(source.to(a.device), target.to(a.device))
+            synchronise()
+            if start is None:  # the first batch pays for starting the workers
+                start = time.perf_counter()
+                continue
+            count += 1
+            if count == a.steps:
+                break
+        plain = (time.perf_counter() - start) / count
+
+        def ours(number: int) -> None:
+            data = batches(number)
+            with autocast:
+                loss = system.encode(data["source"]).vector.square().mean()
+                loss = loss + system.encode(data["target"]).vector.square().mean()
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+
+        stored = statistics.median(seconds(ours, a.steps, synchronise))
+    print("  image encoder alone, images/s: "
+          f"pictures in memory {2 * batch / stored:,.0f}, "
+          f"DataLoader over PNG {2 * batch / plain:,.0f}, ratio {plain / stored:.2f}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
