@@ -52,6 +52,11 @@ def load(folder: Path, name: str, config: dict | None = None) -> tuple[dict[str,
             is named).
     """
     facts = read_json(folder / f"{name}.json")
+    missing = {"step", "config", "weights", "sha256"} - facts.keys()
+    if missing:
+        raise InputError(
+            f"{folder / name}.json lacks {', '.join(sorted(missing))}; delete {folder}"
+        )
     path = folder / Path(facts["weights"]).name
     if not path.exists() or sha256(path) != facts["sha256"]:
         raise InputError(f"{path} is missing or damaged; delete {folder} and train again")

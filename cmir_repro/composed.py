@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import torch
+from accelerate import PartialState
 from pydantic import Field
 from torch import Tensor
 
@@ -44,7 +45,7 @@ METHODS = {
 SCALES = {
     "mini": {
         "model": {"image_encoder": "convnet", "embed_dim": 128},
-        "train": {"steps": 600, "batch": 64, "learning_rate": 2e-3},
+        "train": {"steps": 500, "batch": 64, "learning_rate": 2e-3, "evaluate_every": 100},
     },
     "paper": {
         "model": {"image_encoder": "resnet18", "embed_dim": 512, "dim": {"units": 512}},
@@ -132,12 +133,9 @@ def configure(
         InputError: an unknown name, key or value.
     """
     one_of("scale", scale, SCALES)
-    base = SCALES[scale]["model"]
-    changes = {**METHODS.get(method, {}), **(model or {})}
-    settings = {**base, **changes}
-    if settings.get("dim") is not None and "dim" in changes:
-        settings["dim"] = {**base.get("dim", {}), **settings["dim"]}
-    else:
+    changes = _merged(METHODS.get(method, {}), model or {})
+    settings = _merged(SCALES[scale]["model"], changes)
+    if "dim" not in changes:
         settings.pop("dim", None)
     steps = SCALES[scale]["train"] if recipe_name == "fast" else {}
     settings_train = recipe(recipe_name, **{**steps, "seed": seed, **(training or {})})
@@ -151,6 +149,15 @@ def configure(
         model=settings,
         train=settings_train.model_dump(),
     )
+
+
+def _merged(settings: dict, changes: dict) -> dict:
+    """`settings` with `changes`; a dict in both is merged, not replaced."""
+    out = dict(settings)
+    for key, value in changes.items():
+        both = isinstance(value, dict) and isinstance(out.get(key), dict)
+        out[key] = {**out[key], **value} if both else value
+    return out
 
 
 def open_data(dataset: str, scale: str, device: str = "cpu", progress: bool = True) -> Prepared:
@@ -340,6 +347,13 @@ def embed(
     )
 
 
+def untrained(run: Run) -> Composed:
+    """The net of a run with its initial weights, on the run's device."""
+    torch.manual_seed(run.record.seed)
+    words = run.tokens.tokens if isinstance(run.tokens, Vocabulary) else []
+    return Composed(run.system.config, len(words)).to(run.task.device).eval()
+
+
 @torch.no_grad()
 def bounds(system: Composed, task: Task, tokens, config: TrainConfig, split: str) -> pd.DataFrame:
     """The mutual-information bounds of a DIM model on a split, as estimated on each batch.
@@ -389,7 +403,9 @@ def run(
     """
     settings = config.model_dump(mode="json")
     seed = config.train.seed
-    data = open_data(config.dataset, config.scale, device, progress)
+    process = PartialState(cpu=device == "cpu")  # of several, each takes its own GPU
+    with process.main_process_first():
+        data = open_data(config.dataset, config.scale, device, progress)
     task = Task(data, config.task, device)
     tokens = tokeniser(config.model, task)
     words = tokens.tokens if isinstance(tokens, Vocabulary) else []
@@ -406,7 +422,8 @@ def run(
         "protocol": preset(protocol).as_dict(),
         "device": device,
     }
-    _clear_if_other(folder, identity)
+    with process.main_process_first():
+        _clear_if_other(folder, identity)
     selected = "last" if config.train.selection == "last" else "best"
     finished = (folder / "record.json").exists()
     if finished:
@@ -429,13 +446,14 @@ def run(
     embedded = embed(system, task, tokens, "test")
     ranks, result = score(embedded, task.split("test"), protocol)
     if finished:
-        record = ledger.Record(**files.read_json(folder / "record.json"))
+        record = ledger.Record.make(**files.read_json(folder / "record.json"))
     else:
         record = _record(config, name, data, folder, selected, device, command, system, result)
-        files.write_json(folder / "record.json", record.model_dump())
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    if not finished or not ledger.exists(name):
+    if process.is_main_process and not (finished and ledger.current(name)):
         ledger.save(record, task.split("test").query_ids, ranks, log)
+        # Last: a run that is finished here is in the ledger.
+        files.write_json(folder / "record.json", record.model_dump())
     return Run(record, pd.DataFrame(log), system, task, tokens, embedded, ranks)
 
 

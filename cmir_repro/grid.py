@@ -46,8 +46,7 @@ def name(config: composed.RunConfig) -> str:
 
 def current(config: composed.RunConfig) -> bool:
     """Whether the ledger holds a cell, made by the sources as they are."""
-    run = name(config)
-    return ledger.exists(run) and ledger.read(run).code["sources"] == ledger.code_hash()
+    return ledger.current(name(config))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -76,7 +75,6 @@ def main(arguments: list[str] | None = None) -> int:
             signal.alarm(a.seconds)
         for cell in tqdm(missing, unit="cell", desc="grid"):
             composed.run(cell, device=device, command=f"python -m cmir_repro.grid {_cell(cell)}")
-        signal.alarm(0)
     except KeyboardInterrupt:
         left = sum(not current(cell) for cell in every)
         print(f"stopped after {time.monotonic() - started:.0f} s; {left} cells are left")
@@ -84,6 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (InputError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    finally:
+        signal.alarm(0)
     return 0
 
 

@@ -12,6 +12,9 @@ import platform
 import re
 import resource
 import subprocess
+import sys
+import zipfile
+import zlib
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -75,6 +78,11 @@ def exists(run: str) -> bool:
     return (paths.results() / "records" / f"{run}.json").exists()
 
 
+def current(run: str) -> bool:
+    """Whether the ledger holds a run, made by the sources as they are."""
+    return exists(run) and read(run).code["sources"] == code_hash()
+
+
 def read(run: str, root: Path | None = None) -> Record:
     """The record of a run.
 
@@ -104,7 +112,7 @@ def ranks(run: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return file["ids"], file["ranks"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path} is missing or damaged; run {run} again") from error
 
 
@@ -149,7 +157,8 @@ def code() -> dict:
 def hardware(device: str) -> dict:
     """Which machine ran it."""
     gpu = torch.cuda.get_device_name() if device != "cpu" else None
-    return {"cpu": _cpu(), "cores": len(os.sched_getaffinity(0)), "gpu": gpu}
+    mine = getattr(os, "sched_getaffinity", None)  # Linux only
+    return {"cpu": _cpu(), "cores": len(mine(0)) if mine else os.cpu_count(), "gpu": gpu}
 
 
 def software() -> dict:
@@ -162,7 +171,8 @@ def peak_memory_gb(device: str) -> float:
     """Largest memory of this process so far; on a GPU, of the GPU."""
     if device != "cpu":
         return round(torch.cuda.max_memory_allocated() / 1e9, 3)
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 3)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, 3)
 
 
 def now() -> str:

@@ -72,13 +72,13 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         if cell.source.strip():
             count += 1
             cell.execution_count = count
+        cell.outputs = _whole_streams(cell.outputs)
         for output in cell.outputs:
             if output.output_type == "stream":
                 lines = output.text.split("\n")
                 output.text = "\n".join(line.rstrip("\r").split("\r")[-1] for line in lines)
             if "execution_count" in output:
                 output.execution_count = count
-            output.pop("metadata", None) if output.output_type == "stream" else None
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -148,6 +148,21 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _whole_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Texts of one stream joined, up to the next picture or table: each update of a bar is one."""
+    out, streams = [], {}
+    for output in outputs:
+        if output.output_type != "stream":
+            streams = {}
+        elif output.name in streams:
+            streams[output.name].text += output.text
+            continue
+        else:
+            streams[output.name] = output
+        out.append(output)
+    return out
 
 
 def _tags(cell: nbformat.NotebookNode) -> list[str]:

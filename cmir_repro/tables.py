@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from cmir_repro import intervals, ledger, paths, published
-from cmir_repro.composed import METHODS
+from cmir_repro.composed import METHODS, configure
 from cmir_repro.errors import InputError
 from cmir_repro.files import write_text
 from cmir_repro.protocol import only_protocol
@@ -36,7 +36,7 @@ def finished(dataset: str, scale: str, task: str) -> dict[str, list[ledger.Recor
         InputError: two records do not compare.
     """
     found = ledger.records(dataset=dataset, scale=scale, task=task)
-    found = [r for r in found if r.method in METHODS and not r.config["shuffle_text"]]
+    found = [r for r in found if r.method in METHODS and _own_settings(r)]
     if not found:
         return {}
     only_protocol(r.result["protocol"] for r in found)
@@ -55,7 +55,7 @@ def finished(dataset: str, scale: str, task: str) -> dict[str, list[ledger.Recor
         seeds = [r.seed for r in rows]
         if len(set(seeds)) < len(seeds):
             raise InputError(
-                f"the ledger holds two configurations of {method!r} for one seed: "
+                f"the ledger holds two records of {method!r} for one seed: "
                 f"{', '.join(r.run for r in rows)}; keep one in results/records"
             )
         if rows:
@@ -222,6 +222,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _own_settings(r: ledger.Record) -> bool:
+    """Not a reader's variant of the method, which notebook 02 or 03 may have put there."""
+    own = configure(r.dataset, r.task, r.scale, r.method, r.seed)
+    return r.config == own.model_dump(mode="json")
 
 
 def _hits(records: list[ledger.Record], seeds: set[int]) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,8 @@ from typing import Literal, Protocol
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -23,6 +24,7 @@ from tqdm import tqdm
 from cmir_repro import checkpoint
 from cmir_repro.config import Config
 from cmir_repro.data.sampling import SAMPLERS
+from cmir_repro.distributed import anyone
 from cmir_repro.errors import one_of
 from cmir_repro.files import write_text
 
@@ -151,6 +153,8 @@ def train(
         TrainingError: the loss is not finite.
         InputError: the checkpoint in `folder` is damaged or of another run; disk full.
     """
+    # Accelerate would keep the precision and device of this process's first training.
+    AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
     accelerator = Accelerator(
         cpu=device == "cpu",
         mixed_precision="bf16" if config.precision == "bf16" else "no",
@@ -194,25 +198,34 @@ def train(
             bar.update()
             pending.append({name: value.detach() for name, value in losses.items()})
             end = state.step == config.steps
-            evaluating = validate is not None and (end or state.step % config.evaluate_every == 0)
-            # Losses are read now and then only: reading one waits for the GPU.
-            if state.step % config.log_every == 0 or evaluating or end or stop.asked:
+            due = end or state.step % config.evaluate_every == 0  # to validate and save
+            # Losses are read now and then only: reading one waits for the GPU. Several processes
+            # agree to stop then, too.
+            reading = due or state.step % config.log_every == 0
+            stopping = (reading or accelerator.num_processes == 1) and anyone(
+                stop.asked, accelerator.device
+            )
+            if reading or stopping:
                 row = _means(pending, state.step, batches)
+                _check_weights(system, step, batches)
                 row |= {"rate": config.learning_rate * rate(config, step)}
                 row |= {"seconds": round(time.perf_counter() - started + state.seconds, 3)}
                 state.log.append(row)
                 pending.clear()
                 bar.set_postfix_str(f"loss {row['loss']:.3f}{state.shown()}")
-            if evaluating:
+            if due and validate is not None:
                 system.eval()
                 with torch.no_grad():
-                    found = validate(system)
+                    found = broadcast_object_list([validate(system) if chief else None])[0]
                 state.judge({f"val {k}": v for k, v in found.items()}, config.patience, chief)
-            if chief and (evaluating or end or stop.asked):
+            if chief and (due or stopping):
                 state.save(time.perf_counter() - started)
-            if stop.asked:
-                raise KeyboardInterrupt(f"stopped after step {state.step}; run again to go on")
+            if stopping:
+                break
+        if anyone(stop.asked, accelerator.device):
+            raise KeyboardInterrupt(f"stopped after step {state.step}; run again to go on")
     accelerator.wait_for_everyone()
+    accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)  # bf16 ends with the training
     if validate is not None and config.selection != "last":
         tensors, _ = checkpoint.load(folder, "best")
         checkpoint.restore(system, None, tensors)
@@ -261,8 +274,10 @@ class _State:
             "seconds": round(self.seconds + seconds, 3),
             "log": self.log,
         }
+        # First, so that the log is never behind the checkpoint.
+        rows = [json.dumps(row, sort_keys=True) + "\n" for row in self.log]
+        write_text(self.folder / "log.jsonl", "".join(rows))
         checkpoint.save(self.folder, "last", tensors, facts)
-        write_text(self.folder / "log.jsonl", "".join(json.dumps(row) + "\n" for row in self.log))
 
     def shown(self) -> str:
         return "" if self.best == -math.inf else f", best {self.best:.1f}"
@@ -328,12 +343,22 @@ def _means(pending: list[dict[str, Tensor]], step: int, batches: Batches) -> dic
     }
     bad = (~torch.isfinite(values["loss"])).nonzero()
     if len(bad):
-        at = first + int(bad[0])
-        raise TrainingError(
-            f"the loss is {values['loss'][int(bad[0])].item()} at step {at}, batch "
-            f"{batches.describe(at)}; lower learning_rate or set clip; the last checkpoint is whole"
-        )
+        at = int(bad[0])
+        raise _error(f"the loss is {values['loss'][at].item()}", first + at, batches)
     return {"step": step, **{name: round(x.mean().item(), 6) for name, x in values.items()}}
+
+
+def _check_weights(system: nn.Module, step: int, batches: Batches) -> None:
+    """A finite loss may have a gradient that is not; the next loss would show it too late."""
+    if not torch.stack([p.isfinite().all() for p in system.parameters()]).all():
+        raise _error("a weight is not finite any more", step, batches)
+
+
+def _error(what: str, step: int, batches: Batches) -> TrainingError:
+    return TrainingError(
+        f"{what} at step {step}, batch {batches.describe(step)}; lower learning_rate or set clip; "
+        "the last checkpoint is whole"
+    )
 
 
 def _weights(system: nn.Module) -> dict[str, Tensor]:

@@ -1,7 +1,5 @@
 """DIM: what its terms compare, mask and train, on a batch small enough to check by hand."""
 
-import itertools
-
 import pytest
 import torch
 from transformers import BertConfig, BertModel
@@ -9,7 +7,6 @@ from transformers.utils import logging
 
 from cmir_repro.errors import InputError
 from cmir_repro.models.compositors import COMPOSITORS
-from cmir_repro.models.critics import CRITICS
 from cmir_repro.models.image import BLOCKS
 from cmir_repro.objectives.mutual_information import ESTIMATORS
 from cmir_repro.systems.dim import Composed, DimConfig, ModelConfig
@@ -164,7 +161,7 @@ def test_drawn_positions_are_different_places_of_the_map(batch, seen):
 def test_drawn_positions_do_not_change_the_bound_on_average(batch):
     model = build(dim=dim(parts="B", positions=16))
     with torch.no_grad():
-        draws = torch.stack([model(batch, seeded(s))["bound B"] for s in range(200)])
+        draws = torch.stack([model(batch, seeded(s))["bound B"] for s in range(100)])
         whole = build(dim=dim(parts="B"))(batch, seeded())["bound B"]
     assert abs(draws.mean() - whole) < 4 * draws.std() / len(draws) ** 0.5
 
@@ -200,11 +197,12 @@ def test_detaching_changes_no_value(batch):
     torch.testing.assert_close(*values)
 
 
-@pytest.mark.parametrize("compositor", COMPOSITORS)
-@pytest.mark.parametrize("options", [None, dim(pair="both")], ids=["plain", "dim"])
+@pytest.mark.parametrize(
+    ("compositor", "options"),
+    [(name, None) for name in COMPOSITORS]
+    + [(name, dim(pair="both")) for name in COMPOSITORS if not name.endswith("only")],
+)
 def test_one_step_trains_every_parameter(batch, compositor, options):
-    if options and compositor.endswith("only"):
-        pytest.skip("dim needs a fusion")
     model = build(compositor=compositor, dim=options)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     model(batch, seeded())["loss"].backward()
@@ -216,12 +214,16 @@ def test_one_step_trains_every_parameter(batch, compositor, options):
     assert all(x.isfinite() for x in model(batch, seeded()).values())
 
 
-@pytest.mark.parametrize(("estimator", "critic"), itertools.product(ESTIMATORS, CRITICS))
+@pytest.mark.parametrize(
+    ("estimator", "critic"),
+    [("jsd", "encode-and-dot"), ("infonce", "concat-and-convolve"), ("dv", "encode-and-dot")],
+)
 def test_training_raises_the_bounds_it_maximises(batch, estimator, critic):
-    model = build(dim=dim(estimator=estimator, critic=critic, weight_a=1, weight_b=1))
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    options = {"estimator": estimator, "critic": critic, "units": 32, "weight_a": 1, "weight_b": 1}
+    model = build(dim=options)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     history = []
-    for _ in range(30):
+    for _ in range(60):
         losses = model(batch, seeded())
         history.append((losses["bound A"].item(), losses["bound B"].item()))
         optimizer.zero_grad()

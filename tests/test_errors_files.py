@@ -37,9 +37,13 @@ def test_the_target_appears_whole(tmp_path):
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_failure_leaves_the_old_file_and_nothing_else(old, error):
-    with pytest.raises(error), files.atomic(old) as temporary:
-        temporary.write_text("half")
-        raise error
+    def fail_halfway():
+        with files.atomic(old) as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        fail_halfway()
     assert untouched(old)
 
 

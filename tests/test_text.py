@@ -37,6 +37,19 @@ def encoder(request):
 
 
 @pytest.fixture
+def asked(monkeypatch):
+    """What the network was asked; it does not answer."""
+    asked = []
+
+    def no_network(*args, **kwargs):
+        asked.append(args)
+        raise OSError("Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
+    return asked
+
+
+@pytest.fixture
 def batch():
     tokens = torch.randint(5, len(WORDS), (4, 7), generator=torch.Generator().manual_seed(0))
     return tokens, torch.tensor([7, 1, 4, 6])
@@ -92,11 +105,12 @@ def test_lstm_drops_out_between_state_and_last_layer(batch):
     assert LSTM(len(WORDS), D).fc[0].p == 0.1
 
 
-def test_bert_maps_the_first_state_of_the_saved_model(folder):
+def test_bert_maps_the_first_state_of_the_saved_model(folder, asked):
     tokens, lengths = map(torch.from_numpy, BertTokens(str(folder)).encode(SENTENCES))
     ours, saved = Bert(str(folder), D).eval(), BertModel.from_pretrained(folder).eval()
     states = saved(tokens, attention_mask=(tokens != 0).long()).last_hidden_state
     torch.testing.assert_close(ours(tokens, lengths), ours.fc(states[:, 0]))
+    assert not asked
 
 
 def test_bert_tokens_are_word_pieces_between_marks(folder):
@@ -108,13 +122,9 @@ def test_bert_tokens_are_word_pieces_between_marks(folder):
 
 @pytest.mark.parametrize("path", ["bert-base-uncased", "someone/bert", "no/such/folder", ""])
 @pytest.mark.parametrize("build", [lambda path: Bert(path, D), BertTokens])
-def test_a_missing_model_is_one_line_and_no_download(build, path, tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: asked.append(a))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+def test_a_missing_model_is_one_line_and_no_download(build, path, asked, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=rf"^no whole Auto\w+ at '{path}' on disk.*$"):
+    with pytest.raises(InputError, match=rf"^no whole Auto\w+ in the folder '{path}'; .*$"):
         build(path)
     assert not asked
 

@@ -3,6 +3,7 @@
 Each encoder has a tokeniser with `encode(texts) -> (numbers (N, L) int64, lengths (N,) int64)`.
 """
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,10 +36,10 @@ class LSTM(nn.Module):
 
 
 class Bert(nn.Module):
-    """A BERT from disk or from transformers' cache, its first token mapped to D dimensions.
+    """A BERT from disk, its first token mapped to D dimensions.
 
     Args:
-        path: folder or cached name, as for `transformers.AutoModel`; nothing is downloaded.
+        path: folder of a saved model, as for `transformers.AutoModel`; nothing is downloaded.
         embed_dim: D.
 
     Raises:
@@ -60,7 +61,7 @@ class Bert(nn.Module):
 
 
 class BertTokens:
-    """The tokeniser that belongs to a `Bert`, read from the same place."""
+    """The tokeniser that belongs to a `Bert`, read from the same folder."""
 
     def __init__(self, path: str) -> None:
         from transformers import AutoTokenizer
@@ -78,9 +79,12 @@ def _from_disk(kind: type, path: str) -> object:
     from safetensors import SafetensorError
 
     try:
+        # A name that is no folder would make transformers ask the network, even when told not to.
+        if not os.path.isdir(path):
+            raise FileNotFoundError(path)
         return kind.from_pretrained(path, local_files_only=True)
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(
-            f"no whole {kind.__name__} at {path!r} on disk or in the cache; give the folder of a "
-            "saved model (config.json, model.safetensors, tokenizer files)"
+            f"no whole {kind.__name__} in the folder {str(path)!r}; it takes that of a saved model "
+            "(config.json, model.safetensors, tokenizer files)"
         ) from error

@@ -1,0 +1,31 @@
+"""What several test files share: one thread, and a tiny CSS that is rendered once."""
+
+import pytest
+import torch
+
+from cmir_repro.data import css
+
+TINY = css.Scale(bases=(30, 20), edits=(40, 20), width=45, height=30)
+
+torch.set_num_threads(1)  # tiny nets: a second thread costs more than it brings
+
+
+@pytest.fixture(scope="session")
+def tiny_root(tmp_path_factory):
+    """CMIR_DATA with a tiny "mini" in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        root = tmp_path_factory.mktemp("data")
+        patch.setenv("CMIR_DATA", str(root))
+        patch.setitem(css.SCALES, "mini", TINY)
+        css.prepare("mini", progress=False)
+    return root
+
+
+@pytest.fixture
+def tiny_css(monkeypatch, tmp_path, tiny_root):
+    """The tiny data set under the name of "mini"; runs, ledger and figures go to `tmp_path`."""
+    monkeypatch.setenv("CMIR_DATA", str(tiny_root))
+    for name in ("RUNS", "RESULTS", "FIGURES"):
+        monkeypatch.setenv(f"CMIR_{name}", str(tmp_path / name.lower()))
+    monkeypatch.setitem(css.SCALES, "mini", TINY)
+    return css.prepare("mini", progress=False)
