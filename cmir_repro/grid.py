@@ -10,11 +10,10 @@ import signal
 import sys
 import time
 
-from tqdm import tqdm
-
 from cmir_repro import composed, ledger
 from cmir_repro.device import choose
 from cmir_repro.errors import InputError
+from cmir_repro.progress import bar
 from cmir_repro.train import TrainingError
 
 SEEDS = (0, 1, 2)
@@ -73,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
             # The alarm becomes Ctrl-C: training ends its step, saves, and says where it stopped.
             signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
             signal.alarm(a.seconds)
-        for cell in tqdm(missing, unit="cell", desc="grid"):
+        for cell in bar(missing, unit="cell", desc="grid"):
             composed.run(cell, device=device, command=f"python -m cmir_repro.grid {_cell(cell)}")
     except KeyboardInterrupt:
         left = sum(not current(cell) for cell in every)

@@ -52,18 +52,20 @@ def execute(notebook: Path, out: Path, parameters: dict) -> float:
         kernel_name="python3",
         execution_timeout=CELL_SECONDS,
         progress_bar=False,
+        stdout_file=sys.stdout,
         stderr_file=sys.stderr,
     )
     return time.perf_counter() - started
 
 
-def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Make an executed notebook fit to commit, in place.
+def clean(notebook: nbformat.NotebookNode, keep_parameters: bool = False) -> nbformat.NotebookNode:
+    """Make an executed notebook fit to read and commit, in place.
 
-    Keeps outputs and tags; drops papermill's metadata (paths, times) and its injected cell, and of
-    a progress bar all but what is left on the screen in the end.
+    Keeps outputs and tags; drops papermill's metadata (paths, times) and, unless told to keep it,
+    its injected cell, and of a progress bar all but what is left on the screen in the end.
     """
-    notebook.cells = [c for c in notebook.cells if "injected-parameters" not in _tags(c)]
+    if not keep_parameters:
+        notebook.cells = [c for c in notebook.cells if "injected-parameters" not in _tags(c)]
     count = 0
     for cell in notebook.cells:
         cell.metadata = {"tags": _tags(cell)} if _tags(cell) else {}
@@ -98,6 +100,7 @@ def reproduce(dataset: str, scale: str, in_place: bool) -> None:
         out = folder / notebook.name
         seconds = execute(notebook, out, {"dataset": dataset, "scale": size})
         print(f"[{number}/{len(every)}] {notebook.name}: {seconds:.0f} s", flush=True)
+        nbformat.write(clean(nbformat.read(out, as_version=4), keep_parameters=True), out)
         if in_place:
             nbformat.write(clean(nbformat.read(out, as_version=4)), notebook)
     status = tables.main([])

@@ -19,7 +19,6 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from cmir_repro import checkpoint
 from cmir_repro.config import Config
@@ -27,6 +26,7 @@ from cmir_repro.data.sampling import SAMPLERS
 from cmir_repro.distributed import anyone
 from cmir_repro.errors import one_of
 from cmir_repro.files import write_text
+from cmir_repro.progress import bar
 
 
 class TrainConfig(Config):
@@ -173,13 +173,13 @@ def train(
     started = time.perf_counter()
     with (
         _Stop() as stop,
-        tqdm(
+        bar(
             total=config.steps,
             initial=state.step,
             desc=title,
             unit="step",
             disable=not (progress and chief),
-        ) as bar,
+        ) as shown,
     ):
         while state.step < config.steps and not state.finished:
             step = state.step
@@ -195,7 +195,7 @@ def train(
                 accelerator.clip_grad_norm_(wrapped.parameters(), config.clip)
             optimizer.step()
             state.step += 1
-            bar.update()
+            shown.update()
             pending.append({name: value.detach() for name, value in losses.items()})
             end = state.step == config.steps
             due = end or state.step % config.evaluate_every == 0  # to validate and save
@@ -212,7 +212,7 @@ def train(
                 row |= {"seconds": round(time.perf_counter() - started + state.seconds, 3)}
                 state.log.append(row)
                 pending.clear()
-                bar.set_postfix_str(f"loss {row['loss']:.3f}{state.shown()}")
+                shown.set_postfix_str(f"loss {row['loss']:.3f}{state.shown()}", refresh=False)
             if due and validate is not None:
                 system.eval()
                 with torch.no_grad():
@@ -280,7 +280,7 @@ class _State:
         checkpoint.save(self.folder, "last", tensors, facts)
 
     def shown(self) -> str:
-        return "" if self.best == -math.inf else f", best {self.best:.1f}"
+        return "" if self.best == -math.inf else f", best val {self.best:.1f}"
 
 
 class _Stop:

@@ -55,9 +55,13 @@ class Shares:
         return str(step)
 
 
-def trained(folder, at=None, validate=None, **changes):
+def fresh():
     torch.manual_seed(0)
-    system = Composed(ModelConfig.make(**MODEL), V)
+    return Composed(ModelConfig.make(**MODEL), V)
+
+
+def trained(folder, at=None, validate=None, **changes):
+    system = fresh()
     config = TrainConfig.make(**TRAINING | changes)
     log = train(
         system, Shares(at), config, folder, identity=IDENTITY, validate=validate, progress=False

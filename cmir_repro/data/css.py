@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from cmir_repro import paths
 from cmir_repro.data import prepared, world
@@ -21,6 +20,7 @@ from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.render_2d import render_2d
 from cmir_repro.data.render_3d import draw_jitter, render_3d
 from cmir_repro.errors import InputError, one_of
+from cmir_repro.progress import bar
 
 WORLD_SEED = 0
 VAL_FRACTION = 0.1  # our choice
@@ -213,7 +213,7 @@ def fill(
         path.parent.mkdir(parents=True, exist_ok=True)
         with (
             part.open("ab") as file,
-            tqdm(total=shape[0], desc=title, unit="image", disable=title is None) as bar,
+            bar(total=shape[0], desc=title, unit="image", disable=title is None) as shown,
         ):
             if file.tell() < _HEADER:
                 file.seek(0)
@@ -221,12 +221,12 @@ def fill(
                 file.write(_header(shape))
             done = (file.tell() - _HEADER) // one
             file.truncate(_HEADER + done * one)  # a half-written image is drawn again
-            bar.update(done)
+            shown.update(done)
             while done < shape[0]:
                 rows = slice(done, min(done + CHUNK, shape[0]))
                 file.write(np.ascontiguousarray(draw(rows)).tobytes())
                 file.flush()
-                bar.update(rows.stop - done)
+                shown.update(rows.stop - done)
                 done = rows.stop
             os.fsync(file.fileno())
         part.replace(path)

@@ -16,7 +16,8 @@ class PictureStore:
 
     def __init__(self, pixels: np.ndarray, device: str) -> None:
         self.device = torch.device(device)
-        self.pixels = torch.from_numpy(np.ascontiguousarray(pixels))
+        # Copied only if it is a read-only file or in another order.
+        self.pixels = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
         if self.device.type == "cuda":
             free, _ = torch.cuda.mem_get_info(self.device)
             fits = self.pixels.nbytes <= free // 2

@@ -1,0 +1,176 @@
+"""Records come back as written, filtered and sorted; a damaged one is named in one line."""
+
+import json
+
+import numpy as np
+import pytest
+
+from cmir_repro import composed, ledger, paths
+from cmir_repro.errors import InputError
+from cmir_repro.protocol import preset
+
+
+@pytest.fixture
+def root(monkeypatch, tmp_path):
+    monkeypatch.setenv("CMIR_RESULTS", str(tmp_path))
+    return tmp_path
+
+
+def made_up(method="TIRG", seed=0, **changes):
+    """A record nobody ran, and its ranks of four queries."""
+    config = composed.configure(method=method, seed=seed).model_dump(mode="json")
+    recall = {"value": 50.0, "low": 10.0, "high": 90.0, "chance": 0.5}
+    values = {
+        "run": f"{method.lower().replace(' ', '-')}-{seed}",
+        "dataset": "css", "scale": "mini", "task": "3d-3d", "method": method, "seed": seed,
+        "config": config,
+        "selection": "last step",
+        "data": {"manifest": "m", "tables": "t", "kind": "rendered"},
+        "code": {"sources": ledger.code_hash()},
+        "hardware": {"cpu": "a chip", "cores": 2, "gpu": None},
+        "software": {},
+        "parameters": 10, "steps": 5, "seconds": 12.0, "peak_memory_gb": 0.5,
+        "result": {
+            "protocol": preset("tirg/css").as_dict(), "queries": 4, "gallery": 9,
+            "metrics": {f"R@{k}": recall for k in (1, 5, 10)},
+        },
+        "validation": {}, "checkpoint_sha256": "0", "command": "none", "finished": "2026-01-01",
+    }  # fmt: skip
+    return ledger.Record.make(**values | changes)
+
+
+def keep(record, ranks=(1.0, 2.0, 1.5, 7.0), log=({"step": 1, "loss": 0.5},)):
+    ledger.save(record, np.array([f"q{i}" for i in range(len(ranks))]), np.array(ranks), list(log))
+    return record
+
+
+def test_a_record_comes_back_with_ranks_and_log(root):
+    record = keep(made_up(seed=3))
+    assert ledger.exists(record.run)
+    assert ledger.read(record.run) == record
+    ids, ranks = ledger.ranks(record.run)
+    assert list(ids) == ["q0", "q1", "q2", "q3"]
+    assert list(ranks) == [1.0, 2.0, 1.5, 7.0]
+    assert ledger.log(record.run).to_dict("records") == [{"step": 1, "loss": 0.5}]
+    assert not ledger.exists("another")
+
+
+def test_records_are_filtered_and_sorted(root, tmp_path):
+    for method, seed in (("TIRG", 10), ("TIRG", 2), ("Image only", 5)):
+        keep(made_up(method, seed))
+    keep(made_up("TIRG", 1, task="2d-3d", run="other"))
+    found = [(r.task, r.method, r.seed) for r in ledger.records()]
+    assert found == [
+        ("2d-3d", "TIRG", 1), ("3d-3d", "Image only", 5),
+        ("3d-3d", "TIRG", 2), ("3d-3d", "TIRG", 10),
+    ]  # fmt: skip
+    assert [r.seed for r in ledger.records(method="TIRG", task="3d-3d")] == [2, 10]
+    assert ledger.records(seed=9) == []
+    assert ledger.records(tmp_path / "nowhere") == []
+
+
+def test_a_record_without_its_ranks_is_never_written(root, monkeypatch):
+    def crash(*_, **__):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(np, "savez_compressed", crash)
+    with pytest.raises(InputError, match="disk full"):
+        keep(made_up())
+    assert ledger.records() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text[:-20], "not readable JSON"),
+        (lambda text: text.replace('"seed": 0', '"seed": "no"'), "no ledger record: see seed"),
+        (lambda text: text.replace('"steps"', '"step"'), "no ledger record: see"),
+        (lambda text: "[]", "holds list"),
+    ],
+)
+def test_a_damaged_record_is_named(root, change, message):
+    record = keep(made_up())
+    path = paths.results() / "records" / f"{record.run}.json"
+    path.write_text(change(path.read_text()))
+    with pytest.raises(InputError, match=rf"tirg-0\.json.*{message}") as error:
+        ledger.records()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: data.replace(b"ranks.npy", b"other.npy"),
+        lambda data: b"no zip at all",
+        lambda data: data[:60] + bytes([data[60] ^ 255]) + data[61:],
+        None,
+    ],
+)
+def test_damaged_or_missing_ranks_are_named(root, damage):
+    run = keep(made_up()).run
+    path = root / "ranks" / f"{run}.npz"
+    if damage:
+        path.write_bytes(damage(path.read_bytes()))
+    else:
+        path.unlink()
+    with pytest.raises(InputError, match=r"tirg-0\.npz is missing or damaged; run tirg-0 again"):
+        ledger.ranks(run)
+
+
+def test_pickled_ranks_are_not_opened(root):
+    run = keep(made_up()).run
+    np.savez(root / "ranks" / f"{run}.npz", ids=np.array([{}]), ranks=np.array([1.0]))
+    with pytest.raises(InputError, match="damaged"):
+        ledger.ranks(run)
+
+
+def test_a_missing_or_damaged_log_is_named(root):
+    run = keep(made_up()).run
+    (root / "logs" / f"{run}.jsonl").write_text('{"step": 1\n')
+    for name in (run, "nobody"):
+        with pytest.raises(InputError, match=f"{name}.jsonl is missing or damaged"):
+            ledger.log(name)
+
+
+def test_a_run_is_current_while_the_sources_are_as_they_were(root, monkeypatch):
+    run = keep(made_up()).run
+    assert ledger.current(run)
+    assert not ledger.current("nobody")
+    monkeypatch.setattr(ledger, "code_hash", lambda: "changed")
+    assert not ledger.current(run)
+
+
+def test_names_of_runs_are_file_names_and_tell_configurations_apart():
+    def name(method, config):
+        return ledger.run_name("css", "3d-3d", "mini", method, 3, config)
+
+    assert name("TIRG + DIM", {"a": 1, "b": 2}) == name("TIRG + DIM", {"b": 2, "a": 1})
+    assert name("TIRG", {"a": 1}) != name("TIRG", {"a": 2})
+    words, _, digest = name("../TIRG + DIM", {}).rpartition("-")
+    assert words == "css-3d-3d-mini-tirg-dim-s3"
+    assert len(digest) == 6
+
+
+def test_the_code_hash_follows_what_decides_numbers(monkeypatch, tmp_path):
+    package = tmp_path / "cmir_repro"
+    for name in ledger._DECISIVE:
+        path = package / name if name.endswith(".py") else package / name / "a.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x = 1")
+        assert (paths.REPOSITORY / "cmir_repro" / name).exists()
+    monkeypatch.setattr(ledger, "__file__", str(package / "ledger.py"))
+    first = ledger.code_hash()
+    (package / "plots.py").write_text("x = 2")
+    assert ledger.code_hash() == first
+    (package / "data" / "a.py").write_text("x = 2")
+    second = ledger.code_hash()
+    (package / "data" / "a.py").rename(package / "data" / "b.py")
+    assert len({first, second, ledger.code_hash()}) == 3
+
+
+def test_machine_and_code_are_described():
+    assert json.loads(json.dumps(ledger.hardware("cpu")))["cores"] >= 1
+    assert ledger.code().keys() == {"version", "commit", "sources", "lock"}
+    assert 0.01 < ledger.peak_memory_gb("cpu") < 100

@@ -1,0 +1,254 @@
+"""Notebooks: how they are run and cleaned, and what the committed ones must be."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from cmir_repro import paths, reproduce, tables
+from cmir_repro.errors import InputError
+
+PARAMETERS = 'dataset: str = "css"  # the data set\nscale: str = "auto"  # how large\n'
+KERNEL = {"name": "python3", "display_name": "Mine", "language": "python"}
+COMMITTED = reproduce.notebooks()
+ELSEWHERE = re.compile(r"(?<![\w.:/>])(?:~|/(?:home|root|tmp|work|usr|opt|mnt|var|Users|content))/")
+
+
+def notebook(*cells):
+    tagged = new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
+    return new_notebook(
+        cells=[new_markdown_cell("# Title"), tagged, *cells],
+        metadata={"kernelspec": KERNEL, "papermill": {"input_path": "/home/me/in.ipynb"}},
+    )
+
+
+def stream(text, name="stderr"):
+    return new_output("stream", name=name, text=text)
+
+
+# Cleaning
+
+
+def test_cleaning_keeps_tags_and_outputs_and_drops_papermill():
+    picture = new_output("display_data", {"text/plain": "<Figure>"}, metadata={"w": 1})
+    result = new_output("execute_result", {"text/plain": "3"}, execution_count=9)
+    error_free = new_code_cell(
+        "1 + 2",
+        execution_count=9,
+        outputs=[picture, result],
+        metadata={"tags": ["nbval-ignore-output"], "papermill": {"duration": 3}},
+    )
+    injected = new_code_cell('scale = "mini"', metadata={"tags": ["injected-parameters"]})
+    empty = new_code_cell("")
+    found = reproduce.clean(notebook(injected, empty, error_free))
+    nbformat.validate(found)
+    assert [cell.source for cell in found.cells] == ["# Title", PARAMETERS, "", "1 + 2"]
+    assert [cell.get("execution_count") for cell in found.cells] == [None, 1, None, 2]
+    assert found.cells[1].metadata == {"tags": ["parameters"]}
+    assert found.cells[3].metadata == {"tags": ["nbval-ignore-output"]}
+    assert found.cells[3].outputs == [picture, {**result, "execution_count": 2}]
+    assert found.metadata.keys() == {"kernelspec", "language_info"}
+    assert found.metadata.kernelspec.display_name == "Python 3"
+    assert "/home" not in nbformat.writes(found)
+    assert nbformat.writes(reproduce.clean(found)) == nbformat.writes(found)  # nothing left to do
+
+
+def test_a_progress_bar_becomes_what_is_left_on_the_screen():
+    outputs = [
+        stream("before\n", "stdout"),
+        stream("\r  0%"),
+        stream("\r 50%"),
+        stream("after\n", "stdout"),
+        stream("\r100%\n"),
+        stream("\rsecond 0%\rsecond 100%\n"),
+        new_output("display_data", {"text/plain": "<Figure>"}),
+        stream("windows\r\n", "stdout"),
+    ]
+    found = reproduce.clean(notebook(new_code_cell("x", outputs=outputs))).cells[-1].outputs
+    assert [(o.output_type, o.get("name"), o.get("text")) for o in found] == [
+        ("stream", "stdout", "before\nafter\n"),
+        ("stream", "stderr", "100%\nsecond 100%\n"),
+        ("display_data", None, None),
+        ("stream", "stdout", "windows\n"),
+    ]
+
+
+# Running
+
+
+@pytest.fixture
+def folder(monkeypatch, tmp_path):
+    """A repository of one notebook, without a README or a ledger."""
+    for name in ("notebooks", "results"):
+        (tmp_path / name).mkdir()
+    source = (
+        "import os, pathlib\nfrom tqdm import tqdm\n\nfor _ in tqdm(range(3)):\n    pass\n"
+        'print(scale, pathlib.Path("01_a.ipynb").exists())'
+    )
+    nbformat.write(notebook(new_code_cell(source)), tmp_path / "notebooks" / "01_a.ipynb")
+    (tmp_path / "notebooks" / "draft.ipynb").write_text("not numbered")
+    monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(reproduce, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(reproduce, "BUILD", tmp_path / "build")
+    for name in ("RUNS", "RESULTS", "FIGURES"):
+        monkeypatch.setenv(f"CMIR_{name}", "")  # put back afterwards
+    return tmp_path
+
+
+@pytest.fixture
+def executed(monkeypatch):
+    """`execute` only notes what it was asked for and copies the notebook."""
+    calls = []
+
+    def note(notebook, out, parameters):
+        calls.append((notebook.name, parameters, dict(os.environ)))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(notebook, out)
+        return 1.0
+
+    monkeypatch.setattr(reproduce, "execute", note)
+    return calls
+
+
+def test_a_notebook_runs_in_its_folder_with_the_parameters_given(folder, monkeypatch):
+    monkeypatch.setattr(tables, "main", lambda _: 0)
+    reproduce.reproduce("css", "mini", in_place=True)
+    built = nbformat.read(folder / "build" / "notebooks" / "css-mini" / "01_a.ipynb", 4)
+    assert any("injected-parameters" in cell.metadata.tags for cell in built.cells)
+    mine = nbformat.read(folder / "notebooks" / "01_a.ipynb", 4)
+    assert len(mine.cells) == 3
+    assert [output.text for output in mine.cells[2].outputs if output.name == "stdout"] == [
+        "mini True\n"
+    ]
+    (bar,) = [output.text for output in mine.cells[2].outputs if output.name == "stderr"]
+    assert bar.count("%") == 1
+    assert bar.startswith("100%")
+
+
+def test_reproduce_runs_all_in_order_and_leaves_the_sources_alone(folder, executed, monkeypatch):
+    monkeypatch.setattr(tables, "main", lambda _: 0)
+    first = folder / "notebooks" / "01_a.ipynb"
+    shutil.copy(first, folder / "notebooks" / "10_c.ipynb")
+    shutil.copy(first, folder / "notebooks" / "02_b.ipynb")
+    before = first.read_bytes()
+    reproduce.reproduce("css", "paper", in_place=False)
+    assert [call[0] for call in executed] == ["01_a.ipynb", "02_b.ipynb", "10_c.ipynb"]
+    assert all(call[1] == {"dataset": "css", "scale": "paper"} for call in executed)
+    assert first.read_bytes() == before
+
+
+def test_tables_that_cannot_be_made_are_an_error(folder, executed, monkeypatch):
+    monkeypatch.setattr(tables, "main", lambda _: 2)
+    with pytest.raises(InputError, match="README tables"):
+        reproduce.reproduce("css", "mini", in_place=False)
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_the_check_works_on_copies(folder, executed, monkeypatch, agrees):
+    (folder / "results" / "mark").write_text("committed")
+    seen = {}
+
+    def nbval(command, check):
+        seen["command"], seen["results"] = command, Path(os.environ["CMIR_RESULTS"])
+        assert (seen["results"] / "mark").read_text() == "committed"
+        return subprocess.CompletedProcess(command, 5)
+
+    monkeypatch.setattr(tables, "main", lambda arguments: int(not agrees))
+    monkeypatch.setattr(subprocess, "run", nbval)
+    assert reproduce.main(["--check"]) == (5 if agrees else 1)
+    ((_, parameters, environment),) = executed
+    assert parameters == {"scale": "mini"}
+    for name in ("RUNS", "RESULTS", "FIGURES"):
+        assert not Path(environment[f"CMIR_{name}"]).is_relative_to(folder)
+    if agrees:
+        assert "--nbval" in seen["command"]
+        assert str(folder / "notebooks" / "01_a.ipynb") in seen["command"]
+        assert seen["results"] != Path(environment["CMIR_RESULTS"])
+
+
+def test_unknown_names_end_in_one_line(folder, executed, capsys):
+    assert reproduce.main(["--dataset", "cs"]) == 2
+    assert capsys.readouterr().err.startswith("error: dataset 'cs' is unknown; allowed: css")
+    assert reproduce.main(["--scale", "huge"]) == 2
+    assert "scale 'huge' is unknown" in capsys.readouterr().err
+    assert not executed
+
+
+# The committed notebooks
+
+
+@pytest.fixture(params=COMMITTED or [None], ids=lambda path: path.stem if path else "none")
+def committed(request):
+    if request.param is None:
+        pytest.skip("no notebook is there yet")
+    return nbformat.read(request.param, as_version=4)
+
+
+def code(book):
+    return [cell for cell in book.cells if cell.cell_type == "code"]
+
+
+def texts(cell):
+    """Everything readable that a cell printed or showed."""
+    for output in cell.outputs:
+        yield output.get("text", "")
+        for kind, value in output.get("data", {}).items():
+            if kind.startswith("text/"):
+                yield value
+
+
+def test_one_cell_of_commented_literals_is_tagged_parameters(committed):
+    (cell,) = [c for c in committed.cells if "parameters" in c.metadata.get("tags", [])]
+    lines = cell.source.splitlines()
+    names = set()
+    for statement in ast.parse(cell.source).body:
+        assert isinstance(statement, ast.Assign | ast.AnnAssign)
+        ast.literal_eval(statement.value)
+        target = statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]
+        names.add(target.id)
+        after = lines[statement.end_lineno - 1][statement.end_col_offset :]
+        assert re.fullmatch(r"\s+# .{5,}", after), f"{target.id} has no comment"
+    assert {"dataset", "scale", "seed"} <= names
+
+
+def test_a_notebook_is_committed_executed_and_clean(committed):
+    nbformat.validate(committed)
+    assert committed.metadata.kernelspec.name == "python3"
+    assert [cell.execution_count for cell in code(committed)] == list(
+        range(1, len(code(committed)) + 1)
+    )
+    assert not any(o.output_type == "error" for cell in code(committed) for o in cell.outputs)
+    copy = nbformat.from_dict(committed)
+    assert nbformat.writes(reproduce.clean(copy)) == nbformat.writes(committed)
+
+
+def test_a_notebook_runs_anywhere_without_a_network(committed):
+    for cell in code(committed):
+        assert not re.search(r"^\s*[!%]|https?://|\burllib\b|\brequests\b", cell.source, re.M)
+        for text in (cell.source, *texts(cell)):
+            assert not ELSEWHERE.search(text), text
+            assert "Traceback" not in text
+
+
+def test_a_notebook_reads_like_a_text(committed):
+    kinds = "".join(cell.cell_type[0] for cell in committed.cells)
+    assert kinds.startswith("m")
+    assert "cccc" not in kinds, "prose before code"
+    for cell in code(committed):
+        assert len(cell.source.splitlines()) <= 25, cell.source
+
+
+def test_the_first_code_prints_versions_device_and_provenance(committed):
+    shown = "\n".join(text for cell in code(committed)[:2] for text in texts(cell))
+    for word in ("torch", "device: ", "data: css"):
+        assert word in shown
+
+
+def test_outputs_are_small(committed):
+    assert len(nbformat.writes(committed)) < 1_500_000
