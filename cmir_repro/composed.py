@@ -450,7 +450,7 @@ def run(
     else:
         record = _record(config, name, data, folder, selected, device, command, system, result)
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    if process.is_main_process and not (finished and ledger.current(name)):
+    if process.is_main_process and not (finished and ledger.exists(name)):
         ledger.save(record, task.split("test").query_ids, ranks, log)
         # Last: a run that is finished here is in the ledger.
         files.write_json(folder / "record.json", record.model_dump())

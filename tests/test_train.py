@@ -351,11 +351,11 @@ def test_selection_last_keeps_the_last_weights(tmp_path):
 
 
 def test_patience_counts_validations_without_a_better_one(tmp_path):
-    scores = Scores(1.0, 3.0, 2.0, 3.0, 9.0)
-    _, log = go(tmp_path, validate=scores, steps=10, evaluate_every=2, patience=2)
-    assert log[-1] == {"step": 8, "val R@1": 1.5, "val selection": 3.0}
-    go(tmp_path, validate=scores, steps=10, evaluate_every=2, patience=2)  # and stays stopped
-    assert len(scores.seen) == 4
+    scores = Scores(1.0, 0.5, 3.0, 2.0, 3.0, 9.0)
+    _, log = go(tmp_path, validate=scores, evaluate_every=2, patience=2)
+    assert log[-1] == {"step": 10, "val R@1": 1.5, "val selection": 3.0}
+    go(tmp_path, validate=scores, evaluate_every=2, patience=2)  # and stays stopped
+    assert len(scores.seen) == 5
 
 
 def test_patience_is_not_forgotten_over_a_break(tmp_path):
