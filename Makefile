@@ -1,9 +1,14 @@
 # Two targets do everything from a bare checkout with Python >= 3.11, make and git:
 #   make reproduce    set-up, then notebooks 01..05, figures, ledger and README tables
-#   make test         set-up, then lint, unit tests, every notebook at mini, nbval
+#   make test         set-up, then lint, unit tests, every notebook at mini, nbval, the science
+# And where there is a GPU, as often as there is time for it:
+#   make grid SCALE=paper SECONDS=540    as many missing runs of the tables as fit, then the tables
+#   make bench SCALE=paper DEVICE=cuda   rendering, training and evaluation speed
 PYTHON ?= python3
 SCALE ?= auto
 DATASET ?= css
+SECONDS ?= 3600
+DEVICE ?= cpu
 PY := .venv/bin/python
 
 .PHONY: reproduce test setup lint unit notebooks grid bench clean
@@ -29,10 +34,20 @@ lint: setup
 	$(PY) -m ruff format --check .
 
 unit: setup
-	$(PY) -m pytest
+	$(PY) -m pytest -m 'not science'
 
 notebooks: setup
 	$(PY) -m cmir_repro.reproduce --check
+
+# The grid returns 3 when time ran out: the tables are made from what there is.
+grid: setup
+	$(PY) -m cmir_repro.grid --scale $(if $(filter auto,$(SCALE)),mini,$(SCALE)) --seconds $(SECONDS) || [ $$? -eq 3 ]
+	$(PY) -m cmir_repro.tables
+
+bench: setup
+	$(PY) tests/benchmarks/bench_render.py
+	$(PY) tests/benchmarks/bench_evaluate.py
+	$(PY) tests/benchmarks/bench_train.py --device $(DEVICE) --scale $(if $(filter auto,$(SCALE)),mini,$(SCALE))
 
 clean:
 	rm -rf .venv build runs data

@@ -24,7 +24,7 @@ import pandas as pd
 import torch
 from pydantic import ValidationError
 
-from cmir_repro import paths
+from cmir_repro import __version__, paths
 from cmir_repro.config import Config
 from cmir_repro.errors import InputError
 from cmir_repro.files import atomic, read_json, write_json, write_text
@@ -147,7 +147,7 @@ def code() -> dict:
     """Which code ran."""
     lock = paths.REPOSITORY / "requirements.lock"
     return {
-        "version": metadata.version("cmir-repro"),
+        "version": __version__,
         "commit": _git("rev-parse", "HEAD") or "unknown",
         "sources": code_hash(),
         "lock": hashlib.sha256(lock.read_bytes()).hexdigest()[:16] if lock.exists() else "unknown",

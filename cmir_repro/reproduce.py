@@ -111,11 +111,12 @@ def reproduce(dataset: str, scale: str, in_place: bool) -> None:
 
 
 def check() -> int:
-    """Every notebook end to end at mini, then nbval on the committed ones.
+    """Every notebook end to end at mini, nbval on the committed ones, then the science tests.
 
-    Works on copies of ledger and figures, so that the committed ones stay as they are. The second
-    pass loads what the first one trained.
+    Works on copies of ledger and figures, so that the committed ones stay as they are, and on the
+    CPU. The later passes load what the first one trained.
     """
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         os.environ["CMIR_RUNS"] = str(root / "runs")
@@ -130,8 +131,12 @@ def check() -> int:
         if tables.main(["--check"]):
             return 1
         print("README tables agree with the ledger", flush=True)
-        command = [sys.executable, "-m", "pytest", "--nbval", "-p", "no:cacheprovider"]
-        return subprocess.run([*command, *map(str, notebooks())], check=False).returncode
+        pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+        for what in (["--nbval", *map(str, notebooks())], ["-m", "science"]):
+            done = subprocess.run([*pytest, *what], cwd=paths.REPOSITORY, check=False)
+            if done.returncode:
+                return done.returncode
+        return 0
 
 
 def main(arguments: list[str] | None = None) -> int:

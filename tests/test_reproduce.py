@@ -120,7 +120,7 @@ def test_a_notebook_runs_in_its_folder_with_the_parameters_given(folder, monkeyp
     monkeypatch.setattr(tables, "main", lambda _: 0)
     reproduce.reproduce("css", "mini", in_place=True)
     built = nbformat.read(folder / "build" / "notebooks" / "css-mini" / "01_a.ipynb", 4)
-    assert any("injected-parameters" in cell.metadata.tags for cell in built.cells)
+    assert any("injected-parameters" in cell.metadata.get("tags", []) for cell in built.cells)
     mine = nbformat.read(folder / "notebooks" / "01_a.ipynb", 4)
     assert len(mine.cells) == 3
     assert [output.text for output in mine.cells[2].outputs if output.name == "stdout"] == [
