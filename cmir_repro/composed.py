@@ -45,7 +45,7 @@ METHODS = {
 SCALES = {
     "mini": {
         "model": {"image_encoder": "convnet", "embed_dim": 128},
-        "train": {"steps": 500, "batch": 64, "learning_rate": 2e-3, "evaluate_every": 100},
+        "train": {"steps": 400, "batch": 64, "learning_rate": 2e-3, "evaluate_every": 100},
     },
     "paper": {
         "model": {"image_encoder": "resnet18", "embed_dim": 512, "dim": {"units": 512}},

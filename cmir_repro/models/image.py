@@ -51,7 +51,7 @@ class ConvNet(ImageEncoder):
     last map is averaged over a coarse grid, not over everything: where an object stands matters.
     """
 
-    WIDTHS = (32, 48, 64, 96)
+    WIDTHS = (24, 48, 64, 96)
     STRIDES = (1, 2, 1, 2)
     GRID = (3, 5)  # cells of the last map that are averaged, rows x columns
 

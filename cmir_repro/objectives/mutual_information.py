@@ -53,7 +53,8 @@ def info_nce(scores: Tensor, keep: Tensor | None = None) -> Tensor:
 def donsker_varadhan(scores: Tensor, keep: Tensor | None = None) -> Tensor:
     """Donsker-Varadhan bound in nats (Belghazi et al. 2018, eq. 5).
 
-    Arguments and errors as in `jensen_shannon`. Unbounded above: a loud critic can overshoot.
+    Arguments and errors as in `jensen_shannon`. Unbounded above: a loud critic can overshoot. With
+    positions each has its own bound; the Deep InfoMax code pools the negatives of all of them.
     """
     positive, negative = _masks(scores, keep)
     marginals = scores[negative]  # (negatives,) or (negatives, P)
