@@ -125,7 +125,7 @@ def configure(
     """The configuration of a method of the tables, with what the reader changes.
 
     Args:
-        method: a key of METHODS, or any other name for a model of one's own.
+        method: a key of METHODS, or, with `model`, any other name for a model of one's own.
         recipe_name: a key of train.RECIPES; "fast" takes the scale's steps, batch and rate.
         model, training: settings to change, over those of method and scale.
 
@@ -133,6 +133,8 @@ def configure(
         InputError: an unknown name, key or value.
     """
     one_of("scale", scale, SCALES)
+    if not model:  # a mistyped name must not train something else under that name
+        one_of("method", method, METHODS)
     changes = _merged(METHODS.get(method, {}), model or {})
     settings = _merged(SCALES[scale]["model"], changes)
     if "dim" not in changes:
@@ -403,6 +405,7 @@ def run(
     """
     settings = config.model_dump(mode="json")
     seed = config.train.seed
+    ledger.reset_peak_memory(device)
     process = PartialState(cpu=device == "cpu")  # of several, each takes its own GPU
     with process.main_process_first():
         data = open_data(config.dataset, config.scale, device, progress)
@@ -460,7 +463,7 @@ def run(
 def _clear_if_other(folder: Path, identity: dict) -> None:
     if not (folder / "last.json").exists():
         return
-    saved = files.read_json(folder / "last.json")["config"]
+    saved = files.read_json(folder / "last.json").get("config")
     other = checkpoint.difference(saved, identity, "run")
     if other:
         print(f"{folder.name} is made anew: {other}")

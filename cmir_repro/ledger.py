@@ -5,6 +5,8 @@ results/ranks/RUN.npz       the rank of every query, ids beside them
 results/logs/RUN.jsonl      losses and validation figures, step by step
 """
 
+import ast
+import contextlib
 import hashlib
 import json
 import os
@@ -31,9 +33,11 @@ from cmir_repro.files import atomic, read_json, write_json, write_text
 
 # What decides a run's numbers; a change elsewhere (plots, tables) leaves finished runs valid.
 _DECISIVE = (
-    "data", "models", "objectives", "systems", "composed.py", "train.py", "evaluate.py",
-    "protocol.py",
+    "data", "models", "objectives", "systems", "composed.py", "distributed.py", "evaluate.py",
+    "intervals.py", "protocol.py", "train.py",
 )  # fmt: skip
+# Linux: the kernel's count of a process's largest memory, and how to set it back.
+_STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class Record(Config):
@@ -133,14 +137,25 @@ def run_name(dataset: str, task: str, scale: str, method: str, seed: int, config
 
 
 def code_hash() -> str:
-    """Digest of the sources that decide a run's numbers."""
+    """Digest of the sources that decide a run's numbers, without comments and docstrings."""
     package = Path(__file__).parent
     digest = hashlib.sha256()
     for name in _DECISIVE:
         path = package / name
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(file.relative_to(package).as_posix().encode() + file.read_bytes())
+            meaning = _meaning(file.read_text(encoding="utf-8"))
+            digest.update(f"{file.relative_to(package).as_posix()}\n{meaning}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def _meaning(source: str) -> str:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if documented and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    # Not dump: it shows fields that differ between versions of Python.
+    return ast.unparse(tree)
 
 
 def code() -> dict:
@@ -167,10 +182,23 @@ def software() -> dict:
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
 
 
+def reset_peak_memory(device: str) -> None:
+    """Start counting `peak_memory_gb` anew; on a CPU this is possible on Linux only."""
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats()
+    elif _CLEAR_REFS.exists():
+        with contextlib.suppress(OSError):  # some containers forbid it
+            _CLEAR_REFS.write_text("5")
+
+
 def peak_memory_gb(device: str) -> float:
-    """Largest memory of this process so far; on a GPU, of the GPU."""
+    """Largest memory of this process since `reset_peak_memory`; on a GPU, of the GPU."""
     if device != "cpu":
         return round(torch.cuda.max_memory_allocated() / 1e9, 3)
+    if _STATUS.exists():
+        found = re.search(r"VmHWM:\s*(\d+) kB", _STATUS.read_text())
+        if found:
+            return round(int(found.group(1)) * 1024 / 1e9, 3)
     unit = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, 3)
 
