@@ -32,7 +32,10 @@ def save(folder: Path, name: str, tensors: dict[str, Tensor], facts: dict) -> st
     # Tensors that share memory are refused by safetensors; a copy has its own.
     copies = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
     with atomic(path) as temporary:
-        save_file(copies, temporary)
+        try:
+            save_file(copies, temporary)
+        except SafetensorError as error:  # how it reports a full disk
+            raise OSError(str(error)) from error
     digest = sha256(path)
     write_json(folder / f"{name}.json", {**facts, "weights": path.name, "sha256": digest})
     for old in folder.glob(f"{name}-*.safetensors"):

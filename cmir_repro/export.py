@@ -19,7 +19,7 @@ from cmir_repro.systems.dim import Composed
 
 
 def export(run: str, folder: Path) -> str:
-    """Write a finished run's selected weights as float16.
+    """Write a finished run's selected weights as float16; the figures are those of float32.
 
     Returns:
         The digest of the weights file.
@@ -30,6 +30,10 @@ def export(run: str, folder: Path) -> str:
     record = ledger.read(run)
     selected = "last" if record.config["train"]["selection"] == "last" else "best"
     tensors, facts = checkpoint.load(paths.runs() / run, selected)
+    if facts["sha256"] != record.checkpoint_sha256:
+        raise InputError(
+            f"the checkpoint of {run} here is not the one its record was made from; run it again"
+        )
     half = {
         name: value.half() if value.is_floating_point() else value
         for name, value in tensors.items()

@@ -67,7 +67,15 @@ def recall_table(by_method: dict[str, list[ledger.Record]]) -> pd.DataFrame:
     """Mean over seeds and its 95 % t-interval: one row a method and cut-off.
 
     Columns: method, metric, mean, low, high (None with one seed), seeds, chance.
+
+    Raises:
+        InputError: there is no record.
     """
+    if not by_method:
+        raise InputError(
+            "no run of this setting is in the ledger; run notebooks 02 and 03 with the same "
+            "dataset, task and scale, or python -m cmir_repro.grid"
+        )
     rows = []
     for method, records in by_method.items():
         for k in CUTOFFS:
@@ -176,8 +184,10 @@ def markdown(by_method: dict[str, list[ledger.Record]], task: str) -> str:
         f"{first.result['queries']:,} queries, gallery of {first.result['gallery']:,}; protocol "
         f"`{first.result['protocol']['name']}`; pictures {kind}; selection: {first.selection}. "
         "Mean over seeds with the 95 % t-interval of that mean; the difference to TIRG is a paired "
-        "bootstrap over queries. Hardware: "
+        "bootstrap over queries (the seeds are not resampled: it speaks of these runs). Hardware: "
         + "; ".join(sorted({_machine(r) for r in every}))
+        + ". Sources: "
+        + ", ".join(sorted({r.code["sources"] for r in every}))
         + ".",
     ]
     notes = published.sources(task)

@@ -28,6 +28,7 @@ from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.render_2d import CANVAS, draw_2d
 from cmir_repro.data.safe_pickle import load_npy
 from cmir_repro.data.scenes import CELLS, COLOR, COLORS, EMPTY, MATERIAL, SHAPE, SHAPES, SIZE, SIZES
+from cmir_repro.device import choose
 from cmir_repro.errors import InputError, one_of
 from cmir_repro.files import sha256
 
@@ -65,7 +66,7 @@ def released(
 
     Args:
         root: folder with the .npy file and `images`.
-        name: what tables and figures call the data set.
+        name: recorded in dataset.json.
         relevance: which images answer a query. "file": those with the target's label in the
             file; "index": the target alone; "scene": those that show what the target shows.
             Default: "file" where the file has labels, else "index", as in google/tirg.
@@ -373,10 +374,10 @@ def main(arguments: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--scale", choices=css.SCALES, help="size of the built-in world")
-    parser.add_argument("--device", default="cpu", help="torch device that renders it")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto: renders it")
     parser.add_argument("--root", type=Path, help="folder of the released files")
     parser.add_argument("--archive", type=Path, help="zip of the released files, unpacked first")
-    parser.add_argument("--name", default="css-released", help="what tables call the data set")
+    parser.add_argument("--name", default="css-released", help="name recorded in dataset.json")
     parser.add_argument("--relevance", choices=RELEVANCE, help="which images answer a query")
     given = parser.parse_args(arguments)
     if given.scale and (given.root or given.archive):
@@ -388,7 +389,7 @@ def main(arguments: list[str] | None = None) -> None:
                 unpack(given.archive, root)
             data = released(find_root(root), given.name, given.relevance)
         else:
-            data = css.prepare(given.scale or "mini", given.device)
+            data = css.prepare(given.scale or "mini", choose(given.device))
     except InputError as error:
         sys.exit(f"css.py: {error}")
     print(f"{data.info['name']} ({data.info['provenance']['kind']}) in {paths.shown(data.folder)}")
