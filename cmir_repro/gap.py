@@ -73,7 +73,7 @@ def unit_rows(features: np.ndarray, name: str = "features") -> np.ndarray:
 
 
 def centroid_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Distance between the means of two sets, the length of Liang et al. 2022's gap (section 4.2).
+    """Distance between the means of two sets, the length of Liang et al. 2022's gap.
 
     0 where the means coincide, at most 2. It sees a shift and nothing else: two clouds of
     different shape around one mean have distance 0. Two samples of N rows of one distribution
@@ -108,7 +108,7 @@ def mmd(
         a: (N, D) features.
         b: (M, D) features.
         bandwidth: s. Default: the median distance over all pairs of distinct rows of the union
-            (the median heuristic, Gretton et al. 2012, section 8).
+            (the median heuristic, Gretton et al. 2012).
         rows: a set with more rows is thinned to this many, drawn without replacement; time and
             memory grow with the square. Our choice.
         generator: draws those rows; required only where a set is thinned.
@@ -199,7 +199,7 @@ def probe_accuracy(
 
 
 def alignment(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean squared distance of the pairs (Wang & Isola 2020, section 4.1, L_align, alpha = 2).
+    """Mean squared distance of the pairs (Wang & Isola 2020, L_align, alpha = 2).
 
     0 where the rows of every pair coincide, 2 for pairs at right angles (unrelated), at most 4.
 
@@ -215,7 +215,7 @@ def alignment(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def uniformity(x: np.ndarray) -> float:
-    """How evenly a set covers the sphere (Wang & Isola 2020, section 4.1, L_uniform, t = 2).
+    """How evenly a set covers the sphere (Wang & Isola 2020, L_uniform, t = 2).
 
     The logarithm of the mean of exp(-2 |x - y|^2) over all pairs of distinct rows. 0: collapsed
     onto one point; a set spread evenly over a sphere of many dimensions comes near -4. Lower is

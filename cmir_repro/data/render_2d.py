@@ -1,6 +1,6 @@
 """The 2D view of a scene: flat shapes on a white 64x64 canvas.
 
-`draw_2d` follows the released loader pixel for pixel (facts of the released data), so objects
+`draw_2d` follows the released loader pixel for pixel (code of google/tirg), so objects
 may stand anywhere; `render_2d` puts them on the 3x3 grid and is fast.
 """
 

@@ -1,6 +1,6 @@
 """The 3D view of a scene: a small ray caster that draws pictures in the manner of CLEVR.
 
-What is drawn follows the released pictures as described (facts of the released data); every
+What is drawn follows the released pictures as shown in google/tirg and google/tim-gan; every
 number is our choice. Light, camera and floor never change; what changes between two renders of
 one scene is the jitter: each object moves by a few pixels and cubes turn.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 EMPTY = -1
 COLORS = ("gray", "red", "blue", "green", "brown", "purple", "cyan", "yellow")
-# The RGB values of CLEVR, which CSS takes over (facts of the released data).
+# The RGB values of CLEVR, which CSS takes over (code of google/tirg).
 RGB = np.array(
     [
         (87, 87, 87),

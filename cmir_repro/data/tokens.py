@@ -17,7 +17,7 @@ def words(text: str) -> list[str]:
 
 
 class Vocabulary:
-    """Word numbers; 0 is the unknown word, the others are sorted (facts of TIRG, section 4.1)."""
+    """Word numbers; 0 is the unknown word, the others are sorted (google/tirg)."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
         if not tokens or tokens[0] != UNKNOWN or len(set(tokens)) != len(tokens):

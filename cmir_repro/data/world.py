@@ -1,7 +1,7 @@
 """The CSS world: base scenes, edits in three sentence forms, and what each edit leads to.
 
-Generated from one seed, the same on every machine (NumPy's Philox, integers only). Form and
-counts follow the released CSS data; every number below that the facts leave open is a named
+Generated from one seed, the same on every machine (NumPy's Philox). Form and
+counts follow the released CSS data; every number below that they leave open is a named
 constant marked "our choice", and `dataset.json` repeats them.
 """
 
@@ -29,7 +29,8 @@ FEWEST_OBJECTS, MOST_OBJECTS = 2, 8
 # least one is always named.
 P_NAMED = 0.5
 # Our choice: chance that "add" names position, size and colour. What it leaves out is drawn at
-# random, so no method can know it; the best published R@1 on CSS, 93.3, says this must be rare.
+# random, so no method can know it; an R@1 of 93.3 on CSS (LGLI, in the survey
+# fuxianghuang1/Multimodal-Composite-Editing-and-Retrieval) says this must be rare.
 P_NAMED_IN_ADD = 0.95
 FORMS = ("make", "remove", "add")  # our choice: equally often
 PAIRS_PER_EDIT = 3  # as in the released data

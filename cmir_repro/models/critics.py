@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 
 class EncodeAndDot(nn.Module):
-    """Map both sides to U units, score by the dot product (Hjelm et al. 2019, section 3.2).
+    """Map both sides to U units, score by the dot product (Deep InfoMax, Hjelm et al. 2019).
 
-    Layers as in the reference code (facts, section 3.2): a two-layer net beside a linear
+    Layers as in the reference code (rdevon/DIM): a two-layer net beside a linear
     shortcut that starts near the identity, then layer norm. Our choices: layer norm in the
     two-layer net too, where the reference has batch norm; and as layer norm leaves vectors of
     length sqrt(U), so that a score would start at the order of sqrt(U), it is divided by that.
@@ -30,7 +30,7 @@ class EncodeAndDot(nn.Module):
 
 
 class ConcatAndConvolve(nn.Module):
-    """Put y beside x at every position, three 1x1 convolutions (Hjelm et al. 2019, section 3.2).
+    """Put y beside x at every position, three 1x1 convolutions (Deep InfoMax, Hjelm et al. 2019).
 
     The first layer is linear, so it is applied to x and y apart and added: the same numbers
     without ever building the concatenation of all B * B pairs.

@@ -75,7 +75,7 @@ class ConvNet(ImageEncoder):
 
 
 class ResNet(ImageEncoder):
-    """torchvision's ResNet-18 or -50 with a new last layer, as in TIRG (section 4.1).
+    """torchvision's ResNet-18 or -50 with a new last layer, as in google/tirg.
 
     Args:
         depth: 18 or 50.

@@ -14,7 +14,7 @@ from cmir_repro.errors import InputError
 
 
 class LSTM(nn.Module):
-    """TIRG's text encoder (section 4.1): embedding, one LSTM layer, its state at the last word.
+    """TIRG's text encoder (google/tirg): embedding, one LSTM layer, its state at the last word.
 
     Args:
         vocabulary: V, number of words.

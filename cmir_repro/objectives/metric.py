@@ -1,4 +1,4 @@
-"""Metric objectives of TIRG (section 4.2): query i belongs to target i, to nobody else.
+"""Metric objectives of TIRG (code of google/tirg): query i belongs to target i, to nobody else.
 
 Both take features already normalised and scaled, see `scaled`.
 """

@@ -2,11 +2,11 @@
 
 What the paper's abstract states: encoders, a fusion network and a metric loss as others have
 them; part A maximises mutual information between text and image representations, which do not
-mean exactly the same; part B maximises it between a low-level layer of the image encoder (of the
-desired image) and the high-level layer of the fusion network. Everything else is unknown to us
-and therefore configuration: estimator, critics, weights, which block is low-level, which image is
-paired with the text, whether gradients reach the image encoder, masking. The defaults are our
-choice; notebook 03 says why.
+mean exactly the same; part B maximises it between a low-level layer of the image encoder and the
+high-level layer of the fusion network. Everything else is unknown to us: estimator, critics,
+weights, which block is low-level, which image is paired with the text, whether gradients reach
+the image encoder, masking are configuration, and that part B looks at the desired image is our
+reading. The defaults are our choice; notebook 03 says which is which.
 """
 
 from typing import Literal

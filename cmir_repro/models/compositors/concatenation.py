@@ -1,4 +1,4 @@
-"""Concatenation: both vectors side by side through two layers (TIRG, section 4.1)."""
+"""Concatenation: both vectors side by side through two layers (code of google/tirg)."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
 """TIRG: the query is the gated source feature plus a residual (Vo et al. 2019).
 
-f = a0 * sigmoid(gate(x, t)) * x + a1 * residual(x, t), with a0, a1 learned from 1 and 10 (facts of
-the reference code; its spare third and fourth weight are left out).
+f = a0 * sigmoid(gate(x, t)) * x + a1 * residual(x, t), with a0, a1 learned from 1 and 10 (code of
+google/tirg; its spare third and fourth weight are left out).
 """
 
 from collections.abc import Callable

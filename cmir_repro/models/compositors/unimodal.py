@@ -1,4 +1,4 @@
-"""The two lower bounds of composed retrieval: one input alone is the query (TIRG, section 4.1)."""
+"""The two lower bounds of composed retrieval: one input alone is the query (google/tirg)."""
 
 from collections.abc import Callable
 
