@@ -194,7 +194,9 @@ def retrieval_rows(
     unit, padding = WIDTH / sum(ratios), 0.09  # inches; constrained layout pads every panel
     side, wide = unit - padding, wide * unit - padding
     texts = [_wrap(text, max(int(wide * 11), 12)) for text in texts]
-    tall = [max(side, LINE * (text.count("\n") + 1)) for text in texts]
+    shown = [results[0, 0], targets[0], *([] if sources is None else [sources[0]])]
+    picture_height = side * max(x.shape[0] / x.shape[1] for x in shown)
+    tall = [max(picture_height, LINE * (text.count("\n") + 1)) for text in texts]
     heights = [t + 0.4 for t in tall]  # the mark below, and air
     figure, axes = plt.subplots(
         len(results),
