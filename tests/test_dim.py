@@ -224,7 +224,7 @@ def test_training_raises_the_bounds_it_maximises(batch, estimator, critic):
     model = build(dim=options)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     history = []
-    for _ in range(60):
+    for _ in range(250):
         losses = model(batch, seeded())
         history.append((losses["bound A"].item(), losses["bound B"].item()))
         optimizer.zero_grad()

@@ -153,7 +153,7 @@ def test_variants_of_a_method_stay_out_of_the_tables(root):
     ):
         config = tables.configure(method="TIRG", **changes).model_dump(mode="json")
         keep(made_up("TIRG", run=f"variant-{number}", config=config))
-    keep(made_up("mine", run="mine"))
+    keep(made_up("TIRG", run="mine").model_copy(update={"method": "mine"}))
     found = tables.finished("css", "mini", "3d-3d")
     assert {method: [r.run for r in rows] for method, rows in found.items()} == {"TIRG": ["tirg-0"]}
 

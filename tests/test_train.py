@@ -1,5 +1,6 @@
 """The loop against a plain one, and against everything that can break a run off."""
 
+import functools
 import json
 import math
 import signal
@@ -239,7 +240,10 @@ def test_a_resumed_run_is_the_unbroken_one(tmp_path, optimizer, number):
     assert same(resumed, unbroken)
 
 
-def test_a_second_signal_is_obeyed_at_once(tmp_path):
+def test_a_second_signal_is_obeyed_at_once(tmp_path, request):
+    # A job in the background is started with Ctrl-C switched off, and would not obey.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(functools.partial(signal.signal, signal.SIGINT, before))
     with pytest.raises(KeyboardInterrupt):
         go(tmp_path, batches=Draws({4: raised(signal.SIGINT, times=2)}))
     assert not (tmp_path / "last.json").exists()
