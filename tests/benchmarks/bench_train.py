@@ -7,6 +7,7 @@
 """
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
@@ -115,7 +116,10 @@ def compare(a, batch: int, precision: str, synchronise) -> None:
             loss.backward()
             plain_optimizer.step()
 
-        loader = DataLoader(pairs, batch_size=batch, shuffle=True, num_workers=4, drop_last=True)
+        workers = min(4, len(os.sched_getaffinity(0)))
+        loader = DataLoader(
+            pairs, batch_size=batch, shuffle=True, num_workers=workers, drop_last=True
+        )
         start, count = None, 0
         for source, target in loader:
             encode(source.to(a.device), target.to(a.device))
