@@ -10,63 +10,67 @@ import signal
 import sys
 import time
 
-from cmir_repro import composed, ledger
+from cmir_repro import composed, paths
 from cmir_repro.device import choose
 from cmir_repro.errors import InputError
+from cmir_repro.methods import (
+    ABLATION,
+    METHODS,
+    SCALES,
+    RunConfig,
+    ablation_name,
+    configure,
+    default_task,
+)
 from cmir_repro.progress import bar
 from cmir_repro.train import TrainingError
 
 SEEDS = (0, 1, 2)
-# The tasks of the tables, most wanted first; mini shows the one that fits a reader's patience.
-TASKS = {"mini": ("3d-3d",), "paper": ("3d-3d", "2d-3d")}
+# The tasks of the tables, most wanted first; photographs where somebody put them.
+TASKS = {"css": ("3d-3d", "2d-3d"), "photos": ("photo",)}
+ABLATED = ("css", "3d-3d")
+ONE_ATTRIBUTE = ("Attribute as operator", "Attribute as operator + DIM")  # no use for sentences
 
 
-def cells(scale: str, seeds=SEEDS, methods=None, tasks=None) -> list[composed.RunConfig]:
+def methods_of(dataset: str) -> list[str]:
+    """The methods of the tables that fit the texts of a data set."""
+    return [m for m in METHODS if dataset == "mitstates" or m not in ONE_ATTRIBUTE]
+
+
+def cells(scale: str, datasets=None, tasks=None, methods=None, seeds=SEEDS) -> list[RunConfig]:
     """Every cell of a scale, in the order they are run: all methods of a seed come first."""
+    datasets = datasets or [d for d in TASKS if d == "css" or (paths.data() / d).exists()]
+    ablated = [ablation_name(what, value) for what in ABLATION for value in ABLATION[what]]
     return [
-        composed.configure(task=task, scale=scale, method=method, seed=seed)
-        for task in tasks or TASKS[scale]
+        configure(dataset, task, scale, method, seed)
+        for dataset in datasets
+        for task in tasks or TASKS.get(dataset, (default_task(dataset),))
+        for group in (methods_of(dataset), ablated if (dataset, task) == ABLATED else [])
         for seed in seeds
-        for method in methods or composed.METHODS
+        for method in (group if methods is None else [m for m in group if m in methods])
     ]
-
-
-def name(config: composed.RunConfig) -> str:
-    """The ledger's name of a cell."""
-    return ledger.run_name(
-        config.dataset,
-        config.task,
-        config.scale,
-        config.method,
-        config.train.seed,
-        config.model_dump(mode="json"),
-    )
-
-
-def current(config: composed.RunConfig) -> bool:
-    """Whether the ledger holds a cell, made by the sources as they are."""
-    return ledger.current(name(config))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns 0 when nothing is missing any more, 3 when time ran out."""
     parser = argparse.ArgumentParser("python -m cmir_repro.grid", description="Fill the grid.")
-    parser.add_argument("--scale", choices=composed.SCALES, default="mini")
+    parser.add_argument("--scale", choices=SCALES, default="mini")
     parser.add_argument("--seconds", type=int, help="stop after so long (default: when done)")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--methods", nargs="+", choices=composed.METHODS)
+    parser.add_argument("--datasets", nargs="+", help="default: css, and photos if prepared")
     parser.add_argument("--tasks", nargs="+")
+    parser.add_argument("--methods", nargs="+", help="names of the tables or of the ablation")
     parser.add_argument("--device", help="cpu or cuda (default: what is there)")
     parser.add_argument("--list", action="store_true", help="only show what is missing")
     a = parser.parse_args(arguments)
     started = time.monotonic()
     try:
         device = choose(a.device)
-        every = cells(a.scale, a.seeds, a.methods, a.tasks)
-        missing = [cell for cell in every if not current(cell)]
+        every = cells(a.scale, a.datasets, a.tasks, a.methods, a.seeds)
+        missing = [cell for cell in every if not composed.current(cell)]
         print(f"{len(every) - len(missing)} of {len(every)} cells are in the ledger")
         if a.list:
-            print("\n".join(name(cell) for cell in missing))
+            print("\n".join(composed.name(cell) for cell in missing))
             return 0
         if a.seconds:
             # The alarm becomes Ctrl-C: training ends its step, saves, and says where it stopped.
@@ -75,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
         for cell in bar(missing, unit="cell", desc="grid"):
             composed.run(cell, device=device, command=f"python -m cmir_repro.grid {_cell(cell)}")
     except KeyboardInterrupt:
-        left = sum(not current(cell) for cell in every)
+        left = sum(not composed.current(cell) for cell in every)
         print(f"stopped after {time.monotonic() - started:.0f} s; {left} cells are left")
         return 3
     except (InputError, TrainingError) as error:
@@ -86,10 +90,10 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _cell(cell: composed.RunConfig) -> str:
+def _cell(cell: RunConfig) -> str:
     return (
-        f"--scale {cell.scale} --tasks {cell.task} --methods '{cell.method}' "
-        f"--seeds {cell.train.seed}"
+        f"--scale {cell.scale} --datasets {cell.dataset} --tasks {cell.task} "
+        f"--methods '{cell.method}' --seeds {cell.train.seed}"
     )
 
 

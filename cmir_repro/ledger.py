@@ -15,8 +15,10 @@ import re
 import resource
 import subprocess
 import sys
+import textwrap
 import zipfile
 import zlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -31,11 +33,6 @@ from cmir_repro.config import Config
 from cmir_repro.errors import InputError
 from cmir_repro.files import atomic, read_json, write_json, write_text
 
-# What decides a run's numbers; a change elsewhere (plots, tables) leaves finished runs valid.
-_DECISIVE = (
-    "data", "models", "objectives", "systems", "composed.py", "distributed.py", "evaluate.py",
-    "intervals.py", "protocol.py", "train.py",
-)  # fmt: skip
 # Linux: the kernel's count of a process's largest memory, and how to set it back.
 _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -80,11 +77,6 @@ def save(record: Record, query_ids: np.ndarray, ranks: np.ndarray, log: list[dic
 def exists(run: str) -> bool:
     """Whether the ledger holds a run."""
     return (paths.results() / "records" / f"{run}.json").exists()
-
-
-def current(run: str) -> bool:
-    """Whether the ledger holds a run, made by the sources as they are."""
-    return exists(run) and read(run).code["sources"] == code_hash()
 
 
 def read(run: str, root: Path | None = None) -> Record:
@@ -136,15 +128,18 @@ def run_name(dataset: str, task: str, scale: str, method: str, seed: int, config
     return f"{dataset}-{task}-{scale}-{words}-s{seed}-{digest}"
 
 
-def code_hash() -> str:
-    """Digest of the sources that decide a run's numbers, without comments and docstrings."""
+def code_hash(decisive: Sequence[str], more: Sequence[str] = ()) -> str:
+    """Digest of sources, without comments and docstrings.
+
+    Args:
+        decisive: files of the package, as paths in it.
+        more: sources of classes or functions that lie elsewhere.
+    """
     package = Path(__file__).parent
+    texts = [(package / name).read_text(encoding="utf-8") for name in decisive]
     digest = hashlib.sha256()
-    for name in _DECISIVE:
-        path = package / name
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            meaning = _meaning(file.read_text(encoding="utf-8"))
-            digest.update(f"{file.relative_to(package).as_posix()}\n{meaning}\n".encode())
+    for text in [*texts, *map(textwrap.dedent, more)]:
+        digest.update(f"{_meaning(text)}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -158,13 +153,13 @@ def _meaning(source: str) -> str:
     return ast.unparse(tree)
 
 
-def code() -> dict:
-    """Which code ran."""
+def code(sources: str) -> dict:
+    """Which code ran; `sources` is the digest of those that decide."""
     lock = paths.REPOSITORY / "requirements.lock"
     return {
         "version": __version__,
         "commit": _git("rev-parse", "HEAD") or "unknown",
-        "sources": code_hash(),
+        "sources": sources,
         "lock": hashlib.sha256(lock.read_bytes()).hexdigest()[:16] if lock.exists() else "unknown",
     }
 

@@ -3,8 +3,10 @@
 import sys
 from dataclasses import dataclass
 
-from cmir_repro import composed, device, ledger, plots
+from cmir_repro import device, ledger, plots
 from cmir_repro.data.prepared import Prepared
+from cmir_repro.methods import default_task
+from cmir_repro.tasks import open_data, views
 
 
 @dataclass(frozen=True)
@@ -13,19 +15,22 @@ class Setting:
 
     device: str
     scale: str
+    task: str
     data: Prepared
 
 
-def start(dataset: str, scale: str = "auto", device_name: str = "auto") -> Setting:
+def start(dataset: str, scale: str = "auto", task: str = "auto") -> Setting:
     """Open (or make) the data set, set the style of plots, print versions, device, provenance.
 
     Raises:
         InputError: unknown names, or data that must be fetched first.
     """
     plots.style()
-    chosen = device.choose(device_name)
+    chosen = device.choose()
     size = device.scale_for(chosen, scale)
-    data = composed.open_data(dataset, size, chosen)
+    data = open_data(dataset, size, chosen)
+    task = default_task(dataset) if task == "auto" else task
+    views(data, task)  # refuses an unknown one before anything is trained
     versions = ", ".join(f"{name} {version}" for name, version in ledger.software().items())
     hardware = ledger.hardware(chosen)
     print(versions)
@@ -33,4 +38,4 @@ def start(dataset: str, scale: str = "auto", device_name: str = "auto") -> Setti
     print(f"data: {dataset}, scale {size}, {data.info['provenance']['kind']}, "
           f"tables {data.info.get('tables_sha256', 'unknown')[:12]}")  # fmt: skip
     sys.stdout.flush()
-    return Setting(chosen, size, data)
+    return Setting(chosen, size, task, data)

@@ -11,6 +11,11 @@ def data() -> Path:
     return _folder("CMIR_DATA", "data")
 
 
+def weights() -> Path:
+    """Pretrained weights that were put here by hand; move it with CMIR_WEIGHTS."""
+    return _folder("CMIR_WEIGHTS", "data/weights")
+
+
 def runs() -> Path:
     """Checkpoints and logs of the runs made here; move it with CMIR_RUNS."""
     return _folder("CMIR_RUNS", "runs")

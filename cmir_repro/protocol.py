@@ -11,6 +11,23 @@ from dataclasses import asdict, dataclass, fields, replace
 from cmir_repro.errors import InputError, one_of
 
 TIES = ("mean", "best", "worst")
+AGGREGATES = ("mean over queries", "mean over categories")
+# Whose images are ranked, by name and in words.
+POOLS = {
+    "category": "all images of the split and category",
+    "triplets": "references and targets of the category's triplets",
+    "all categories": "images of the split, of all categories, each once",
+}
+# How the captions of a triplet become queries: for each query the texts whose features, of length
+# 1 each, are averaged. The names of the texts are those of `captioned.texts`.
+CAPTIONS = {
+    "one": (("1",),),
+    "each alone": (("1",), ("2",)),
+    "joined": (("1 and 2",),),
+    "both orders": (("1 and 2",), ("2 and 1",)),
+    "mean of both orders": (("1 and 2", "2 and 1"),),
+    "with category": (("category",),),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +35,8 @@ class Protocol:
     """How a ranking is made and scored; `as_dict` is what a result stores.
 
     The fields in words (`gallery`, `relevance`) say what the caller's arrays must hold; the
-    functions that score check the others and refuse what they do not implement.
+    functions that score check the others and refuse what they do not implement. The last three
+    apply to data sets with categories or several captions only, and are stored only there.
 
     Raises:
         InputError: a field has the wrong type or an impossible value.
@@ -33,22 +51,27 @@ class Protocol:
     tie_tolerance: float = 1e-6  # scores this close are equal; see evaluate.ranks
     similarity: str = "cosine"
     aggregate: str = "mean over queries"
+    pool: str | None = None  # whose images are ranked: a key of POOLS
+    captions: str | None = None  # how captions become queries: a key of CAPTIONS
+    subset_cutoffs: tuple[int, ...] | None = None  # the k of recall among a query's own few images
 
     def __post_init__(self) -> None:
-        for field in ("name", "gallery", "relevance", "similarity", "aggregate"):
+        for field in ("name", "gallery", "relevance", "similarity"):
             if not isinstance(getattr(self, field), str) or not getattr(self, field):
                 raise InputError(f"protocol {field} must be words, got {getattr(self, field)!r}")
         if not isinstance(self.drop_source, bool):
             raise InputError(f"drop_source must be true or false, got {self.drop_source!r}")
         one_of("ties", self.ties, TIES)
+        one_of("aggregate", self.aggregate, AGGREGATES)
+        one_of("pool", self.pool, (None, *POOLS))
+        one_of("captions", self.captions, (None, *CAPTIONS))
         tolerance = self.tie_tolerance
         if not isinstance(tolerance, int | float) or not 0 <= tolerance < 1:
             raise InputError(f"tie_tolerance must be a number in [0, 1), got {tolerance!r}")
-        ks = tuple(self.cutoffs) if isinstance(self.cutoffs, list | tuple) else ()
-        whole = all(type(k) is int and k > 0 for k in ks)
-        if not ks or not whole or list(ks) != sorted(set(ks)):
-            raise InputError(f"cutoffs must be ascending whole numbers from 1, got {self.cutoffs}")
-        object.__setattr__(self, "cutoffs", ks)
+        object.__setattr__(self, "cutoffs", _cutoffs("cutoffs", self.cutoffs))
+        if self.subset_cutoffs is not None:
+            subset = _cutoffs("subset_cutoffs", self.subset_cutoffs)
+            object.__setattr__(self, "subset_cutoffs", subset)
 
     def changed(self, **new: object) -> "Protocol":
         """This protocol with other fields, and a name that says so: `tirg/css[ties=worst]`."""
@@ -59,8 +82,13 @@ class Protocol:
         return replace(self, **new, name=f"{self.name}[{notes}]")
 
     def as_dict(self) -> dict:
-        """Plain values that survive JSON; `from_dict` is the inverse."""
-        return {**asdict(self), "cutoffs": list(self.cutoffs)}
+        """Plain values that survive JSON; `from_dict` is the inverse.
+
+        A field that does not apply (None) is left out, so that records stay as they are when a
+        data set brings a field that no other has.
+        """
+        values = {key: value for key, value in asdict(self).items() if value is not None}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping) -> "Protocol":
@@ -70,10 +98,22 @@ class Protocol:
             InputError: a field is missing or unknown (a record never gets defaults), or bad.
         """
         names = {field.name for field in fields(cls)}
-        for problem, keys in (("lacks", names - set(values)), ("has unknown", set(values) - names)):
+        needed = {field.name for field in fields(cls) if field.default is not None}
+        for problem, keys in (
+            ("lacks", needed - set(values)),
+            ("has unknown", set(values) - names),
+        ):
             if keys:
                 raise InputError(f"stored protocol {problem} {', '.join(sorted(keys))}")
         return cls(**values)
+
+
+def _cutoffs(field: str, value: object) -> tuple[int, ...]:
+    ks = tuple(value) if isinstance(value, list | tuple) else ()
+    whole = all(type(k) is int and k > 0 for k in ks)
+    if not ks or not whole or list(ks) != sorted(set(ks)):
+        raise InputError(f"{field} must be ascending whole numbers from 1, got {value}")
+    return ks
 
 
 def _tirg(name: str, relevance: str) -> Protocol:
@@ -90,24 +130,69 @@ def _tirg(name: str, relevance: str) -> Protocol:
     )
 
 
+def _fashioniq(name: str, pool: str, drop_source: bool, captions: str) -> Protocol:
+    """FashionIQ (Wu et al. 2021) as one of the codebases scores its validation split.
+
+    Recall is averaged over the categories, each weighing the same.
+    """
+    return Protocol(
+        name=f"fashioniq/{name}",
+        gallery=POOLS[pool],
+        drop_source=drop_source,
+        relevance="the target image",
+        cutoffs=(10, 50),
+        aggregate="mean over categories",
+        pool=pool,
+        captions=captions,
+    )
+
+
 PRESETS = {
     protocol.name: protocol
     for protocol in (
         _tirg("tirg/css", "same label"),
         _tirg("tirg/fashion200k", "same caption"),
         _tirg("tirg/mitstates", "same caption"),
+        # Pictures of one's own, scored as TIRG scores.
+        _tirg("own/same-caption", "same caption"),
+        _tirg("own/target", "the target image"),
+        # The owners' split; they say neither whether the reference stays nor how captions are
+        # joined, so both are as in CLIP4Cir and magiclens.
+        _fashioniq("original", "category", False, "joined"),
+        _fashioniq("val-union", "triplets", True, "each alone"),
+        _fashioniq("artemis", "category", True, "both orders"),
+        _fashioniq("cosmo-val", "triplets", True, "both orders"),  # CosMo's commented-out lines
+        _fashioniq("composeae-union", "all categories", False, "with category"),
+        _fashioniq("searle", "category", False, "mean of both orders"),
+        # Liu et al. 2021 (CIRPLANT) and CLIP4Cir.
+        Protocol(
+            name="cirr/official",
+            gallery="all images of the split",
+            drop_source=True,
+            relevance="the target image",
+            cutoffs=(1, 5, 10, 50),
+            subset_cutoffs=(1, 2, 3),
+            captions="one",
+        ),
     )
+}
+# Other names of the same measurement. What sets these apart from one another is the model and its
+# training, or a capital letter in the text, and no rule of scoring.
+ALIASES = {
+    "fashioniq/clip4cir": "fashioniq/original",
+    "fashioniq/magiclens": "fashioniq/original",
+    "fashioniq/cosmo": "fashioniq/artemis",
 }
 
 
 def preset(name: str) -> Protocol:
-    """The preset called `name`.
+    """The preset called `name`, or that `name` is another name of.
 
     Raises:
         InputError: there is none; the message lists those there are.
     """
-    one_of("protocol", name, PRESETS)
-    return PRESETS[name]
+    one_of("protocol", name, (*PRESETS, *ALIASES))
+    return PRESETS[ALIASES.get(name, name)]
 
 
 def only_protocol(protocols: Iterable[Protocol | Mapping]) -> Protocol:
@@ -125,7 +210,11 @@ def only_protocol(protocols: Iterable[Protocol | Mapping]) -> Protocol:
     first = found[0]
     for other in found[1:]:
         a, b = first.as_dict(), other.as_dict()
-        differ = [f"{key} ({a[key]!r} and {b[key]!r})" for key in a if a[key] != b[key]]
+        differ = [
+            f"{key} ({a.get(key)!r} and {b.get(key)!r})"
+            for key in {**a, **b}
+            if a.get(key) != b.get(key)
+        ]
         if differ:
             raise InputError(
                 f"one column would mix protocols that differ in {', '.join(differ)}; "

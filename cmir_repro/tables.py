@@ -6,37 +6,43 @@ python -m cmir_repro.tables --check    fail if README.md does not show what the 
 
 import argparse
 import sys
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
 from cmir_repro import intervals, ledger, paths, published
-from cmir_repro.composed import METHODS, configure
 from cmir_repro.errors import InputError
 from cmir_repro.files import write_text
+from cmir_repro.methods import METHODS, WITH_DIM, configure
 from cmir_repro.protocol import only_protocol
 
 CUTOFFS = (1, 5, 10)
 REFERENCE = "TIRG"
-# What README shows: marker -> scale and task.
+# What README shows: marker -> data set, scale and task.
 README_TABLES = {
-    "css-mini-3d-3d": ("mini", "3d-3d"),
-    "css-paper-3d-3d": ("paper", "3d-3d"),
-    "css-paper-2d-3d": ("paper", "2d-3d"),
+    "css-mini-3d-3d": ("css", "mini", "3d-3d"),
+    "css-mini-2d-3d": ("css", "mini", "2d-3d"),
+    "photos-mini": ("photos", "mini", "photo"),
+    "css-paper-3d-3d": ("css", "paper", "3d-3d"),
+    "css-paper-2d-3d": ("css", "paper", "2d-3d"),
 }
 
 
-def finished(dataset: str, scale: str, task: str) -> dict[str, list[ledger.Record]]:
+def finished(
+    dataset: str, scale: str, task: str, methods: Iterable[str] = METHODS
+) -> dict[str, list[ledger.Record]]:
     """Comparable records of each method, by seed: method -> records.
 
-    Runs of the tables only: those of METHODS, at their own settings. All must share protocol,
+    Runs of the tables only: those of `methods`, at their own settings. All must share protocol,
     selection rule and data.
 
     Raises:
         InputError: two records do not compare.
     """
     found = ledger.records(dataset=dataset, scale=scale, task=task)
-    found = [r for r in found if r.method in METHODS and _own_settings(r)]
+    methods = list(methods)
+    found = [r for r in found if r.method in methods and _own_settings(r)]
     if not found:
         return {}
     only_protocol(r.result["protocol"] for r in found)
@@ -50,7 +56,7 @@ def finished(dataset: str, scale: str, task: str) -> dict[str, list[ledger.Recor
                 "remove the records of one of them from results/records"
             )
     by_method: dict[str, list[ledger.Record]] = {}
-    for method in METHODS:
+    for method in methods:
         rows = [r for r in found if r.method == method]
         seeds = [r.seed for r in rows]
         if len(set(seeds)) < len(seeds):
@@ -124,27 +130,37 @@ def wide(table: pd.DataFrame) -> pd.DataFrame:
     return out.rename_axis(columns=None)
 
 
-def against(by_method: dict[str, list[ledger.Record]], reference: str = REFERENCE) -> pd.DataFrame:
-    """Every method minus the reference in R@1 points: paired bootstrap over queries.
+def against(
+    by_method: dict[str, list[ledger.Record]], reference: str | dict[str, str] = REFERENCE
+) -> pd.DataFrame:
+    """Methods minus a reference in R@1 points: paired bootstrap over queries.
 
     A query's score is its share of hits over the seeds that both methods have.
+
+    Args:
+        reference: the method that all others are compared with, or method -> its reference.
+
+    Returns:
+        Columns method, minus, difference, low, high, p, seeds; no rows where a reference lacks.
     """
-    if reference not in by_method:
-        return pd.DataFrame()
+    if isinstance(reference, str):
+        reference = {method: reference for method in by_method if method != reference}
     rows = []
-    for method, records in by_method.items():
-        seeds = {r.seed for r in records} & {r.seed for r in by_method[reference]}
-        if method == reference or not seeds:
+    for method, other in reference.items():
+        if method not in by_method or other not in by_method:
             continue
-        ids, ours = _hits(records, seeds)
-        other_ids, theirs = _hits(by_method[reference], seeds)
+        seeds = {r.seed for r in by_method[method]} & {r.seed for r in by_method[other]}
+        if not seeds:
+            continue
+        ids, ours = _hits(by_method[method], seeds)
+        other_ids, theirs = _hits(by_method[other], seeds)
         found = intervals.paired_bootstrap(
             ours, theirs, generator=np.random.default_rng(0), ids_a=ids, ids_b=other_ids
         )
         rows.append(
             {
                 "method": method,
-                "minus": reference,
+                "minus": other,
                 "difference": found.difference,
                 "low": found.low,
                 "high": found.high,
@@ -155,42 +171,57 @@ def against(by_method: dict[str, list[ledger.Record]], reference: str = REFERENC
     return pd.DataFrame(rows)
 
 
-def markdown(by_method: dict[str, list[ledger.Record]], task: str) -> str:
+def with_and_without(by_method: dict[str, list[ledger.Record]]) -> dict[str, str]:
+    """Each method with DIM -> the same without, for `against`."""
+    return {
+        method: method.removesuffix(WITH_DIM) for method in by_method if method.endswith(WITH_DIM)
+    }
+
+
+def markdown(by_method: dict[str, list[ledger.Record]], dataset: str, task: str) -> str:
     """The methods of one setting as a Markdown table with everything needed to judge it."""
     if not by_method:
         return "No run of this setting is in the ledger yet."
     recall = recall_table(by_method).set_index(["method", "metric"])
-    versus = against(by_method)
-    versus = versus.set_index("method") if len(versus) else versus
+    gained = against(by_method, with_and_without(by_method))
+    gained = gained.set_index("method") if len(gained) else gained
     lines = [
-        "| method | seeds | R@1 | R@5 | R@10 | R@1 minus TIRG | published R@1 | s a run |",
-        "|---|---|---|---|---|---|---|---|",
+        "| method | seeds | R@1 | R@5 | R@10 | R@1 with DIM | DIM minus without | published R@1 "
+        "| why they may differ |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for method, records in by_method.items():
+        if method.endswith(WITH_DIM):
+            continue
         cells = [_with_interval(recall.loc[(method, f"R@{k}")]) for k in CUTOFFS]
-        difference = "" if method not in versus.index else _difference(versus.loc[method])
-        seconds = np.median([r.seconds for r in records])
+        dim, gain = method + WITH_DIM, ""
+        if dim in by_method:
+            seeds = len(by_method[dim])
+            note = "" if seeds == len(records) else f" ({seeds} seeds)"
+            gain = _difference(gained.loc[dim]) if dim in gained.index else ""
+            dim = _with_interval(recall.loc[(dim, "R@1")]) + note
+        else:
+            dim = ""
         lines.append(
-            f"| {method} | {len(records)} | {' | '.join(cells)} | {difference} "
-            f"| {published.css_r1(method, task)} | {seconds:.0f} |"
+            f"| {method} | {len(records)} | {' | '.join(cells)} | {dim} | {gain} "
+            f"| {published.r1(method, dataset, task)} | {published.why(method, dataset, task)} |"
         )
     first = next(iter(by_method.values()))[0]
-    chance = ", ".join(f"{recall.loc[(first.method, f'R@{k}'), 'chance']:.2f}" for k in CUTOFFS)
-    lines.append(f"| *chance* | | {chance.replace(', ', ' | ')} | | | |")
+    chance = " | ".join(f"{recall.loc[(first.method, f'R@{k}'), 'chance']:.2f}" for k in CUTOFFS)
+    lines.append(f"| *chance* | | {chance} | | | | |")
     every = [r for records in by_method.values() for r in records]
-    kind = first.data["kind"]
+    seconds = [r.seconds for r in every]
     lines += [
         "",
         f"{first.result['queries']:,} queries, gallery of {first.result['gallery']:,}; protocol "
-        f"`{first.result['protocol']['name']}`; pictures {kind}; selection: {first.selection}. "
-        "Mean over seeds with the 95 % t-interval of that mean; the difference to TIRG is a paired "
-        "bootstrap over queries (the seeds are not resampled: it speaks of these runs). Hardware: "
+        f"`{first.result['protocol']['name']}`; pictures: {first.data['kind']}; selection: "
+        f"{first.selection}. Mean over seeds with the 95 % t-interval of that mean; the difference "
+        "is a paired bootstrap over queries (the seeds are not resampled: it speaks of these "
+        f"runs). A run took {min(seconds):.0f} to {max(seconds):.0f} s. Hardware: "
         + "; ".join(sorted({_machine(r) for r in every}))
-        + ". Sources: "
-        + ", ".join(sorted({r.code["sources"] for r in every}))
         + ".",
     ]
-    notes = published.sources(task)
+    notes = published.sources(dataset, task)
     if notes:
         lines += ["", "Published, on the released pictures: " + "; ".join(notes) + "."]
     return "\n".join(lines)
@@ -202,13 +233,13 @@ def filled(text: str) -> str:
     Raises:
         InputError: a marker is missing.
     """
-    for name, (scale, task) in README_TABLES.items():
+    for name, (dataset, scale, task) in README_TABLES.items():
         start, stop = f"<!-- table: {name} -->", "<!-- end of table -->"
         head, found, rest = text.partition(start)
         _, closed, tail = rest.partition(stop)
         if not found or not closed:
             raise InputError(f"README.md lacks the markers {start} ... {stop}")
-        table = markdown(finished("css", scale, task), task)
+        table = markdown(finished(dataset, scale, task), dataset, task)
         text = f"{head}{start}\n{table}\n{stop}{tail}"
     return text
 

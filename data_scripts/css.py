@@ -5,16 +5,12 @@
     python data_scripts/css.py --archive CSS.zip [--root DIR]
 
 DIR holds css_toy_dataset_novel2_small.dup.npy and images/css_{train,test}_NNNNNN.png. What is
-read from it lies in data/css/released afterwards, beside the rendered data/css/mini and paper.
+read from it lies in data/css-released afterwards; the built-in world in data/css.
 """
 
 import argparse
 import hashlib
-import shutil
-import stat
 import sys
-import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +19,9 @@ import pandas as pd
 
 from cmir_repro import paths
 from cmir_repro.data import css, prepared, world
+from cmir_repro.data.archive import unpack
 from cmir_repro.data.pictures import load_picture, load_pictures
+from cmir_repro.data.pixels import fill
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.render_2d import CANVAS, draw_2d
 from cmir_repro.data.safe_pickle import load_npy
@@ -39,7 +37,6 @@ SOURCES = [
     "https://drive.google.com/file/d/1wPqMw-HKmXUG2qTgYBiTNUnjz83hA2tY",
     "https://storage.googleapis.com/image_retrieval_css/CSS.zip",
 ]
-MAX_ARCHIVE = 16 * 2**30  # bytes unpacked, our choice; a small zip can hold far more
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ class Part:
 def released(
     root: Path, name: str = "css-released", relevance: str | None = None, progress: bool = True
 ) -> Prepared:
-    """Check the released files and write them to data/css/released, or open what lies there.
+    """Check the released files and write them to data/css-released, or open what lies there.
 
     Args:
         root: folder with the .npy file and `images`.
@@ -76,7 +73,7 @@ def released(
         InputError: a file is missing or damaged or says something impossible, another release
             was prepared there before, or the folder cannot be written.
     """
-    target = paths.data() / "css" / "released"
+    target = paths.data() / "css-released"
     file = Path(root) / NPY
     raw = read_release(file)
     relevance = relevance or ("file" if all(raw[part].labels for part in PARTS) else "index")
@@ -116,6 +113,8 @@ def released(
         "tables_sha256": css.tables_hash(*tables),
         "sources": SOURCES,
         "licence": "not stated by the source",
+        "protocol": css.PROTOCOL,
+        "tasks": css.TASKS,
         "left_out": [
             "scenes/*.json: not read, the .npy lists the objects",
             f"images that the .npy does not list: {unlisted}",
@@ -289,7 +288,7 @@ def _draw(
     key = hashlib.sha256(f"{digest} {seen}".encode()).hexdigest()
     for view, draw, shape in (("2d", in_2d, (CANVAS, CANVAS)), ("3d", in_3d, size)):
         path = target / f"pixels-{view}-{part}.npy"
-        css.fill(path, (len(files), *shape, 3), draw, key, f"{view} {part}" if progress else None)
+        fill(path, (len(files), *shape, 3), draw, key, f"{view} {part}" if progress else None)
 
 
 def _same(target: Path, **wanted: str) -> Prepared:
@@ -303,60 +302,6 @@ def _same(target: Path, **wanted: str) -> Prepared:
                 f"for {value!r}; delete that folder first"
             )
     return found
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip file into a new folder, which appears when all of it is there.
-
-    Raises:
-        InputError: the archive is missing, truncated, encrypted or too large, an entry is a
-            link or lies outside the folder, the folder exists, or it cannot be written.
-    """
-    if folder.exists():
-        raise InputError(f"{folder} exists; use --root {folder} alone, or delete it first")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            tempfile.TemporaryDirectory(prefix=".partial-", dir=folder.parent) as temporary,
-            zipfile.ZipFile(archive) as file,
-        ):
-            inside = Path(temporary) / "content"
-            inside.mkdir()
-            entries = file.infolist()
-            _check_entries(archive, entries)
-            for entry in entries:
-                path = inside / entry.filename
-                if entry.is_dir():
-                    path.mkdir(parents=True, exist_ok=True)
-                    continue
-                path.parent.mkdir(parents=True, exist_ok=True)
-                # "x": an entry that stands twice must not write over the first.
-                with file.open(entry) as packed, path.open("xb") as out:
-                    shutil.copyfileobj(packed, out, 2**20)
-            inside.rename(folder)
-    except FileNotFoundError as error:
-        raise InputError(f"{archive} does not exist") from error
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"cannot unpack {archive} into {folder}: {error.strerror}") from error
-    except Exception as error:  # zipfile and zlib raise many kinds for a damaged file
-        raise InputError(
-            f"{archive} is truncated or no zip file ({error}); get it again"
-        ) from error
-
-
-def _check_entries(archive: Path, entries: list[zipfile.ZipInfo]) -> None:
-    size = sum(entry.file_size for entry in entries)
-    if size > MAX_ARCHIVE:
-        raise InputError(f"{archive} unpacks to {size:,} bytes; at most {MAX_ARCHIVE:,} are taken")
-    for entry in entries:
-        path = Path(entry.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in entry.filename:
-            raise InputError(f"{archive}: the entry {entry.filename!r} lies outside the folder")
-        kind = stat.S_IFMT(entry.external_attr >> 16)
-        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise InputError(f"{archive}: the entry {entry.filename!r} is a link or a device")
 
 
 def find_root(folder: Path) -> Path:
@@ -384,7 +329,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error("--scale belongs to the built-in world, --root and --archive to the release")
     try:
         if given.root or given.archive:
-            root = given.root or paths.data() / "css" / "raw"
+            root = given.root or paths.data() / "raw" / "css"
             if given.archive:
                 unpack(given.archive, root)
             data = released(find_root(root), given.name, given.relevance)

@@ -1,8 +1,12 @@
 """What several test files share: one thread, and a tiny CSS that is rendered once."""
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
+from cmir_repro import paths
 from cmir_repro.data import css
 
 TINY = css.Scale(bases=(30, 20), edits=(40, 20), width=45, height=30)
@@ -29,3 +33,16 @@ def tiny_css(monkeypatch, tmp_path, tiny_root):
         monkeypatch.setenv(f"CMIR_{name}", str(tmp_path / name.lower()))
     monkeypatch.setitem(css.SCALES, "mini", TINY)
     return css.prepare("mini", progress=False)
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """real_data(name) -> a folder of real data; skips, by name, where it is absent."""
+    root = Path(os.environ.get("CMIR_REAL_DATA") or paths.REPOSITORY.parent / "shared" / "data")
+
+    def folder(name: str) -> Path:
+        if not (root / name).is_dir():
+            pytest.skip(f"real data {name!r} are not in {root.name}; set CMIR_REAL_DATA")
+        return root / name
+
+    return folder

@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from cmir_repro import checkpoint, composed, evaluate, ledger, paths
-from cmir_repro.composed import METHODS, QueryBatches, Task, configure, embed
 from cmir_repro.data.tokens import Vocabulary
+from cmir_repro.embedding import bounds, embed
 from cmir_repro.errors import InputError
+from cmir_repro.methods import METHODS, SCALES, configure
 from cmir_repro.protocol import preset
 from cmir_repro.systems.dim import Composed
+from cmir_repro.tasks import QueryBatches, Task, open_data
 from cmir_repro.train import TrainConfig, train
 
 MODEL = {"embed_dim": 16}
@@ -59,7 +61,7 @@ def untrained(task, **model):
 
 
 def test_every_method_of_the_tables_configures_at_every_scale():
-    for scale, settings in composed.SCALES.items():
+    for scale, settings in SCALES.items():
         for method, changes in METHODS.items():
             found = configure(scale=scale, method=method, seed=7)
             assert found.model.compositor == changes["compositor"]
@@ -109,7 +111,7 @@ def test_what_is_unknown_or_impossible_is_refused(values, message):
 
 def test_data_that_must_be_fetched_says_how(tiny_css):
     with pytest.raises(InputError, match=r"python data_scripts/css\.py --root"):
-        composed.open_data("css-released", "mini")
+        open_data("css-released", "mini")
 
 
 # Batches
@@ -228,7 +230,7 @@ def test_a_score_is_the_sorted_one(task):
 def test_bounds_are_those_of_each_whole_batch_without_dropout(task):
     config = configured(training={"batch": 4, "sampler": "same-source-pairs"}).train
     system, tokens = untrained(task, dim={"units": 8}, text_dropout=0.5)
-    found = composed.bounds(system.train(), task, tokens, config, "val")
+    found = bounds(system.train(), task, tokens, config, "val")
     assert list(found) == ["bound A", "bound B"]
     made, _ = batches(task, ("val",), batch=4)
     assert len(found) == len(made.ids) // 4 == 2
@@ -238,7 +240,7 @@ def test_bounds_are_those_of_each_whole_batch_without_dropout(task):
         assert row["bound A"] == pytest.approx(losses["bound A"].item())
         assert row["bound B"] == pytest.approx(losses["bound B"].item())
     with pytest.raises(InputError, match="larger than"):
-        composed.bounds(system, task, tokens, config.model_copy(update={"batch": 900}), "val")
+        bounds(system, task, tokens, config.model_copy(update={"batch": 900}), "val")
 
 
 def test_the_untrained_net_is_the_one_training_began_with(tiny_css):
@@ -318,7 +320,7 @@ def test_a_run_of_other_sources_or_data_is_made_anew(tiny_css, monkeypatch, caps
     config = configured("Text only", training={"steps": 2, "batch": 16})
     go(config)
     if changed == "sources":
-        monkeypatch.setattr(ledger, "code_hash", lambda: "other")
+        monkeypatch.setattr(ledger, "code_hash", lambda *_: "other")
     else:
         monkeypatch.setattr(type(tiny_css), "manifest_hash", "other")
     trained = []
@@ -334,15 +336,15 @@ def test_a_crash_before_the_ledger_is_written_is_made_good(tiny_css, monkeypatch
     config = configured("Image only", training={"steps": 2})
     go(config)
     with monkeypatch.context() as patch:
-        patch.setattr(ledger, "code_hash", lambda: "newer")
+        patch.setattr(ledger, "code_hash", lambda *_: "newer")
         patch.setattr(ledger, "save", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             go(config)
         patch.undo()
     monkeypatch.setenv("CMIR_RUNS", str(paths.runs()))
-    monkeypatch.setattr(ledger, "code_hash", lambda: "newer")
+    monkeypatch.setattr(ledger, "code_hash", lambda *_: "newer")
     assert go(config).record == ledger.read(go(config).record.run)
-    assert ledger.current(go(config).record.run)
+    assert composed.current(config)
 
 
 @pytest.mark.parametrize(

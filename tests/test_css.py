@@ -7,7 +7,7 @@ import resource
 import numpy as np
 import pytest
 
-from cmir_repro.data import css, prepared, world
+from cmir_repro.data import css, pixels, prepared, world
 from cmir_repro.data.render_2d import render_2d
 from cmir_repro.data.scenes import EMPTY
 from cmir_repro.errors import InputError
@@ -20,7 +20,7 @@ def tiny(monkeypatch, tmp_path):
     """A small "mini" in `tmp_path`, drawn eight images at a time."""
     monkeypatch.setenv("CMIR_DATA", str(tmp_path))
     monkeypatch.setitem(css.SCALES, "mini", TINY)
-    monkeypatch.setattr(css, "CHUNK", 8)
+    monkeypatch.setattr(pixels, "CHUNK", 8)
     return tmp_path / "css" / "mini"
 
 
@@ -40,18 +40,6 @@ def digests(folder) -> dict[str, str]:
         for path in folder.iterdir()
         if not path.name.startswith(".")
     }
-
-
-def numbers(shape=(20, 2, 3, 3), first=0):
-    """Pictures that tell their place, and a function that draws them and notes what it drew."""
-    pictures = (first + np.arange(np.prod(shape))).astype(np.uint8).reshape(shape)
-    drawn = []
-
-    def draw(rows):
-        drawn.extend(range(rows.start, rows.stop))
-        return pictures[rows]
-
-    return pictures, draw, drawn
 
 
 def test_a_prepared_data_set_is_the_world_it_was_made_of(tiny):
@@ -166,48 +154,3 @@ def test_a_manifest_that_cannot_be_written_leaves_none(tiny, monkeypatch):
             css.prepare("mini", progress=False)
     assert not (tiny / "dataset.json").exists()
     assert json.loads((css.prepare("mini", progress=False).folder / "dataset.json").read_text())
-
-
-def test_fill_draws_each_image_once_and_only_what_is_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(css, "CHUNK", 8)
-    path = tmp_path / "pixels-2d-train.npy"
-    pictures, draw, drawn = numbers()
-
-    def stops(rows):
-        if rows.start >= 16:
-            raise KeyboardInterrupt
-        return draw(rows)
-
-    with pytest.raises(KeyboardInterrupt):
-        css.fill(path, pictures.shape, stops, "key", None)
-    assert not path.exists()
-    css.fill(path, pictures.shape, draw, "key", None)
-    assert drawn == list(range(20))
-    np.testing.assert_array_equal(np.load(path), pictures)
-    css.fill(path, pictures.shape, draw, "key", None)
-    assert len(drawn) == 20
-
-
-@pytest.mark.parametrize("change", ["key", "shape"])
-def test_fill_keeps_nothing_that_was_drawn_for_something_else(tmp_path, change):
-    path = tmp_path / "pixels-2d-train.npy"
-    old, draw_old, _ = numbers()
-    css.fill(path, old.shape, draw_old, "old", None)
-    new, draw_new, _ = numbers((20, 3, 2, 3) if change == "shape" else old.shape, first=100)
-    css.fill(path, new.shape, draw_new, "old" if change == "shape" else "new", None)
-    np.testing.assert_array_equal(np.load(path), new)
-
-
-def test_a_file_cut_within_its_header_is_started_again(tmp_path):
-    path = tmp_path / "pixels-2d-train.npy"
-    pictures, draw, _ = numbers()
-
-    def stops(rows):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        css.fill(path, pictures.shape, stops, "key", None)
-    (part,) = tmp_path.glob(".*.part")
-    part.write_bytes(part.read_bytes()[:50])
-    css.fill(path, pictures.shape, draw, "key", None)
-    np.testing.assert_array_equal(np.load(path, mmap_mode="r"), pictures)

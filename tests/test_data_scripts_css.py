@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import pickle
-import stat
 import sys
 import zipfile
 
@@ -13,7 +12,7 @@ from PIL import Image
 
 from cmir_repro import paths
 from cmir_repro.data import css as built_in
-from cmir_repro.data import world
+from cmir_repro.data import pixels, world
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.render_2d import draw_2d
 from cmir_repro.data.scenes import CELLS, COLORS, SHAPES, SIZES
@@ -87,12 +86,12 @@ def refused(root, message: str, **options) -> None:
     with pytest.raises(InputError, match=message) as caught:
         script.released(root, progress=False, **options)
     assert "\n" not in str(caught.value)
-    assert not (paths.data() / "css" / "released" / "dataset.json").exists()
+    assert not (paths.data() / "css-released" / "dataset.json").exists()
 
 
 def test_the_release_comes_into_the_prepared_layout(root):
     data = script.released(root, progress=False)
-    assert data.folder == paths.data() / "css" / "released"
+    assert data.folder == paths.data() / "css-released"
     raw = release()
     for part in ("train", "test"):
         images = data.images[data.images["part"] == part]
@@ -305,7 +304,7 @@ def test_an_image_of_another_size_is_named(root):
 
 
 def test_a_picture_exchanged_between_two_tries_is_read_again(root, monkeypatch):
-    monkeypatch.setattr(built_in, "CHUNK", 4)
+    monkeypatch.setattr(pixels, "CHUNK", 4)
     path = root / "images" / "css_train_000014.png"
     whole = path.read_bytes()
     path.write_bytes(b"")
@@ -321,7 +320,7 @@ def test_the_command_line_prepares_and_counts(root, capsys):
     out = capsys.readouterr().out
     assert "mine (released) in released\n" in out
     assert "val" in out
-    assert Prepared(paths.data() / "css" / "released").info["name"] == "mine"
+    assert Prepared(paths.data() / "css-released").info["name"] == "mine"
 
 
 def test_the_command_line_renders_the_built_in_world(tmp_path, monkeypatch, capsys):
@@ -357,52 +356,6 @@ def test_an_archive_is_unpacked_and_read(root, tmp_path, capsys):
     archive = pack(tmp_path / "CSS.zip", {}, root)
     script.main(["--archive", str(archive)])
     assert "css-released (released)" in capsys.readouterr().out
-    assert (paths.data() / "css" / "raw" / "CSSDataset" / script.NPY).exists()
-    with pytest.raises(SystemExit, match=r"raw exists; use --root"):
+    assert (paths.data() / "raw" / "css" / "CSSDataset" / script.NPY).exists()
+    with pytest.raises(SystemExit, match=r"css exists; use --root"):
         script.main(["--archive", str(archive)])
-
-
-def link() -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo("images")
-    entry.external_attr = (stat.S_IFLNK | 0o777) << 16
-    return entry
-
-
-@pytest.mark.parametrize(
-    ("entries", "message"),
-    [
-        ({"../evil": b"x"}, r"'\.\./evil' lies outside"),
-        ({"a/../../evil": b"x"}, "lies outside"),
-        ({"/tmp/evil": b"x"}, "lies outside"),
-        ({"..\\evil": b"x"}, "lies outside"),
-        ({"C:/evil": b"x"}, "lies outside"),
-        ({link(): b"/etc"}, "'images' is a link"),
-        ({"big": b"0" * 2_000}, "unpacks to 2,000 bytes; at most 1,000"),
-    ],
-)
-def test_an_archive_that_reaches_outside_or_is_too_large_is_refused(
-    tmp_path, monkeypatch, entries, message
-):
-    monkeypatch.setattr(script, "MAX_ARCHIVE", 1_000)
-    archive = pack(tmp_path / "bad.zip", entries)
-    with pytest.raises(InputError, match=message) as caught:
-        script.unpack(archive, tmp_path / "in" / "raw")
-    assert "\n" not in str(caught.value)
-    assert list((tmp_path / "in").iterdir()) == []
-    assert not (tmp_path / "evil").exists()
-
-
-def test_a_truncated_or_damaged_archive_leaves_nothing(tmp_path):
-    content = np.random.default_rng(0).bytes(500)
-    whole = pack(tmp_path / "whole.zip", {"a": content, "b": content}).read_bytes()
-    bad = tmp_path / "bad.zip"
-    changed = bytearray(whole)
-    changed[200] ^= 255
-    for data in (*(whole[:n] for n in range(0, len(whole), 50)), whole[:-1], bytes(changed)):
-        bad.write_bytes(data)
-        with pytest.raises(InputError, match=r"bad\.zip is truncated or no zip") as caught:
-            script.unpack(bad, tmp_path / "in" / "raw")
-        assert "\n" not in str(caught.value)
-        assert list((tmp_path / "in").iterdir()) == []
-    with pytest.raises(InputError, match=r"none\.zip does not exist"):
-        script.unpack(tmp_path / "none.zip", tmp_path / "in" / "raw")

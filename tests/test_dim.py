@@ -59,15 +59,20 @@ def keep(*labels):
         ({"dim": {"part": "A"}}, r"unknown key 'dim.part'; allowed: parts, estimator, critic, .*"),
         ({"dim": {"estimator": "mine"}}, r"dim.estimator = 'mine' .* 'jsd', 'infonce' or 'dv'"),
         ({"dim": {"block": "conv1"}}, "dim.block = 'conv1' .* 'block1', 'block2'"),
-        ({"compositor": "film"}, "compositor = 'film' .* 'tirg' or 'tirg-last-conv'"),
+        ({"compositor": "fylm"}, "compositor 'fylm' is unknown; .* tirg, tirg-last-conv, "),
         ({"metric": "hinge"}, "metric = 'hinge' .* 'soft-triplet-half-gradient'"),
         ({"text_encoder": "bert"}, "'bert' and text_weights .* go together"),
         ({"text_weights": "somewhere"}, "'bert' and text_weights .* go together"),
         ({"image_encoder": "convnet", "image_weights": "imagenet"}, "use image_weights = 'none'"),
         ({"dim": {"weight_a": 0}}, "part A with weight_a = 0 does nothing"),
         ({"dim": {"parts": "B", "weight_b": 0}}, "part B with weight_b = 0 does nothing"),
+        ({"dim": {"parts": "B", "mask": "sentence"}}, "mask 'sentence' is about part A's pairs"),
+        ({"image_encoder": "frozen-mobilenet_v2"}, "needs image_weights"),
         ({"dim": {"weight_b": -1}}, "dim.weight_b = -1 "),
-        ({"dim": {}, "compositor": "image-only"}, "'image-only' has none .*concatenation, tirg, "),
+        (
+            {"dim": {}, "compositor": "image-only"},
+            "'image-only' has none .* tirg, ",
+        ),
         ({"dim": {}, "compositor": "text-only"}, "'text-only' has none"),
     ],
 )
@@ -95,6 +100,15 @@ def test_the_loss_is_the_metric_minus_the_weighted_bounds(batch, parts):
     torch.testing.assert_close(losses["metric"], build()(batch, seeded())["metric"])
 
 
+def test_losses_of_the_method_itself_are_added_with_their_weights(batch):
+    model = build(compositor="composeae").eval()
+    losses = model(batch, seeded())
+    weights = {"image reconstruction": 0.1, "text reconstruction": 0.1, "rotational symmetry": 0.01}
+    assert set(losses) == {"loss", "metric", *weights}
+    expected = losses["metric"] + sum(w * losses[name] for name, w in weights.items())
+    torch.testing.assert_close(losses["loss"], expected)
+
+
 @pytest.mark.parametrize("mask", ["none", "label", "sentence", "both"])
 @pytest.mark.parametrize("pair", ["source", "target", "both"])
 def test_part_a_compares_text_with_images(batch, mask, pair):
@@ -104,13 +118,13 @@ def test_part_a_compares_text_with_images(batch, mask, pair):
     for image in ["source", "target"] if pair == "both" else [pair]:
         labels = {"label": batch[f"{image}_label"], "sentence": batch["sentence"]}
         allowed = keep(*(x for name, x in labels.items() if mask in (name, "both")))
-        scores = model.critic_a[image](text, model.encode(batch[image]).vector)
+        scores = model.critic_a[image](text.vector, model.encode(batch[image]).vector)
         bounds.append(ESTIMATORS["infonce"](scores, allowed))
     found = model(batch, seeded())["bound A"]
     torch.testing.assert_close(found, sum(bounds) / len(bounds))
 
 
-@pytest.mark.parametrize("mask", ["none", "label", "sentence", "both"])
+@pytest.mark.parametrize("mask", ["none", "label", "both"])
 @pytest.mark.parametrize("block", ["block1", "block3"])
 def test_part_b_compares_the_fusion_with_every_place_of_a_low_map(batch, mask, block):
     model = build(dim=dim(parts="B", mask=mask, block=block, estimator="dv"))
@@ -179,13 +193,13 @@ def slopes(loss, module):
     }
 
 
-@pytest.mark.parametrize("compositor", ["concatenation", "tirg", "tirg-last-conv"])
+@pytest.mark.parametrize("compositor", ["concatenation", "tirg", "tirg-last-conv", "film"])
 @pytest.mark.parametrize("bound", ["bound A", "bound B"])
 def test_a_detached_image_encoder_learns_from_the_metric_only(batch, compositor, bound):
     model = build(compositor=compositor, dim=dim(pair="both", detach_image=True))
     losses = model(batch, seeded())
-    # The last-conv fusion ends in the image encoder's last layer, as a part of the fusion.
-    spared = {"fc.weight", "fc.bias"} if compositor == "tirg-last-conv" else set()
+    # A fusion of maps ends in the image encoder's last layer, as a part of the fusion.
+    spared = {"fc.weight", "fc.bias"} if compositor in ("tirg-last-conv", "film") else set()
     assert slopes(losses[bound], model.image) <= spared
     assert slopes(losses["metric"], model.image) == {n for n, _ in model.image.named_parameters()}
     assert slopes(losses[bound], model.text)
@@ -209,7 +223,9 @@ def test_one_step_trains_every_parameter(batch, compositor, options):
     model(batch, seeded())["loss"].backward()
     idle = {name for name, p in model.named_parameters() if p.grad is None}
     assert all(name.startswith("text.") for name in idle)
-    assert bool(idle) == (compositor == "image-only")
+    # Show and Tell reads words, not the vector, which part A then trains.
+    reads_no_vector = compositor == "image-only" or (compositor, options) == ("show-and-tell", None)
+    assert bool(idle) == reads_no_vector
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
     optimizer.step()
     assert all(x.isfinite() for x in model(batch, seeded()).values())

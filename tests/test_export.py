@@ -5,11 +5,12 @@ import pytest
 
 from cmir_repro import composed, export
 from cmir_repro.errors import InputError
+from cmir_repro.methods import configure
 
 
 def test_an_exported_model_embeds_like_the_original(tiny_css, tmp_path):
     run = composed.run(
-        composed.configure(method="TIRG + DIM", training={"steps": 4, "batch": 8}), progress=False
+        configure(method="TIRG + DIM", training={"steps": 4, "batch": 8}), progress=False
     )
     export.export(run.record.run, tmp_path / "shared")
     system, vocabulary = export.load(tmp_path / "shared")
@@ -26,7 +27,7 @@ def test_an_unknown_run_is_one_line(tiny_css, tmp_path, capsys):
 
 def test_a_damaged_file_is_refused(tiny_css, tmp_path):
     run = composed.run(
-        composed.configure(method="TIRG", training={"steps": 2, "batch": 8}), progress=False
+        configure(method="TIRG", training={"steps": 2, "batch": 8}), progress=False
     )
     export.export(run.record.run, tmp_path / "shared")
     weights = next((tmp_path / "shared").glob("*.safetensors"))

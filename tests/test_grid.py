@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from cmir_repro import composed, grid, ledger, paths
-from cmir_repro.composed import METHODS, QueryBatches
+from cmir_repro.methods import METHODS, SCALES
+from cmir_repro.tasks import QueryBatches
 
 ONE = ["--methods", "Image only", "--seeds", "0", "--device", "cpu"]
 
@@ -17,7 +18,7 @@ def quick(tiny_css, monkeypatch):
     """mini with a tiny net and six steps; the alarm is put back afterwards."""
     train = {"steps": 6, "batch": 16, "log_every": 1, "evaluate_every": 3}
     model = {"image_encoder": "convnet", "embed_dim": 8}
-    monkeypatch.setitem(composed.SCALES, "mini", {"model": model, "train": train})
+    monkeypatch.setitem(SCALES, "mini", {"css": {"model": model, "train": train}})
     before = signal.getsignal(signal.SIGALRM)
     yield
     signal.signal(signal.SIGALRM, before)
@@ -30,7 +31,7 @@ def steps_done():
 def test_every_cell_has_its_own_name():
     cells = [cell for scale in grid.TASKS for cell in grid.cells(scale)]
     assert len(cells) == len(METHODS) * 3 * (1 + 2)
-    assert len({grid.name(cell) for cell in cells}) == len(cells)
+    assert len({composed.name(cell) for cell in cells}) == len(cells)
 
 
 def test_all_methods_of_a_seed_come_before_the_next_seed():
@@ -50,24 +51,24 @@ def test_a_grid_is_filled_once(quick, capsys, monkeypatch):
     assert capsys.readouterr().out.startswith("0 of 1 cells")
     (record,) = ledger.records()
     (cell,) = grid.cells("mini", (0,), ["Image only"])
-    assert record.run == grid.name(cell)
-    assert grid.current(cell)
+    assert record.run == composed.name(cell)
+    assert composed.current(cell)
 
     monkeypatch.setattr(composed, "run", None)  # calling it would fail
     assert grid.main(ONE) == 0
     assert capsys.readouterr().out.startswith("1 of 1 cells")
-    monkeypatch.setattr(ledger, "code_hash", lambda: "changed")
-    assert not grid.current(cell)
+    monkeypatch.setattr(ledger, "code_hash", lambda *_: "changed")
+    assert not composed.current(cell)
 
 
 def test_the_recorded_command_makes_the_same_cell(quick, capsys):
-    (cell,) = grid.cells("mini", (7,), ["TIRG + DIM"])
+    (cell,) = grid.cells("mini", ["css"], ["3d-3d"], ["TIRG + DIM"], (7,))
     words = shlex.split(f"python -m cmir_repro.grid {grid._cell(cell)}")
     assert words[:3] == ["python", "-m", "cmir_repro.grid"]
     assert grid.main([*words[3:], "--list"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "0 of 1 cells are in the ledger",
-        grid.name(cell),
+        composed.name(cell),
     ]
     assert not ledger.records()
 

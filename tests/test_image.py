@@ -12,17 +12,21 @@ from torchvision.transforms import v2
 from cmir_repro.errors import InputError
 from cmir_repro.models.image import (
     BLOCKS,
+    FROZEN,
     IMAGE_ENCODERS,
+    MobileNet,
     build_image_encoder,
     normalise,
+    weights_file,
 )
 
+FROM_PIXELS = [name for name in IMAGE_ENCODERS if name != FROZEN]
 CACHED = "resnet18-f37072fd.pth"  # torchvision's name for the ImageNet weights
 
 
 @pytest.fixture(scope="module")
 def encoders():
-    return {name: build_image_encoder(name, 8).eval() for name in IMAGE_ENCODERS}
+    return {name: build_image_encoder(name, 8).eval() for name in FROM_PIXELS}
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +81,7 @@ def test_resnet50_has_four_times_the_channels(encoders):
     assert list(encoders["resnet50"].channels.values()) == [256, 512, 1024, 2048]
 
 
-@pytest.mark.parametrize("name", IMAGE_ENCODERS)
+@pytest.mark.parametrize("name", FROM_PIXELS)
 def test_maps_are_as_announced_and_the_head_makes_the_vector(encoders, name):
     encoder = encoders[name]
     vector, maps = encoder(pictures(64, 96))
@@ -89,12 +93,45 @@ def test_maps_are_as_announced_and_the_head_makes_the_vector(encoders, name):
     torch.testing.assert_close(encoder.head(maps["block4"]), vector)
 
 
-@pytest.mark.parametrize("name", IMAGE_ENCODERS)
+@pytest.mark.parametrize("name", FROM_PIXELS)
 def test_a_picture_does_not_depend_on_its_batch(encoders, name):
     encoder, x = encoders[name], pictures(64, 64, count=3)
     # Group norm holds in training too; batch norm only once its statistics are fixed.
     encoder.train(name == "convnet")
     torch.testing.assert_close(encoder(x).vector[1:2], encoder(x[1:2]).vector, atol=1e-5, rtol=1e-4)
+
+
+def test_mobilenet_is_torchvisions_up_to_its_last_layer(encoders):
+    torch.manual_seed(0)
+    encoder, x = encoders["mobilenet_v2"], pictures(64, 64)
+    whole = torch.nn.Sequential(*(layer for block in encoder.blocks.values() for layer in block))
+    torch.manual_seed(0)
+    net = models.mobilenet_v2().eval()
+    net.features.load_state_dict(whole.state_dict())
+    torch.testing.assert_close(encoder(x).maps["block4"], net.features(x))
+    assert [encoder(x).maps[block].shape[2] for block in BLOCKS] == [16, 8, 4, 2]
+
+
+def test_the_trained_layer_on_frozen_maps_reads_all_of_them():
+    encoder = build_image_encoder(FROZEN, 8, "any.safetensors").eval()
+    generator = torch.Generator().manual_seed(0)
+    stored = torch.randn(2, 4, 4, sum(MobileNet.WIDTHS), generator=generator).half()
+    vector, maps = encoder(encoder.prepare(stored))
+    first = stored.float().permute(0, 3, 1, 2)
+    parts = first.split(MobileNet.WIDTHS, dim=1)
+    for block, part in zip(BLOCKS[:3], parts, strict=False):
+        assert torch.equal(maps[block], part)
+    z = torch.einsum("uc,bchw->buhw", encoder.adapter[0].weight[:, :, 0, 0], first)
+    z = torch.nn.functional.group_norm(z, 4, *encoder.adapter[1].parameters()).relu()
+    torch.testing.assert_close(maps["block4"], z, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(vector, encoder.fc(z.mean((2, 3))), atol=1e-4, rtol=1e-4)
+    assert {block: x.shape[1] for block, x in maps.items()} == encoder.channels
+
+
+def test_weights_are_found_by_path_or_by_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("CMIR_WEIGHTS", str(tmp_path))
+    assert weights_file("net.safetensors") == tmp_path / "net.safetensors"
+    assert weights_file(str(tmp_path / "other")) == tmp_path / "other"
 
 
 def test_normalise_is_torchvisions():

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from cmir_repro import composed, ledger, paths
+from cmir_repro import ledger, paths
 from cmir_repro.errors import InputError
+from cmir_repro.methods import configure
 from cmir_repro.protocol import preset
 
 
@@ -18,7 +19,7 @@ def root(monkeypatch, tmp_path):
 
 def made_up(method="TIRG", seed=0, **changes):
     """A record nobody ran, and its ranks of four queries."""
-    config = composed.configure(method=method, seed=seed).model_dump(mode="json")
+    config = configure(method=method, seed=seed).model_dump(mode="json")
     recall = {"value": 50.0, "low": 10.0, "high": 90.0, "chance": 0.5}
     values = {
         "run": f"{method.lower().replace(' ', '-')}-{seed}",
@@ -26,7 +27,7 @@ def made_up(method="TIRG", seed=0, **changes):
         "config": config,
         "selection": "last step",
         "data": {"manifest": "m", "tables": "t", "kind": "rendered"},
-        "code": {"sources": ledger.code_hash()},
+        "code": {"sources": "0123456789abcdef"},
         "hardware": {"cpu": "a chip", "cores": 2, "gpu": None},
         "software": {},
         "parameters": 10, "steps": 5, "seconds": 12.0, "peak_memory_gb": 0.5,

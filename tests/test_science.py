@@ -8,13 +8,15 @@ import pytest
 
 from cmir_repro import composed, evaluate, intervals
 from cmir_repro.data import css
+from cmir_repro.embedding import bounds
+from cmir_repro.methods import configure
 from cmir_repro.protocol import preset
 
 pytestmark = pytest.mark.science
 
 
 def run(method, **changes):
-    return composed.run(composed.configure(scale="mini", method=method, **changes))
+    return composed.run(configure(scale="mini", method=method, **changes))
 
 
 def difference(a, b, k):
@@ -86,9 +88,9 @@ def test_dim_raises_the_bounds_it_optimises(dim, part, split):
     # terms are too light to move encoders and compositor: the bound of features without DIM.
     # Part A on test is left out: at mini its critic learns the training pairs by heart.
     light = run("TIRG + DIM", model={"dim": {"weight_a": 1e-4, "weight_b": 1e-4}})
-    config = composed.configure(scale="mini", method="TIRG + DIM").train
+    config = configure(scale="mini", method="TIRG + DIM").train
     found = [
-        composed.bounds(r.system, r.task, r.tokens, config, split)[f"bound {part}"].to_numpy()
+        bounds(r.system, r.task, r.tokens, config, split)[f"bound {part}"].to_numpy()
         for r in (dim, light)
     ]
     assert intervals.paired_bootstrap(*found, generator=np.random.default_rng(0)).low > 0

@@ -8,7 +8,7 @@ from transformers import BertConfig, BertModel, BertTokenizer
 from transformers.utils import logging
 
 from cmir_repro.errors import InputError
-from cmir_repro.models.text import LSTM, Bert, BertTokens
+from cmir_repro.models.text import LSTM, Bert, BertTokens, TextFeatures
 
 D = 6
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "make", "red", "##dish", "cube"]
@@ -58,24 +58,25 @@ def batch():
 def test_words_count_and_padding_does_not(encoder, batch):
     tokens, lengths = batch
     padding = torch.arange(tokens.shape[1]) >= lengths[:, None]
-    out = encoder(tokens, lengths)
+    out = encoder(tokens, lengths).vector
     assert out.shape == (4, D)
-    torch.testing.assert_close(encoder(tokens.masked_fill(padding, 1), lengths), out)
+    torch.testing.assert_close(encoder(tokens.masked_fill(padding, 1), lengths).vector, out)
     for row, length in enumerate(lengths):
         torch.testing.assert_close(
-            encoder(tokens[row : row + 1, :length], lengths[row : row + 1]), out[row : row + 1]
+            encoder(tokens[row : row + 1, :length], lengths[row : row + 1]).vector,
+            out[row : row + 1],
         )
         changed = tokens.clone()
         changed[row, length - 1] = 1
-        assert not torch.allclose(encoder(changed, lengths)[row], out[row])
+        assert not torch.allclose(encoder(changed, lengths).vector[row], out[row])
 
 
 def test_order_in_the_batch_does_not_matter(encoder, batch):
     order = torch.tensor([2, 0, 3, 1])
     tokens, lengths = batch
-    torch.testing.assert_close(
-        encoder(tokens[order], lengths[order]), encoder(tokens, lengths)[order]
-    )
+    turned, there = encoder(tokens[order], lengths[order]), encoder(tokens, lengths)
+    for name in TextFeatures._fields:
+        torch.testing.assert_close(getattr(turned, name), getattr(there, name)[order])
 
 
 def last_states(lstm, tokens, lengths):
@@ -89,7 +90,13 @@ def last_states(lstm, tokens, lengths):
 
 def test_lstm_maps_its_state_at_the_last_word(batch):
     lstm = LSTM(len(WORDS), D).eval()
-    torch.testing.assert_close(lstm(*batch), lstm.fc[1](last_states(lstm, *batch)))
+    torch.testing.assert_close(lstm(*batch).vector, lstm.fc[1](last_states(lstm, *batch)))
+
+
+def test_words_of_an_lstm_are_their_embeddings(batch):
+    lstm = LSTM(len(WORDS), D).eval()
+    assert torch.equal(lstm(*batch).words, lstm.embedding(batch[0]))
+    assert torch.equal(lstm(*batch).lengths, batch[1])
 
 
 def test_lstm_drops_out_between_state_and_last_layer(batch):
@@ -98,7 +105,7 @@ def test_lstm_drops_out_between_state_and_last_layer(batch):
     with torch.no_grad():
         lstm.fc[1].weight.copy_(torch.eye(D))
         lstm.fc[1].bias.zero_()
-    out = lstm(*batch)
+    out = lstm(*batch).vector
     kept = out != 0
     assert 0 < kept.sum() < kept.numel()
     torch.testing.assert_close(out, 2 * kept * last_states(lstm, *batch))
@@ -109,7 +116,9 @@ def test_bert_maps_the_first_state_of_the_saved_model(folder, asked):
     tokens, lengths = map(torch.from_numpy, BertTokens(str(folder)).encode(SENTENCES))
     ours, saved = Bert(str(folder), D).eval(), BertModel.from_pretrained(folder).eval()
     states = saved(tokens, attention_mask=(tokens != 0).long()).last_hidden_state
-    torch.testing.assert_close(ours(tokens, lengths), ours.fc(states[:, 0]))
+    found = ours(tokens, lengths)
+    torch.testing.assert_close(found.vector, ours.fc(states[:, 0]))
+    torch.testing.assert_close(found.words, ours.fc(states))
     assert not asked
 
 

@@ -12,6 +12,7 @@ from accelerate import PartialState
 from cmir_repro import composed
 from cmir_repro.data import css
 from cmir_repro.distributed import anyone, gather
+from cmir_repro.methods import configure
 from cmir_repro.systems.dim import Composed, ModelConfig
 from cmir_repro.train import TrainConfig, train
 
@@ -74,7 +75,7 @@ def run(root, tiny):
     for name in ("RUNS", "RESULTS"):
         os.environ[f"CMIR_{name}"] = str(root / name.lower())
     css.SCALES["mini"] = tiny
-    config = composed.configure(
+    config = configure(
         method="TIRG + DIM",
         model={"embed_dim": 16, "text_dropout": 0.0},
         training={"optimizer": "sgd", "steps": 4, "batch": 16, "evaluate_every": 2},

@@ -1,6 +1,8 @@
 """The one layout of prepared data; every data set is written to it and read from it.
 
-    dataset.json            name, provenance, sources, licence, counts, what was left out
+    dataset.json            name, provenance, sources, licence, counts, what was left out,
+                            protocol (a preset's name), tasks (name -> view that asks, view that
+                            answers), and where training pairs are drawn: see data.pairs
     images.parquet          image (id), split, part, row, label
     queries.parquet         query (id), split, source, target (image ids), text
     pixels-VIEW-PART.npy    uint8 (N, height, width, 3), RGB, memory-mapped
@@ -10,6 +12,7 @@ image is used for (train, val or test). A query's relevant images are those of i
 label equals its target's.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +26,7 @@ from cmir_repro.files import atomic, read_json, sha256, write_json
 SPLITS = ("train", "val", "test")
 IMAGE_COLUMNS = ("image", "split", "part", "row", "label")
 QUERY_COLUMNS = ("query", "split", "source", "target", "text")
-INFO_KEYS = ("name", "provenance", "sources", "licence", "left_out")
+INFO_KEYS = ("name", "provenance", "sources", "licence", "left_out", "protocol", "tasks")
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,9 @@ class Prepared:
         self.info = read_json(self.folder / "dataset.json")
         missing = [key for key in (*INFO_KEYS, "files") if key not in self.info]
         if missing:
-            raise InputError(f"{self.folder / 'dataset.json'} lacks {', '.join(missing)}")
+            raise InputError(
+                f"{self.folder / 'dataset.json'} lacks {', '.join(missing)}; delete the folder and prepare it again"
+            )
         self.images = _table(self.folder / "images.parquet", IMAGE_COLUMNS)
         self.queries = _table(self.folder / "queries.parquet", QUERY_COLUMNS)
         check_tables(self.images, self.queries, self.folder.name)
@@ -90,13 +95,17 @@ class Prepared:
 
     def take(self, view: str, rows: np.ndarray) -> np.ndarray:
         """Pictures of the images at `rows` (N,) of the image table: uint8 (N, height, width, 3)."""
+        return self.gather(rows, lambda part: self.pixels(view, part))
+
+    def gather(self, rows: np.ndarray, of: Callable[[str], np.ndarray]) -> np.ndarray:
+        """What an array a part holds of the images at `rows` (N,) of the image table: (N, ...)."""
         part = self.images["part"].to_numpy()[rows]
         row = self.images["row"].to_numpy()[rows]
         out = None
         for name in np.unique(part) if len(rows) else self.images["part"].iloc[:1]:
-            here, source = part == name, self.pixels(view, name)
+            here, source = part == name, of(name)
             if out is None:
-                out = np.empty((len(rows), *source.shape[1:]), dtype=np.uint8)
+                out = np.empty((len(rows), *source.shape[1:]), dtype=source.dtype)
             out[here] = source[row[here]]
         return out
 

@@ -18,7 +18,7 @@ def shuffled(sources: np.ndarray, batch: int, seed: int, step: int) -> np.ndarra
         (batch,) int64, query numbers.
     """
     epoch, place = divmod(step, len(sources) // batch)
-    order = _rng(seed, epoch).permutation(len(sources))
+    order = generator_of(seed, epoch).permutation(len(sources))
     return order[place * batch : (place + 1) * batch]
 
 
@@ -27,7 +27,7 @@ def same_source_pairs(sources: np.ndarray, batch: int, seed: int, step: int) -> 
 
     Arguments and result as in `shuffled`. A source with one query only is followed by itself.
     """
-    rng = _rng(seed, step)
+    rng = generator_of(seed, step)
     first = rng.integers(len(sources), size=(batch + 1) // 2)
     order = np.argsort(sources, kind="stable")  # queries, source by source
     start = np.searchsorted(sources[order], sources[first])
@@ -43,5 +43,6 @@ def same_source_pairs(sources: np.ndarray, batch: int, seed: int, step: int) -> 
 SAMPLERS = {"shuffled": shuffled, "same-source-pairs": same_source_pairs}
 
 
-def _rng(seed: int, count: int) -> np.random.Generator:
+def generator_of(seed: int, count: int) -> np.random.Generator:
+    """The generator of a step (or epoch) of a run: the same whenever it is asked for."""
     return np.random.Generator(np.random.Philox(key=[seed, count]))

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cmir_repro import paths
 from cmir_repro.errors import InputError, one_of
 
 BLOCKS = ("block1", "block2", "block3", "block4")
@@ -35,6 +36,11 @@ class ImageEncoder(nn.Module):
     """
 
     channels: dict[str, int]
+
+    @staticmethod
+    def prepare(pictures: Tensor) -> Tensor:
+        """What the picture store gives -> what `forward` takes."""
+        return normalise(pictures)
 
     def forward(self, pictures: Tensor) -> ImageFeatures:
         x = self.stem(pictures)
@@ -80,8 +86,8 @@ class ResNet(ImageEncoder):
     Args:
         depth: 18 or 50.
         embed_dim: D.
-        weights: "none", "imagenet" (torchvision's cache) or the path of a safetensors file with
-            torchvision's keys.
+        weights: "none", "imagenet" (torchvision's cache) or a safetensors file with torchvision's
+            keys: a path, or a name in `paths.weights()`.
 
     Raises:
         InputError: the weights cannot be had or do not fit.
@@ -89,7 +95,7 @@ class ResNet(ImageEncoder):
 
     def __init__(self, depth: int, embed_dim: int, weights: str = "none") -> None:
         super().__init__()
-        net = _load_resnet(depth, weights)
+        net = _torchvision(f"resnet{depth}", weights)
         self.stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)
         layers = (net.layer1, net.layer2, net.layer3, net.layer4)
         self.blocks = nn.ModuleDict(dict(zip(BLOCKS, layers, strict=True)))
@@ -101,34 +107,98 @@ class ResNet(ImageEncoder):
         return self.fc(last.mean((2, 3)))  # (B, D)
 
 
-def _load_resnet(depth: int, weights: str) -> nn.Module:
-    # torchvision takes a second to import and only this encoder needs it.
+class MobileNet(ImageEncoder):
+    """torchvision's MobileNetV2 (Sandler et al. 2018) with a new last layer; arguments as `ResNet`.
+
+    The four blocks are the layers up to a quarter, an eighth, a sixteenth and a thirty-second of
+    the picture's size (our choice).
+    """
+
+    LAYERS = (4, 7, 14, 19)  # of torchvision's `features`: where each block ends
+    WIDTHS = (24, 32, 96, 1280)
+
+    def __init__(self, embed_dim: int, weights: str = "none") -> None:
+        super().__init__()
+        layers = _torchvision("mobilenet_v2", weights).features
+        self.stem = nn.Identity()
+        starts = (0, *self.LAYERS[:-1])
+        self.blocks = nn.ModuleDict(
+            {b: layers[i:j] for b, i, j in zip(BLOCKS, starts, self.LAYERS, strict=True)}
+        )
+        self.channels = dict(zip(BLOCKS, self.WIDTHS, strict=True))
+        self.fc = nn.Linear(self.WIDTHS[-1], embed_dim)
+
+    def head(self, last: Tensor) -> Tensor:
+        return self.fc(last.mean((2, 3)))  # (B, D)
+
+
+class FrozenMobileNet(ImageEncoder):
+    """A small trained net on the maps of a MobileNetV2 that stays as it is (our choice).
+
+    It reads what `data.frozen` has stored: the four blocks' maps, averaged over a coarse grid,
+    one after the other in the channels. The first three blocks' maps are passed on as they are;
+    the fourth is a trained 1x1 layer on all of them, so that colour and texture, which the early
+    blocks know best, reach the vector too.
+    """
+
+    WIDTH = 128
+
+    def __init__(self, embed_dim: int) -> None:
+        super().__init__()
+        self.channels = dict(zip(BLOCKS, (*MobileNet.WIDTHS[:-1], self.WIDTH), strict=True))
+        self.adapter = nn.Sequential(
+            nn.Conv2d(sum(MobileNet.WIDTHS), self.WIDTH, 1, bias=False),
+            nn.GroupNorm(4, self.WIDTH),
+            nn.ReLU(),
+        )
+        self.fc = nn.Linear(self.WIDTH, embed_dim)
+
+    @staticmethod
+    def prepare(pictures: Tensor) -> Tensor:
+        """Float16 (B, h, w, C) -> float (B, C, h, w), channels last in memory."""
+        return pictures.permute(0, 3, 1, 2).float()
+
+    def forward(self, pictures: Tensor) -> ImageFeatures:
+        *early, _ = pictures.split(MobileNet.WIDTHS, dim=1)
+        last = self.adapter(pictures)
+        return ImageFeatures(self.head(last), dict(zip(BLOCKS, (*early, last), strict=True)))
+
+    def head(self, last: Tensor) -> Tensor:
+        return self.fc(last.mean((2, 3)))  # (B, D)
+
+
+def _torchvision(name: str, weights: str) -> nn.Module:
+    # torchvision takes a second to import and only these encoders need it.
     from torchvision import models
 
-    net = models.get_model(f"resnet{depth}")
+    net = models.get_model(name, weights=None)
     if weights == "none":
         return net
-    state = _imagenet(depth) if weights == "imagenet" else _read_weights(Path(weights))
+    state = _imagenet(name) if weights == "imagenet" else _read_weights(weights_file(weights))
     try:
         net.load_state_dict(state)
     except RuntimeError as error:
         reason = shorten(str(error).splitlines()[1], 120)
-        raise InputError(
-            f"{weights} does not hold a torchvision resnet{depth}: {reason}"
-        ) from error
+        raise InputError(f"{weights} does not hold a torchvision {name}: {reason}") from error
     return net
 
 
-def _imagenet(depth: int) -> dict[str, Tensor]:
+def weights_file(name: str) -> Path:
+    """A weights file by its path, or by its name in `paths.weights()`."""
+    path = Path(name)
+    return path if path.is_absolute() or path.exists() else paths.weights() / name
+
+
+def _imagenet(name: str) -> dict[str, Tensor]:
     from torchvision import models
 
-    released = models.get_model_weights(f"resnet{depth}").DEFAULT
+    released = models.get_model_weights(name).DEFAULT
     try:
         # torchvision would unpickle anything; these files need tensors only.
         return released.get_state_dict(check_hash=True, weights_only=True)
     except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
         raise InputError(
-            f"the ImageNet weights of resnet{depth} are neither whole in torchvision's cache nor "
+            f"the ImageNet weights of {name} are neither whole in torchvision's cache nor "
             "can be downloaded; put the file there, name a safetensors file, or use 'none'"
         ) from error
 
@@ -165,7 +235,12 @@ def build_image_encoder(name: str, embed_dim: int, weights: str = "none") -> Ima
         if weights != "none":
             raise InputError("the convnet has no pretrained weights; use image_weights = 'none'")
         return ConvNet(embed_dim)
+    if name == FROZEN:  # the weights made what it reads
+        return FrozenMobileNet(embed_dim)
+    if name == "mobilenet_v2":
+        return MobileNet(embed_dim, weights)
     return ResNet(int(name.removeprefix("resnet")), embed_dim, weights)
 
 
-IMAGE_ENCODERS = ("convnet", "resnet18", "resnet50")
+FROZEN = "frozen-mobilenet_v2"
+IMAGE_ENCODERS = ("convnet", "resnet18", "resnet50", "mobilenet_v2", FROZEN)

@@ -1,16 +1,25 @@
-"""Text encoders: word numbers and lengths in, one vector a sentence out.
+"""Text encoders: word numbers and lengths in, a vector a sentence and one a word out.
 
 Each encoder has a tokeniser with `encode(texts) -> (numbers (N, L) int64, lengths (N,) int64)`.
 """
 
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cmir_repro.errors import InputError
+
+
+class TextFeatures(NamedTuple):
+    """vector: (B, D) float; words: (B, L, D) float, one a word; lengths: (B,) int64, words."""
+
+    vector: Tensor
+    words: Tensor
+    lengths: Tensor
 
 
 class LSTM(nn.Module):
@@ -28,11 +37,12 @@ class LSTM(nn.Module):
         self.lstm = nn.LSTM(embed_dim, embed_dim, batch_first=True)
         self.fc = nn.Sequential(nn.Dropout(dropout), nn.Linear(embed_dim, embed_dim))
 
-    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """(B, L) int64 and (B,) int64 -> (B, D) float."""
-        states, _ = self.lstm(self.embedding(tokens))  # (B, L, D)
+    def forward(self, tokens: Tensor, lengths: Tensor) -> TextFeatures:
+        """(B, L) int64 and (B,) int64 -> TextFeatures; `words` are the embeddings."""
+        words = self.embedding(tokens)
+        states, _ = self.lstm(words)  # (B, L, D)
         last = states[torch.arange(len(tokens), device=tokens.device), lengths - 1]  # (B, D)
-        return self.fc(last)
+        return TextFeatures(self.fc(last), words, lengths)
 
 
 class Bert(nn.Module):
@@ -53,11 +63,12 @@ class Bert(nn.Module):
         self.bert = _from_disk(AutoModel, path)
         self.fc = nn.Linear(self.bert.config.hidden_size, embed_dim)
 
-    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """(B, L) int64 and (B,) int64 -> (B, D) float."""
+    def forward(self, tokens: Tensor, lengths: Tensor) -> TextFeatures:
+        """(B, L) int64 and (B,) int64 -> TextFeatures; `words` are the last layer's states."""
         real = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]  # (B, L)
         states = self.bert(input_ids=tokens, attention_mask=real.long()).last_hidden_state
-        return self.fc(states[:, 0])
+        states = self.fc(states)  # (B, L, D)
+        return TextFeatures(states[:, 0], states, lengths)
 
 
 class BertTokens:

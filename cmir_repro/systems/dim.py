@@ -12,21 +12,22 @@ reading. The defaults are our choice; notebook 03 says which is which.
 from typing import Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from cmir_repro.config import Config
 from cmir_repro.distributed import gather
+from cmir_repro.errors import InputError, one_of
 from cmir_repro.models.compositors import COMPOSITORS, build_compositor
 from cmir_repro.models.critics import CRITICS
 from cmir_repro.models.image import (
     BLOCKS,
+    FROZEN,
     IMAGE_ENCODERS,
     ImageFeatures,
     build_image_encoder,
-    normalise,
 )
-from cmir_repro.models.text import LSTM, Bert
+from cmir_repro.models.text import LSTM, Bert, TextFeatures
 from cmir_repro.objectives.metric import METRIC_OBJECTIVES, scaled
 from cmir_repro.objectives.mutual_information import ESTIMATORS
 
@@ -57,6 +58,8 @@ class DimConfig(Config):
                     f"part {part} with weight_{part.lower()} = 0 does nothing; "
                     "take it out of parts or give it a weight"
                 )
+        if self.mask == "sentence" and self.parts == "B":
+            raise ValueError("mask 'sentence' is about part A's pairs; parts 'B' has none")
         return self
 
 
@@ -68,10 +71,19 @@ class ModelConfig(Config):
     text_encoder: Literal["lstm", "bert"] = "lstm"
     text_weights: str = ""  # folder of the BERT
     text_dropout: float = Field(0.1, ge=0, lt=1)  # TIRG
-    compositor: Literal[tuple(COMPOSITORS)] = "tirg"
+    compositor: str = "tirg"  # a key of COMPOSITORS, which a reader may add to
     embed_dim: int = Field(512, ge=1)  # TIRG
     metric: Literal[tuple(METRIC_OBJECTIVES)] = "batch-softmax"
     dim: DimConfig | None = None
+
+    @field_validator("compositor")
+    @classmethod
+    def _known(cls, name):
+        try:
+            one_of("compositor", name, COMPOSITORS)
+        except InputError as error:
+            raise ValueError(error) from error
+        return name
 
     @model_validator(mode="after")
     def _possible(self):
@@ -79,6 +91,8 @@ class ModelConfig(Config):
             raise ValueError("text_encoder 'bert' and text_weights (its folder) go together")
         if self.image_encoder == "convnet" and self.image_weights != "none":
             raise ValueError("image_encoder 'convnet' has no weights; use image_weights = 'none'")
+        if self.image_encoder == FROZEN and self.image_weights == "none":
+            raise ValueError(f"image_encoder {FROZEN!r} needs image_weights, which it leaves alone")
         if self.dim is not None and self.compositor in ("image-only", "text-only"):
             raise ValueError(
                 f"dim ties a fusion of image and text to images; {self.compositor!r} has none "
@@ -123,11 +137,11 @@ class Composed(nn.Module):
         return [p for name, p in self.image.named_parameters() if not name.startswith("fc.")]
 
     def encode(self, pixels: Tensor):
-        """uint8 (B, H, W, 3) -> ImageFeatures."""
-        return self.image(normalise(pixels))
+        """A batch of the picture store -> ImageFeatures."""
+        return self.image(self.image.prepare(pixels))
 
-    def query(self, source, text: Tensor) -> Tensor:
-        """Source ImageFeatures and text vectors (B, D) -> query vectors (B, D)."""
+    def query(self, source: ImageFeatures, text: TextFeatures) -> Tensor:
+        """Features of source and text -> query vectors (B, D)."""
         return self.compositor(source, text, self.image.head)
 
     def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
@@ -137,8 +151,8 @@ class Composed(nn.Module):
         all processes, so that negatives and layer statistics are those of the whole batch.
 
         Args:
-            batch: source, target (B, H, W, 3) uint8; tokens (B, L), lengths (B,), source_label,
-                target_label, sentence (B,) int64.
+            batch: source, target (B, H, W, 3) uint8, or frozen features (B, h, w, C); tokens
+                (B, L), lengths (B,), source_label, target_label, sentence (B,) int64.
             generator: draws triplets and positions; the same in every process.
 
         Returns:
@@ -148,25 +162,38 @@ class Composed(nn.Module):
         dim = self.config.dim
         source = self.encode(batch["source"])
         target = self.encode(batch["target"])
-        text = gather(self.text(batch["tokens"], batch["lengths"]))
-        # Only the maps that somebody reads travel between processes.
+        text = self.text(batch["tokens"], batch["lengths"])
+        # Only the maps and words that somebody reads travel between processes.
+        words = gather(text.words) if self.compositor.needs_words else text.words[:, :0]
+        text = TextFeatures(gather(text.vector), words, gather(text.lengths))
         maps = {BLOCKS[-1]: source.maps[BLOCKS[-1]]} if self.compositor.needs_map else {}
         source = source._replace(
             vector=gather(source.vector), maps={name: gather(x) for name, x in maps.items()}
         )
         fusion = self.query(source, text)
         target_vector = gather(target.vector)
-        metric = METRIC_OBJECTIVES[self.config.metric](
-            scaled(fusion, self.scale), scaled(target_vector, self.scale), generator
-        )
-        losses = {"metric": metric}
-        total = metric
+
+        def metric(queries: Tensor, targets: Tensor) -> Tensor:
+            # Logits of some hundreds would be rounded to whole numbers in bf16.
+            with torch.autocast(queries.device.type, enabled=False):
+                return METRIC_OBJECTIVES[self.config.metric](
+                    scaled(queries.float(), self.scale),
+                    scaled(targets.float(), self.scale),
+                    generator,
+                )
+
+        losses = {"metric": metric(fusion, target_vector)}
+        total = losses["metric"]
+        own = self.compositor.extra_losses(source, text, fusion, target_vector, metric)
+        for name, (weight, loss) in own.items():
+            losses[name] = loss
+            total = total + weight * loss
         if dim is not None and "A" in dim.parts:
             vectors = {"source": source.vector, "target": target_vector}
             bounds = [
                 self._bound(
                     self.critic_a[image],
-                    text,
+                    text.vector,
                     vectors[image],
                     self._keep(gather(batch[f"{image}_label"]), gather(batch["sentence"])),
                 )

@@ -19,14 +19,16 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from cmir_repro import composed
+from cmir_repro.methods import SCALES, configure
 from cmir_repro.models.image import MEAN, STD, build_image_encoder
+from cmir_repro.systems.dim import Composed
+from cmir_repro.tasks import QueryBatches, Task, open_data, tokeniser
 
 
 class PngPairs(Dataset):
     """Source and target pictures of training queries, each decoded when asked for."""
 
-    def __init__(self, folder: Path, batches: composed.QueryBatches) -> None:
+    def __init__(self, folder: Path, batches: QueryBatches) -> None:
         self.folder, self.batches = folder, batches
         self.transform = transforms.Compose(
             [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
@@ -53,7 +55,7 @@ def seconds(step, count: int, synchronise) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--scale", choices=composed.SCALES, default="mini")
+    parser.add_argument("--scale", choices=SCALES, default="mini")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--batch", type=int, nargs="+", default=[64])
@@ -66,13 +68,13 @@ def main() -> None:
 
 
 def compare(a, batch: int, precision: str, synchronise) -> None:
-    config = composed.configure(
+    config = configure(
         scale=a.scale, method="TIRG", training={"batch": batch, "precision": precision}
     )
-    task = composed.Task(composed.open_data("css", a.scale, a.device), "3d-3d", a.device)
-    tokens = composed.tokeniser(config.model, task)
-    batches = composed.QueryBatches(task, tokens, config.train)
-    system = composed.Composed(config.model, len(tokens))
+    task = Task(open_data("css", a.scale, a.device), "3d-3d", a.device)
+    tokens = tokeniser(config.model, task)
+    batches = QueryBatches(task, tokens, config.train)
+    system = Composed(config.model, len(tokens))
     system = system.to(a.device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(system.parameters())
     generator = torch.Generator()

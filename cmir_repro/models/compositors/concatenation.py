@@ -5,13 +5,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from cmir_repro.models.compositors.base import Compositor
 from cmir_repro.models.image import ImageFeatures
+from cmir_repro.models.text import TextFeatures
+
+DROPOUT = 0.1
 
 
-class Concatenation(nn.Module):
-    """norm, ReLU, linear 2D -> 2D, norm, ReLU, dropout 0.1, linear 2D -> D."""
-
-    needs_map = False
+class Concatenation(Compositor):
+    """norm, ReLU, linear 2D -> 2D, norm, ReLU, dropout, linear 2D -> D."""
 
     def __init__(self, channels: int, embed_dim: int) -> None:
         super().__init__()
@@ -22,10 +24,10 @@ class Concatenation(nn.Module):
             nn.Linear(2 * D, 2 * D),
             nn.BatchNorm1d(2 * D),
             nn.ReLU(),
-            nn.Dropout(0.1),
+            nn.Dropout(DROPOUT),
             nn.Linear(2 * D, D),
         )
 
-    def forward(self, image: ImageFeatures, text: Tensor, head: Callable) -> Tensor:
+    def forward(self, image: ImageFeatures, text: TextFeatures, head: Callable) -> Tensor:
         """Returns (B, D)."""
-        return self.net(torch.cat([image.vector, text], dim=1))
+        return self.net(torch.cat([image.vector, text.vector], dim=1))

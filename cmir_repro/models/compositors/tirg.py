@@ -9,13 +9,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from cmir_repro.models.compositors.base import Compositor
 from cmir_repro.models.image import BLOCKS, ImageFeatures
+from cmir_repro.models.text import TextFeatures
 
 
-class TIRG(nn.Module):
+class TIRG(Compositor):
     """On vectors: x is the source image's (B, D)."""
-
-    needs_map = False
 
     def __init__(self, channels: int, embed_dim: int) -> None:
         super().__init__()
@@ -30,9 +30,9 @@ class TIRG(nn.Module):
             nn.Linear(2 * D, D),
         )
 
-    def forward(self, image: ImageFeatures, text: Tensor, head: Callable) -> Tensor:
+    def forward(self, image: ImageFeatures, text: TextFeatures, head: Callable) -> Tensor:
         """Returns (B, D)."""
-        return self._compose(image.vector, torch.cat([image.vector, text], dim=1))
+        return self._compose(image.vector, torch.cat([image.vector, text.vector], dim=1))
 
     def _compose(self, x: Tensor, both: Tensor) -> Tensor:
         return self.a[0] * self.gate(both).sigmoid() * x + self.a[1] * self.residual(both)
@@ -59,8 +59,8 @@ class TIRGLastConv(TIRG):
             nn.Conv2d(both, C, 3, padding=1),
         )
 
-    def forward(self, image: ImageFeatures, text: Tensor, head: Callable) -> Tensor:
+    def forward(self, image: ImageFeatures, text: TextFeatures, head: Callable) -> Tensor:
         """Returns (B, D)."""
         x = image.maps[BLOCKS[-1]]  # (B, C, h, w)
-        tiled = text[:, :, None, None].expand(-1, -1, *x.shape[2:])  # (B, D, h, w)
+        tiled = text.vector[:, :, None, None].expand(-1, -1, *x.shape[2:])  # (B, D, h, w)
         return head(self._compose(x, torch.cat([x, tiled], dim=1)))

@@ -2,20 +2,20 @@
 
 from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from cmir_repro.models.compositors.base import Compositor
 from cmir_repro.models.image import ImageFeatures
+from cmir_repro.models.text import TextFeatures
 
 
-class ImageOnly(nn.Module):
+class ImageOnly(Compositor):
     """The source image's vector; the sentence is ignored."""
-
-    needs_map = False
 
     def __init__(self, channels: int, embed_dim: int) -> None:
         super().__init__()
 
-    def forward(self, image: ImageFeatures, text: Tensor, head: Callable) -> Tensor:
+    def forward(self, image: ImageFeatures, text: TextFeatures, head: Callable) -> Tensor:
         """Returns (B, D)."""
         return image.vector
 
@@ -23,6 +23,6 @@ class ImageOnly(nn.Module):
 class TextOnly(ImageOnly):
     """The sentence's vector; the source image is ignored."""
 
-    def forward(self, image: ImageFeatures, text: Tensor, head: Callable) -> Tensor:
+    def forward(self, image: ImageFeatures, text: TextFeatures, head: Callable) -> Tensor:
         """Returns (B, D)."""
-        return text
+        return text.vector

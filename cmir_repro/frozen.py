@@ -1,0 +1,70 @@
+"""Features of a pretrained net that is not trained: computed once, kept beside the pixels.
+
+Whoever trains on two cores cannot train a large image encoder, but can train on what a frozen one
+sees. Not the vectors alone are kept but coarse maps of all four blocks, so that compositors and
+objectives that read maps work as they do on pixels.
+"""
+
+import hashlib
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from cmir_repro.data.pixels import fill
+from cmir_repro.data.prepared import Prepared
+from cmir_repro.errors import InputError
+from cmir_repro.files import sha256
+from cmir_repro.models.image import MobileNet, normalise, weights_file
+
+GRID = 4  # cells a map is averaged over, each way: our choice, 46 KB a picture
+BATCH = 64
+VERSION = 1  # raise it when the features change
+
+
+def features(
+    data: Prepared, view: str, part: str, weights: str, device: str = "cpu", progress: bool = True
+) -> np.ndarray:
+    """The features of one pixel file; computed if they are not there yet.
+
+    Args:
+        weights: of a MobileNetV2, as in `models.image`.
+        device: torch device that computes them.
+
+    Returns:
+        Memory-mapped float16 (N, GRID, GRID, C), C channels of all four blocks together.
+
+    Raises:
+        InputError: the weights cannot be had, or the folder cannot be written.
+    """
+    pixels = data.pixels(view, part)
+    path = data.folder / f"features-mobilenet_v2-{view}-{part}.npy"
+    if weights == "imagenet":
+        made_of = weights
+    elif weights_file(weights).is_file():
+        made_of = sha256(weights_file(weights))
+    else:
+        raise InputError(
+            f"{weights} is neither a file nor in the weights folder; put it into data/weights or "
+            "set CMIR_WEIGHTS to the folder that holds it"
+        )
+    digest = data.info["files"][f"pixels-{view}-{part}.npy"]["sha256"]
+    key = hashlib.sha256(f"{VERSION} {digest} {made_of}".encode()).hexdigest()
+    net = None
+
+    @torch.no_grad()
+    def draw(rows: slice) -> np.ndarray:
+        nonlocal net
+        if net is None:  # not at all where the features are there
+            net = MobileNet(1, weights).to(device, memory_format=torch.channels_last).eval()
+        out = []
+        for start in range(rows.start, rows.stop, BATCH):
+            batch = torch.from_numpy(pixels[start : min(start + BATCH, rows.stop)]).to(device)
+            maps = net(normalise(batch)).maps.values()
+            cells = torch.cat([F.adaptive_avg_pool2d(x, GRID) for x in maps], dim=1)
+            out.append(cells.permute(0, 2, 3, 1).half().cpu().numpy())
+        return np.concatenate(out)
+
+    shape = (len(pixels), GRID, GRID, sum(MobileNet.WIDTHS))
+    fill(path, shape, draw, key, f"features {part}" if progress else None, "float16")
+    return np.load(path, mmap_mode="r")

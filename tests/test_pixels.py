@@ -1,0 +1,63 @@
+"""Pixel files: whole or absent, each picture drawn once."""
+
+import numpy as np
+import pytest
+
+from cmir_repro.data import pixels
+
+
+def numbers(shape=(20, 2, 3, 3), first=0):
+    """Pictures that tell their place, and a function that draws them and notes what it drew."""
+    pictures = (first + np.arange(np.prod(shape))).astype(np.uint8).reshape(shape)
+    drawn = []
+
+    def draw(rows):
+        drawn.extend(range(rows.start, rows.stop))
+        return pictures[rows]
+
+    return pictures, draw, drawn
+
+
+def test_fill_draws_each_image_once_and_only_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(pixels, "CHUNK", 8)
+    path = tmp_path / "pixels-2d-train.npy"
+    pictures, draw, drawn = numbers()
+
+    def stops(rows):
+        if rows.start >= 16:
+            raise KeyboardInterrupt
+        return draw(rows)
+
+    with pytest.raises(KeyboardInterrupt):
+        pixels.fill(path, pictures.shape, stops, "key", None)
+    assert not path.exists()
+    pixels.fill(path, pictures.shape, draw, "key", None)
+    assert drawn == list(range(20))
+    np.testing.assert_array_equal(np.load(path), pictures)
+    pixels.fill(path, pictures.shape, draw, "key", None)
+    assert len(drawn) == 20
+
+
+@pytest.mark.parametrize("change", ["key", "shape"])
+def test_fill_keeps_nothing_that_was_drawn_for_something_else(tmp_path, change):
+    path = tmp_path / "pixels-2d-train.npy"
+    old, draw_old, _ = numbers()
+    pixels.fill(path, old.shape, draw_old, "old", None)
+    new, draw_new, _ = numbers((20, 3, 2, 3) if change == "shape" else old.shape, first=100)
+    pixels.fill(path, new.shape, draw_new, "old" if change == "shape" else "new", None)
+    np.testing.assert_array_equal(np.load(path), new)
+
+
+def test_a_file_cut_within_its_header_is_started_again(tmp_path):
+    path = tmp_path / "pixels-2d-train.npy"
+    pictures, draw, _ = numbers()
+
+    def stops(rows):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pixels.fill(path, pictures.shape, stops, "key", None)
+    (part,) = tmp_path.glob(".*.part")
+    part.write_bytes(part.read_bytes()[:50])
+    pixels.fill(path, pictures.shape, draw, "key", None)
+    np.testing.assert_array_equal(np.load(path, mmap_mode="r"), pictures)
