@@ -1,0 +1,128 @@
+"""FashionIQ into the prepared layout: annotations, and photographs where you have them.
+
+    python data_scripts/fashioniq.py --root DIR --annotations-only
+    python data_scripts/fashioniq.py --root DIR --images DIR [--size 224] [--allow-missing]
+
+--root holds captions/cap.{dress,shirt,toptee}.{train,val,test}.json and
+image_splits/split.{dress,shirt,toptee}.{train,val,test}.json; --images holds ID.jpg or ID.png.
+The audit is printed and must give the known counts. Where to get the files, and what the audit
+prints: fashioniq.md.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from cmir_repro import paths
+from cmir_repro.data import annotations, audit, photographs
+from cmir_repro.data.annotations import CATEGORIES, Annotations
+from cmir_repro.data.prepared import SPLITS
+from cmir_repro.errors import InputError
+
+INFO = {
+    "sources": [
+        "https://github.com/XiaoxiaoGuo/fashion-iq",
+        "https://github.com/hongwang600/fashion-iq-metadata",
+    ],
+    "licence": "annotations: Community Data License Agreement; photographs: none stated",
+    "protocol": "fashioniq/original",
+    "left_out": [],
+}
+# Counted in XiaoxiaoGuo/fashion-iq, commit f71b16c.
+EXPECTED = {
+    "triplets, train dress": 5985,
+    "triplets, train shirt": 5988,
+    "triplets, train toptee": 6027,
+    "triplets, val dress": 2017,
+    "triplets, val shirt": 2038,
+    "triplets, val toptee": 1961,
+    "triplets, test dress": 2024,
+    "triplets, test shirt": 2038,
+    "triplets, test toptee": 2056,
+    "test triplets with a target": 0,
+    "captions, train and val": 48032,
+    "empty captions, train and val": 15,
+    "gallery of val dress, original": 3817,
+    "gallery of val shirt, original": 6346,
+    "gallery of val toptee, original": 5373,
+    "gallery of val dress, images of its triplets (VAL)": 2628,
+    "gallery of val shirt, images of its triplets (VAL)": 3089,
+    "gallery of val toptee, images of its triplets (VAL)": 2902,
+    "gallery of val, all categories, entries": 15536,
+    "gallery of val, all categories, unique (ComposeAE)": 15415,
+    "unique images of all splits": 74381,
+    "images in train and val": 811,
+    "images in val shirt and val toptee": 121,
+    "val triplets whose target is in a training triplet": 143,
+}
+
+
+def facts(found: Annotations) -> dict[str, int]:
+    """The counts of EXPECTED, computed from what was read."""
+    images, queries = found.images, found.queries
+    label = images.set_index("image")["label"]
+    source, target = queries["source"].map(label), queries["target"].map(label)  # no target: NaN
+    split, category = queries["split"], queries["category"]
+    has_target = queries["target"] != ""
+    listed = {key: set(part) for key, part in images["label"].groupby(images["split"])}
+    val = images[images["split"] == "val"]
+    out = {
+        f"triplets, {s} {c}": int(((split == s) & (category == c)).sum())
+        for s in SPLITS
+        for c in CATEGORIES
+    }
+    out["test triplets with a target"] = int((has_target & (split == "test")).sum())
+    captions = queries.loc[has_target & (split != "test"), ["caption_1", "caption_2"]]
+    out["captions, train and val"] = captions.size
+    out["empty captions, train and val"] = int((captions == "").to_numpy().sum())
+    for c in CATEGORIES:
+        out[f"gallery of val {c}, original"] = int((val["category"] == c).sum())
+    for c in CATEGORIES:
+        rows = (split == "val") & (category == c) & has_target
+        used = pd.concat([source[rows], target[rows]]).nunique()
+        out[f"gallery of val {c}, images of its triplets (VAL)"] = int(used)
+    out["gallery of val, all categories, entries"] = len(val)
+    out["gallery of val, all categories, unique (ComposeAE)"] = val["label"].nunique()
+    out["unique images of all splits"] = images["label"].nunique()
+    out["images in train and val"] = len(listed["train"] & listed["val"])
+    of = {c: set(val.loc[val["category"] == c, "label"]) for c in ("shirt", "toptee")}
+    out["images in val shirt and val toptee"] = len(of["shirt"] & of["toptee"])
+    trained = set(source[split == "train"]) | set(target[split == "train"])
+    seen = target[(split == "val") & has_target].isin(trained)
+    out["val triplets whose target is in a training triplet"] = int(seen.sum())
+    return out
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--root", type=Path, required=True, help="captions/ and image_splits/")
+    pictures = parser.add_mutually_exclusive_group(required=True)
+    pictures.add_argument("--images", type=Path, help="folder with ID.jpg or ID.png")
+    pictures.add_argument("--annotations-only", action="store_true", help="tables, no pixels")
+    parser.add_argument("--size", type=int, default=224, help="of the squares, in pixels")
+    parser.add_argument("--allow-missing", action="store_true", help="leave out absent pictures")
+    parser.add_argument("--partial", action="store_true", help="take files with other counts")
+    parser.add_argument("--name", default="fashioniq", help="of the prepared data set")
+    given = parser.parse_args(arguments)
+    try:
+        found = annotations.fashioniq(given.root)
+        counts = facts(found)
+        print(audit.table(counts, EXPECTED))
+        if not given.partial:
+            audit.check(counts, EXPECTED, "FashionIQ as released")
+        data = photographs.prepare(
+            given.name, found, INFO, given.images, given.size, given.allow_missing
+        )
+    except InputError as error:
+        sys.exit(f"fashioniq.py: {error}")
+    print(f"{data.info['name']} in {paths.shown(data.folder)}, pixels: "
+          f"{data.info['provenance']['pixels']}")  # fmt: skip
+    print(pd.DataFrame(data.info["coverage"]).T.to_string())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""CIRR through its script: from the raw layout, made small here, to the prepared one."""
+
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+from tiny_releases import cirr, draw, picture
+
+from cmir_repro import captioned, paths
+from cmir_repro.data import annotations
+from cmir_repro.data.prepared import Prepared
+from cmir_repro.protocol import preset
+
+_spec = importlib.util.spec_from_file_location(
+    "data_scripts_cirr", paths.REPOSITORY / "data_scripts" / "cirr.py"
+)
+script = importlib.util.module_from_spec(_spec)
+sys.modules["data_scripts_cirr"] = script
+_spec.loader.exec_module(script)
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setenv("CMIR_DATA", str(tmp_path / "data"))
+    return cirr(tmp_path / "raw", train_captions=False)
+
+
+@pytest.fixture
+def photos(root, tmp_path):
+    return draw(tmp_path / "photos", annotations.cirr(root).images["path"].tolist())
+
+
+def run(root, *more) -> Prepared:
+    script.main(["--root", str(root), "--partial", *map(str, more)])
+    return Prepared(paths.data() / "cirr")
+
+
+def test_the_release_comes_into_the_prepared_layout(root, photos, capsys):
+    data = run(root, "--images", photos, "--size", 16)
+    assert "absent: captions/cap.rc2.train.json" in capsys.readouterr().out
+    assert data.info["counts"]["val"] == {"images": 8, "queries": 2}
+    assert data.info["counts"]["train"] == {"images": 8, "queries": 0}
+    assert data.info["protocol"] == "cirr/official"
+    assert "queries without a target: 2" in data.info["left_out"]
+    assert "captions/cap.rc2.train.json: not in this copy of the release" in data.info["left_out"]
+    for row in range(len(data.images)):
+        name = data.images["image"][row]
+        assert (data.take("photo", np.array([row])) == picture(name)[0, 0]).all()
+
+
+def test_subset_recall_from_the_prepared_tables(root):
+    t = captioned.of_prepared(run(root, "--annotations-only"))
+    assert [len(m) for m in t.members] == [6, 6]
+    images = np.eye(8)
+    target = [t.images.tolist().index(name) for name in t.target]
+    right = captioned.score(t, images, lambda _: images[target], preset("cirr/official"))
+    assert right["metrics"]["R_s@1"]["value"] == 100
+    assert right["metrics"]["R@1"]["value"] == 100
+
+
+def test_a_missing_member_leaves_the_subset_and_is_recorded(root, photos):
+    (photos / "dev" / "dev-5-0-img1.png").unlink()
+    with pytest.raises(SystemExit, match=r"val/all 1 of 8 images, which 0 of its 2 queries need"):
+        run(root, "--images", photos)
+    data = run(root, "--images", photos, "--size", 8, "--allow-missing")
+    t = captioned.of_prepared(data)
+    assert [len(m) for m in t.members] == [5, 5]
+    assert t.missing == 1
+
+
+def test_train_captions_are_taken_where_they_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("CMIR_DATA", str(tmp_path / "data"))
+    data = run(cirr(tmp_path / "raw"), "--annotations-only")
+    assert data.info["counts"]["train"]["queries"] == 2
+    assert data.info["provenance"]["absent"] == []
+
+
+def test_the_audit_refuses_other_counts(root):
+    with pytest.raises(SystemExit, match=r"first images, train: 8, expected 16939"):
+        script.main(["--root", str(root), "--annotations-only"])
+    assert not (paths.data() / "cirr").exists()
+
+
+def test_the_real_release_has_the_known_counts(real_data):
+    counts = script.facts(annotations.cirr(real_data("cirr")))
+    assert {key: counts[key] for key in script.EXPECTED} == script.EXPECTED
