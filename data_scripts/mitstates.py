@@ -1,0 +1,361 @@
+"""MIT-States (Isola et al. 2015) into the prepared layout, with the queries of TIRG.
+
+    python data_scripts/mitstates.py --root DIR [--size 224]
+    python data_scripts/mitstates.py --archive release_dataset.zip
+
+DIR holds images/<adjective noun>/*.jpg, itself or in a folder right below it; mitstates.md says
+how to get it. What is read lies in data/mitstates afterwards: 8 GB of pixels at 224.
+
+With --partial (you have some of the folders only) the data set is called mitstates-incomplete and
+lies in a folder of that name. Its protocol is tirg/mitstates all the same, for a ranking is scored
+in the same way; the name keeps its results out of the tables of the full set.
+"""
+
+import argparse
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cmir_repro import paths
+from cmir_repro.data import prepared
+from cmir_repro.data.archive import unpack
+from cmir_repro.data.pixels import fill
+from cmir_repro.data.prepared import Prepared
+from cmir_repro.data.resize import squares
+from cmir_repro.errors import InputError
+
+PROTOCOL = "tirg/mitstates"
+PARTS = ("train", "test")
+SEED = 0
+VAL_FRACTION = 0.1  # of the train nouns; our choice, the original selects on test
+VAL_QUERIES = 5000  # at most, our choice
+SOURCES = [
+    "http://web.mit.edu/phillipi/Public/states_and_transformations/index.html",
+    "http://wednesday.csail.mit.edu/joseph_result/state_and_transformation/release_dataset.zip",
+]
+TEST_NOUNS = (  # google/tirg
+    "armor", "bracelet", "bush", "camera", "candy", "castle", "ceramic", "cheese", "clock",
+    "clothes", "coffee", "fan", "fig", "fish", "foam", "forest", "fruit", "furniture", "garden",
+    "gate", "glass", "horse", "island", "laptop", "lead", "lightning", "mirror", "orange", "paint",
+    "persimmon", "plastic", "plate", "potato", "road", "rubber", "sand", "shell", "sky", "smoke",
+    "steel", "stream", "table", "tea", "tomato", "vacuum", "wax", "wheel", "window", "wool",
+)  # fmt: skip
+SECONDARY = "secondary: survey README"
+MEMORY = "remembered, no source"
+# What others say of the release, and how well it is known; only the test nouns are checked.
+SAID = {
+    "images": ("about 53,000", SECONDARY),
+    "nouns": ("245", f"{SECONDARY}; an abstract says 225"),
+    "adjectives": ("115", SECONDARY),
+    "adjectives of a noun, mean": ("about 9", SECONDARY),
+    "test nouns": ("49", "google/tirg"),
+    "train images": ("43,207", MEMORY),
+    "test images": ("10,546", MEMORY),
+    "test queries": ("82,732", MEMORY),
+}
+
+
+def released(root: Path, size: int = 224, partial: bool = False, progress: bool = True) -> Prepared:
+    """Check the released folders and write them to the prepared layout, or open what lies there.
+
+    Args:
+        root: folder with `images`.
+        size: side of the square that pictures are resized to, in pixels.
+        partial: accept that test nouns, or all but one adjective of a noun, are absent.
+        progress: show bars.
+
+    Raises:
+        InputError: folders are missing, a picture is damaged or leads out of `root`, other files
+            or arguments were prepared there before, or the disk is full.
+    """
+    if not 16 <= size <= 1024:
+        raise InputError(f"--size {size} is out of range; 16 to 1024 pixels")
+    root = Path(root)
+    listed, left_out = read_folders(root)
+    incomplete = _check_nouns(root, listed, partial)
+    name = "mitstates-incomplete" if incomplete else "mitstates"
+    target = paths.data() / name
+    provenance = {
+        "kind": "released",
+        "files_sha256": _digest(listed[["image", "bytes"]]),
+        "size": size,
+        "val_fraction": VAL_FRACTION,
+        "val_queries": VAL_QUERIES,
+        "seed": SEED,
+    }
+    if (target / "dataset.json").exists():
+        return _same(target, provenance)
+    images = _images(listed)
+    val = all_queries(images, "val")
+    capped = val.iloc[_draw_rows(len(val), VAL_QUERIES)]
+    queries = pd.concat([capped, all_queries(images, "test")], ignore_index=True)
+    prepared.check_tables(images, queries, name)
+    for part in PARTS:
+        rows = (images["part"] == part).to_numpy()
+        files = [root / "images" / image for image in images["image"][rows]]
+        # A picture exchanged between two tries must not be taken for the one already read.
+        path = target / f"pixels-photo-{part}.npy"
+        _draw(path, files, size, _digest(listed[rows]), progress)
+    info = {
+        "name": name,
+        "provenance": provenance,
+        "sources": SOURCES,
+        "licence": "not stated by the source",
+        "protocol": PROTOCOL,
+        "tasks": {"photo": ["photo", "photo"]},
+        "training_pairs": {"rule": "same-noun", "noun": "noun", "adjective": "adjective"},
+        "text": "one attribute",
+        "recall_also": ["adjective", "noun"],
+        "left_out": [
+            *left_out,
+            *incomplete,
+            f"validation queries over the cap of {VAL_QUERIES}: {len(val) - len(capped)}",
+        ],
+        "audit": audit(images, queries),
+    }
+    prepared.write(target, info, images, queries)
+    return Prepared(target)
+
+
+def read_folders(root: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The pictures of the folders "adjective noun", in the order of their names.
+
+    Returns:
+        Columns image ("adjective noun/file.jpg"), adjective, noun, split (train or test, by the
+        noun), bytes, time (ns); and what was not taken, counted.
+
+    Raises:
+        InputError: there are no pictures, a folder has a name of three words or more, a name is
+            not UTF-8, or a link leads out of the root.
+    """
+    base = os.path.realpath(root)
+    rows, plain, without, others = [], [], [], []
+    for folder in _entries(root / "images", base):
+        words = folder.name.split(" ")
+        if not folder.is_dir():
+            others.append(folder.name)
+        elif len(words) == 1:
+            plain.append(folder.name)
+        elif words[0] == "adj":
+            without.append(folder.name)
+        elif len(words) != 2 or not all(words):
+            raise InputError(
+                f"{folder}: expected two words with a space between, adjective and noun"
+            )
+        else:
+            for file in _entries(folder, base):
+                if not (file.is_file() and file.name.lower().endswith((".jpg", ".jpeg"))):
+                    others.append(f"{folder.name}/{file.name}")
+                    continue
+                facts = file.stat()
+                part = "test" if words[1] in TEST_NOUNS else "train"
+                image = f"{folder.name}/{file.name}"
+                rows.append((image, *words, part, facts.st_size, facts.st_mtime_ns))
+    if not rows:
+        raise InputError(f"{root / 'images'} has no folder 'adjective noun' with pictures in it")
+    columns = ["image", "adjective", "noun", "split", "bytes", "time"]
+    table = pd.DataFrame(rows, columns=columns)
+    # Train first, as in the pixel files.
+    table = table.sort_values("split", ascending=False, kind="stable").reset_index(drop=True)
+    return table, [
+        _counted("folders without a space, not read", plain),
+        _counted("folders of the adjective 'adj' (no adjective), not read", without),
+        _counted("files that are no .jpg picture, not read", others),
+    ]
+
+
+def all_queries(images: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Every image of a split with every other adjective of its noun; the text is the adjective.
+
+    The target is the first image, by name, of the wanted caption; every image of that caption is
+    relevant. Adjectives are in alphabetical order (the reference has them in the folders' order).
+    """
+    images = images[images["split"] == split]
+    first = images.groupby(["noun", "adjective"])["image"].min()  # by noun, then adjective
+    wanted = first.rename("target").reset_index().rename(columns={"adjective": "text"})
+    table = images[["image", "adjective", "noun"]].merge(wanted, on="noun")
+    table = table[table["adjective"] != table["text"]].reset_index(drop=True)
+    return pd.DataFrame(
+        {
+            "query": [f"mitstates_{split}_{number:06d}" for number in range(len(table))],
+            "split": split,
+            "source": table["image"],
+            "target": table["target"],
+            "text": table["text"],
+        }
+    )
+
+
+def audit(images: pd.DataFrame, queries: pd.DataFrame) -> list[dict]:
+    """What is there, what is said of the release, and how well that is known."""
+    test = images[images["part"] == "test"]
+    train = images[images["part"] == "train"]
+    adjectives = images.groupby("noun")["adjective"].nunique()
+    splits = {split: images[images["split"] == split] for split in prepared.SPLITS}
+    found = {
+        "images": len(images),
+        "nouns": len(adjectives),
+        "adjectives": images["adjective"].nunique(),
+        "captions": images["label"].nunique(),
+        "adjectives of a noun, mean": round(float(adjectives.mean()), 2),
+        "nouns with one adjective": int((adjectives == 1).sum()),
+        "train nouns": train["noun"].nunique(),
+        "test nouns": test["noun"].nunique(),
+        "train images": len(train),
+        "test images": len(test),
+        "test queries": int((queries["split"] == "test").sum()),
+        "adjectives in test but not in train": len(
+            set(test["adjective"]) - set(train["adjective"])
+        ),
+        "validation nouns": splits["val"]["noun"].nunique(),
+        "validation images": len(splits["val"]),
+        "validation queries": int((queries["split"] == "val").sum()),
+        "train images after validation was held out": len(splits["train"]),
+        "nouns in train and validation": len(
+            set(splits["train"]["noun"]) & set(splits["val"]["noun"])
+        ),
+    }
+    rows = []
+    for fact, number in found.items():
+        said, known = SAID.get(fact, ("unknown", ""))
+        rows.append({"fact": fact, "found": number, "said": said, "known": known})
+    return rows
+
+
+def _entries(folder: Path, base: str) -> list[Path]:
+    """What a folder holds, by name; hidden files are left to the file system."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({error.strerror})") from error
+    entries = []
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{folder}: the name {name!r} is not UTF-8; rename it") from error
+        path = folder / name
+        if path.is_symlink() and not os.path.realpath(path).startswith(base + os.sep):
+            raise InputError(f"{path} leads out of {base}; put the files themselves there")
+        entries.append(path)
+    return entries
+
+
+def _counted(what: str, names: list[str]) -> str:
+    return f"{what}: {len(names)}" + (f", first {names[0]!r}" if names else "")
+
+
+def _check_nouns(root: Path, listed: pd.DataFrame, partial: bool) -> list[str]:
+    """What shows that the folders are not all there; only `partial` lets it pass."""
+    adjectives = listed.groupby("noun")["adjective"].nunique()
+    absent = [noun for noun in TEST_NOUNS if noun not in adjectives]
+    single = sorted(adjectives.index[adjectives == 1])
+    found = []
+    if absent:
+        found.append(_counted(f"test nouns of {len(TEST_NOUNS)} that are not there", absent))
+    if single:
+        found.append(_counted("nouns with one adjective, which no query can change", single))
+    if found and not partial:
+        raise InputError(
+            f"{root / 'images'} is not the released set: {'; '.join(found)}; get the files again, "
+            "or give --partial if some is all you have"
+        )
+    varied = adjectives.index[adjectives > 1]
+    if varied.isin(TEST_NOUNS).sum() < 1 or (~varied.isin(TEST_NOUNS)).sum() < 2:
+        raise InputError(
+            f"{root / 'images'} needs a test noun and two train nouns with two adjectives each"
+        )
+    return found
+
+
+def _images(listed: pd.DataFrame) -> pd.DataFrame:
+    """The image table, whole nouns held out for validation: unseen there, as those of test are."""
+    train = listed["split"] == "train"
+    adjectives = listed[train].groupby("noun")["adjective"].nunique()
+    nouns = np.array(sorted(adjectives.index[adjectives > 1]), dtype=object)
+    number = max(1, round(VAL_FRACTION * len(nouns)))
+    moved = nouns[_draw_rows(len(nouns), number)]
+    label = listed["adjective"] + " " + listed["noun"]
+    return pd.DataFrame(
+        {
+            "image": listed["image"],
+            "split": listed["split"].mask(listed["noun"].isin(moved) & train, "val"),
+            "part": listed["split"],
+            "row": listed.groupby("split").cumcount(),
+            "label": label,
+            "adjective": listed["adjective"],
+            "noun": listed["noun"],
+        }
+    )
+
+
+def _draw_rows(count: int, number: int) -> np.ndarray:
+    """`number` of `count` places, drawn by the seed; all where there are fewer. In order."""
+    rng = np.random.Generator(np.random.Philox(key=SEED))
+    return np.sort(rng.permutation(count)[:number])
+
+
+def _digest(table: pd.DataFrame) -> str:
+    return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
+
+
+def _draw(path: Path, files: list[Path], size: int, key: str, progress: bool) -> None:
+    def draw(rows: slice) -> np.ndarray:
+        return squares(files[rows], size)
+
+    title = f"{path.stem} ({len(files) * size * size * 3 / 1e9:.1f} GB)" if progress else None
+    fill(path, (len(files), size, size, 3), draw, key, title)
+
+
+def _same(target: Path, wanted: dict) -> Prepared:
+    """Open what was prepared before, if it is what is wanted now."""
+    found = Prepared(target)
+    for key, value in wanted.items():
+        is_now = found.info["provenance"].get(key)
+        if is_now != value:
+            what = "other files" if "sha256" in key else f"{key} {is_now!r}, now {value!r}"
+            raise InputError(
+                f"{paths.shown(target)} was prepared from {what}; delete its dataset.json first "
+                "(pixels that stay the same are kept)"
+            )
+    return found
+
+
+def find_root(folder: Path) -> Path:
+    """The folder that holds `images`: `folder` itself or one right below it."""
+    found = [path.parent for path in (folder / "images", *sorted(folder.glob("*/images")))]
+    found = [path for path in found if (path / "images").is_dir()]
+    if not found:
+        raise InputError(f"{folder / 'images'} does not exist; --root is the folder that holds it")
+    return found[0]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--root", type=Path, help="folder of the released files")
+    parser.add_argument("--archive", type=Path, help="zip of the released files, unpacked first")
+    parser.add_argument("--size", type=int, default=224, help="side of the pictures in pixels")
+    parser.add_argument("--partial", action="store_true", help="accept that folders are missing")
+    given = parser.parse_args(arguments)
+    if not given.root and not given.archive:
+        parser.error("give --root, --archive or both")
+    root = given.root or paths.data() / "raw" / "mitstates"
+    try:
+        if given.archive:
+            unpack(given.archive, root)
+        data = released(find_root(root), given.size, given.partial)
+    except InputError as error:
+        sys.exit(f"mitstates.py: {error}")
+    print(f"{data.info['name']} (released) in {paths.shown(data.folder)}")
+    print(data.counts().to_string(), pd.DataFrame(data.info["audit"]).to_string(index=False))
+    print(*data.info["left_out"], sep="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,575 @@
+"""A folder of your own pictures and one CSV into the prepared layout.
+
+Images with attributes; captions and "replace red with blue" are made from them:
+
+    python data_scripts/own_folder.py --name photos --csv metadata.csv --images images \
+        --id id --suffix .jpg --attributes gender,colour,type --unseen colour,type
+
+Or queries of your own, a CSV with the columns source, text, target and perhaps split:
+
+    python data_scripts/own_folder.py --name mine --csv queries.csv --images images
+
+A picture is the file IMAGES/ID + SUFFIX. What is made lies in data/NAME.
+"""
+
+import argparse
+import hashlib
+import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path, PureWindowsPath
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from cmir_repro import paths
+from cmir_repro.data import css, pairs, prepared
+from cmir_repro.data.pictures import load_picture
+from cmir_repro.data.pixels import fill
+from cmir_repro.data.prepared import SPLITS, Prepared
+from cmir_repro.data.resize import squares
+from cmir_repro.errors import InputError, one_of
+from cmir_repro.files import sha256
+from cmir_repro.progress import bar
+
+TAKEN = ("css", "fashion200k", "mitstates", "fashioniq", "cirr")  # other data sets lie there
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+VIEW = "photo"
+ROWS = ("source", "text", "target")
+MADE = ("image", "split", "part", "row", "label", "caption")  # columns an attribute cannot have
+NO_VALUE = ("", "na", "n/a", "nan", "null")  # what tables write where they know nothing
+WORKERS = 4
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the prepared data depend on, besides the files.
+
+    Raises:
+        InputError: a value is impossible.
+    """
+
+    suffix: str = ""  # a picture's file is its id and this
+    size: int = 224  # pixels
+    val: float = 0.1  # shares of the images, or of the queries of a CSV without splits
+    test: float = 0.4  # our choice: large galleries
+    seed: int = 0
+    # Only where captions are made from attributes:
+    id: str = "id"  # column that names the image
+    attributes: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()  # two of them
+    unseen_share: float = 0.1  # of the pairs of values of these two; kept out of train and val
+    queries_per_image: int = 1
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.val < 1 and 0 < self.test < 1 and self.val + self.test < 1):
+            raise InputError(
+                f"--val {self.val} and --test {self.test} must be shares that leave some to train"
+            )
+        if self.size < 1 or self.queries_per_image < 1:
+            raise InputError("--size and --queries-per-image must be at least 1")
+        if len(set(self.attributes)) != len(self.attributes):
+            raise InputError(f"--attributes {','.join(self.attributes)} names a column twice")
+        for name in self.attributes:
+            if name in MADE:
+                raise InputError(f"attribute column {name!r} has a name of ours; rename it")
+        if self.unseen and not (
+            len(set(self.unseen)) == len(self.unseen) == 2
+            and set(self.unseen) <= set(self.attributes)
+        ):
+            raise InputError(
+                f"--unseen {','.join(self.unseen)} must name two of the --attributes "
+                f"{','.join(self.attributes)}"
+            )
+        if not 0 < self.unseen_share < 1:
+            raise InputError(f"--unseen-share {self.unseen_share} must lie between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Made:
+    """Tables, digests (N,) str of the images' decoded pixels, and a part of dataset.json."""
+
+    images: pd.DataFrame
+    queries: pd.DataFrame
+    digests: np.ndarray
+    info: dict
+
+
+def own_folder(
+    name: str,
+    csv: Path,
+    images: Path,
+    settings: Settings,
+    licence: str = "not stated",
+    source: str | None = None,
+    allow_missing: bool = False,
+    progress: bool = True,
+) -> Prepared:
+    """Check CSV and pictures and write them to data/NAME, or open what lies there.
+
+    Args:
+        name: of the data set: lower-case letters, digits, - and _.
+        csv: rows of source, text, target, or of images if `settings` has attributes.
+        images: folder with the pictures.
+        licence, source: recorded; where they are from and what may be done with them.
+        allow_missing: leave out pictures that cannot be read, and the queries that need them.
+        progress: show bars.
+
+    Raises:
+        InputError: a name, column or value cannot be used, a picture is missing or damaged,
+            something else was prepared there before, or the folder cannot be written.
+    """
+    if not NAME.fullmatch(name) or name.split("-")[0] in TAKEN:
+        raise InputError(
+            f"--name {name!r} cannot be used; take lower-case letters, digits, - and _, and not "
+            f"{', '.join(TAKEN)}"
+        )
+    target = paths.data() / name
+    table = read_csv(Path(csv))
+    provenance = {
+        "kind": "photographs",
+        "csv_sha256": sha256(Path(csv)),
+        "allow_missing": allow_missing,
+        **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()},
+    }
+    origin = {"licence": licence, "sources": [source] if source else []}
+    if (target / "dataset.json").exists():
+        return _same(target, provenance, origin)
+    make = _from_attributes if settings.attributes else _from_rows
+    made = make(name, Path(csv), table, Path(images), settings, allow_missing, progress)
+    prepared.check_tables(made.images, made.queries, name)  # before minutes of reading pictures
+    _draw(target, made, Path(images), settings, progress)
+    info = {
+        "name": name,
+        "provenance": {**provenance, "pictures_sha256": _digest(made.digests)},
+        **origin,
+        **made.info,
+        "tasks": {VIEW: [VIEW, VIEW]},
+        "tables_sha256": css.tables_hash(made.images, made.queries),
+    }
+    prepared.write(target, info, made.images, made.queries)
+    return Prepared(target)
+
+
+def read_csv(file: Path) -> pd.DataFrame:
+    """The CSV as strings without blanks around them; nothing is taken for a number or a gap.
+
+    Raises:
+        InputError: the file is missing, no CSV in UTF-8, or empty.
+    """
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            table = pd.read_csv(lines, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
+        reason = " ".join(str(error).split())
+        raise InputError(f"{file} is no readable CSV file in UTF-8 ({reason})") from error
+    if not isinstance(table.index, pd.RangeIndex):
+        raise InputError(f"{file}: rows have more fields than the first line; quote the commas")
+    if table.empty:
+        raise InputError(f"{file} has no rows")
+    table.columns = table.columns.str.strip()
+    return table.apply(lambda column: column.str.strip())
+
+
+def _from_attributes(
+    name: str,
+    csv: Path,
+    table: pd.DataFrame,
+    folder: Path,
+    settings: Settings,
+    allow_missing: bool,
+    progress: bool,
+) -> Made:
+    """Captions, splits and queries from attributes; relevant is what has the target's caption."""
+    columns, left_out = list(settings.attributes), []
+    _need(csv, table, [settings.id, *columns])
+    twice = table.loc[table[settings.id].duplicated(), settings.id]
+    if len(twice):
+        raise InputError(f"{csv}: {settings.id} {twice.iloc[0]!r} occurs twice; ids must differ")
+    images = table[columns].apply(lambda c: c.str.lower().str.split().str.join(" "))
+    images.insert(0, "image", table[settings.id])
+    # A caption with a gap would be a caption of something else, so such rows cannot be used.
+    gap = images[columns].isin(NO_VALUE).any(axis=1)
+    left_out.append(f"rows with an empty attribute: {_some(images['image'][gap])}")
+    images = images[~gap]
+    listed = len(images)
+    if not listed:
+        raise InputError(f"{csv}: every row has an empty attribute; take others for --attributes")
+
+    digests, broken = _read_all(folder, images["image"], settings.suffix, progress)
+    lost = images["image"].isin(list(broken)).to_numpy()
+    if broken and not allow_missing:
+        raise InputError(
+            f"{next(iter(broken.values()))}; {len(broken):,} of the {listed:,} pictures, before "
+            "they are split, cannot be read; --allow-missing leaves them out"
+        )
+    left_out.append(f"pictures that cannot be read: {_some(images['image'][lost])}")
+    images, digests = images[~lost], digests[~lost]
+
+    first = _first_of(digests)
+    copy = first != np.arange(len(first))
+    other = (images[columns].to_numpy() != images[columns].to_numpy()[first]).any(axis=1)
+    left_out.append(
+        f"pictures with the pixels of an earlier one: {_some(images['image'][copy])}; "
+        f"{int(other.sum()):,} of them had other attributes than that one"
+    )
+    images, digests = images[~copy].reset_index(drop=True), digests[~copy]
+
+    images["caption"] = images["label"] = images[columns].agg(" ".join, axis=1)
+    meanings = images[[*columns, "caption"]].drop_duplicates()["caption"]
+    if meanings.duplicated().any():
+        raise InputError(
+            f"{csv}: different values make one caption, "
+            f"{meanings[meanings.duplicated()].iloc[0]!r}; rename one of them"
+        )
+    images["split"] = _split_images(images, settings)
+    images = _place(images, columns)
+    rule = {"rule": "attributes", "columns": columns}
+    queries = _draw_queries(name, images, rule, settings)
+    return Made(
+        images,
+        queries,
+        digests,
+        {
+            "protocol": "own/same-caption",
+            "training_pairs": rule,
+            "left_out": left_out,
+            "coverage": {"images": {"here": listed - len(broken), "listed": listed}},
+            "audit": _audit(images, queries, settings),
+        },
+    )
+
+
+def _first_of(values: np.ndarray) -> np.ndarray:
+    """(N,) int, for each value the place where it occurs first."""
+    _, first, same = np.unique(values, return_index=True, return_inverse=True)
+    return first[same]
+
+
+def _audit(images: pd.DataFrame, queries: pd.DataFrame, settings: Settings) -> list[dict]:
+    train, test = (images.loc[images["split"] == s, "caption"] for s in ("train", "test"))
+    facts = {
+        "pictures": len(images),
+        "distinct captions": images["caption"].nunique(),
+        "test images with a caption of train": int(test.isin(train).sum()),
+    }
+    if settings.unseen:
+        both = " and ".join(settings.unseen)
+        homes = images.groupby(list(settings.unseen))["split"].agg(set)
+        facts[f"pairs of {both}"] = len(homes)
+        facts[f"pairs of {both} that only test has"] = int((homes == {"test"}).sum())
+        for split, here in queries.groupby("split"):
+            facts[f"{split} queries that want a pair unseen in train"] = int(here["unseen"].sum())
+    return [{"fact": fact, "found": found} for fact, found in facts.items()]
+
+
+def _split_images(images: pd.DataFrame, settings: Settings) -> np.ndarray:
+    """(N,) split of each image: held-out pairs of values first, then at random, go to test."""
+    rng = _rng(settings, 0)
+    held = np.zeros(len(images), dtype=bool)
+    if settings.unseen:
+        held = _hold_out_pairs(images[list(settings.unseen)], settings.unseen_share, rng)
+    order = rng.permutation(len(images))
+    order = order[np.argsort(~held[order], kind="stable")]
+    test = max(round(settings.test * len(order)), int(held.sum()))
+    split = np.full(len(order), "train", dtype=object)
+    split[order[:test]] = "test"
+    split[order[test : test + round(settings.val * len(order))]] = "val"
+    return split
+
+
+def _hold_out_pairs(values: pd.DataFrame, share: float, rng: np.random.Generator) -> np.ndarray:
+    """(N,) bool: images of a share of the pairs of values, drawn so that each value stays."""
+    number, distinct = pd.factorize(pd.MultiIndex.from_frame(values))
+    left = [distinct.get_level_values(k).value_counts().to_dict() for k in (0, 1)]
+    held = []
+    for pair in rng.permutation(len(distinct)):
+        if len(held) == round(share * len(distinct)):
+            break
+        if all(left[k][distinct[pair][k]] > 1 for k in (0, 1)):
+            held.append(pair)
+            for k in (0, 1):
+                left[k][distinct[pair][k]] -= 1
+    return np.isin(number, held)
+
+
+def _draw_queries(name: str, images: pd.DataFrame, rule: dict, settings: Settings) -> pd.DataFrame:
+    """Queries of val and test, drawn within the split by the rule that training pairs follow."""
+    columns, tables = rule["columns"], []
+    for number, split in enumerate(SPLITS):
+        here = images[images["split"] == split]
+        if here.empty and split == "val":
+            continue
+        try:
+            index = pairs.build(rule, here)
+        except InputError as error:
+            raise InputError(f"{split}: {error}; change the shares or the attributes") from error
+        if split == "train":
+            continue
+        sources = np.repeat(index.sources, settings.queries_per_image)
+        drawn = index.draw_from(sources, _rng(settings, number))
+        source, target = here.iloc[drawn.source], here.iloc[drawn.target]
+        replaced = source[columns].to_numpy() != target[columns].to_numpy()  # (n, K), one a row
+        rows = {
+            "split": split,
+            "source": source["image"].to_numpy(),
+            "target": target["image"].to_numpy(),
+            "text": drawn.texts,
+            "form": np.array(columns, dtype=object)[replaced.argmax(axis=1)],
+        }
+        if settings.unseen:
+            train = images.loc[images["split"] == "train", list(settings.unseen)]
+            rows["unseen"] = _is_unseen(target[list(settings.unseen)], train)
+        # The same words about the same source are the same query, whatever target was drawn.
+        tables.append(pd.DataFrame(rows).drop_duplicates(["source", "text"]))
+    return _number(name, pd.concat(tables, ignore_index=True))
+
+
+def _is_unseen(wanted: pd.DataFrame, train: pd.DataFrame) -> np.ndarray:
+    """(n,) bool: the pair of values is not in training, while both values are."""
+    known = np.logical_and(*(wanted[name].isin(train[name]) for name in wanted))
+    together = pd.MultiIndex.from_frame(wanted).isin(pd.MultiIndex.from_frame(train))
+    return known.to_numpy() & ~together
+
+
+def _from_rows(
+    name: str,
+    csv: Path,
+    table: pd.DataFrame,
+    folder: Path,
+    settings: Settings,
+    allow_missing: bool,
+    progress: bool,
+) -> Made:
+    """Queries as the CSV has them; relevant is the target alone."""
+    missing = [column for column in ROWS if column not in table]
+    if missing:
+        raise InputError(
+            f"{csv} has no column {', '.join(missing)}; give --attributes to make captions, or "
+            f"the columns {', '.join(ROWS)}"
+        )
+    for column in ROWS:
+        if (table[column] == "").any():
+            raise InputError(f"{csv}, row {(table[column] == '').idxmax() + 1}: {column} is empty")
+    same = table["source"] == table["target"]
+    if same.any():
+        raise InputError(f"{csv}, row {same.idxmax() + 1}: source and target are one image")
+    if "split" in table:
+        for split in table["split"]:
+            one_of(f"{csv}: split", split, SPLITS)
+    else:
+        table = table.assign(split=_split_rows(table, settings))
+    ends = table.melt(["split"], ["source", "target"], value_name="image")
+    images = ends[["image", "split"]].drop_duplicates(ignore_index=True)
+    twice = images.loc[images["image"].duplicated(), "image"]
+    if len(twice):
+        splits = images.loc[images["image"] == twice.iloc[0], "split"]
+        raise InputError(
+            f"{csv}: image {twice.iloc[0]!r} is in {' and '.join(splits)}, and so are "
+            f"{len(twice):,} images in all; an image belongs to one split"
+        )
+
+    digests, broken = _read_all(folder, images["image"], settings.suffix, progress)
+    lost = images["image"].isin(list(broken))
+    cut = table["source"].isin(list(broken)) | table["target"].isin(list(broken))
+    coverage = {}
+    for split in images["split"].unique():
+        for what, of, gone in (("images", images, lost), ("queries", table, cut)):
+            here = of["split"] == split
+            counts = {"here": int((here & ~gone).sum()), "listed": int(here.sum())}
+            coverage[f"{split} {what}"] = counts
+    if broken and not allow_missing:
+        split = images.loc[images["image"] == next(iter(broken)), "split"].iloc[0]
+        of_images, of_queries = coverage[f"{split} images"], coverage[f"{split} queries"]
+        raise InputError(
+            f"{next(iter(broken.values()))}; {of_images['listed'] - of_images['here']:,} of the "
+            f"{of_images['listed']:,} pictures of {split} cannot be read, which "
+            f"{of_queries['listed'] - of_queries['here']:,} of its {of_queries['listed']:,} "
+            "queries need; --allow-missing leaves them out"
+        )
+    left_out = [
+        f"pictures that cannot be read: {_some(images['image'][lost])}",
+        f"queries that need one of them: {int(cut.sum()):,}",
+    ]
+    images = images[~lost].reset_index(drop=True)
+    images["label"] = images["image"]
+    queries = table.loc[~cut, ["split", "source", "target", "text"]]
+    return Made(
+        _place(images, []),
+        _number(name, queries.reset_index(drop=True)),
+        digests[~lost.to_numpy()],
+        {"protocol": "own/target", "left_out": left_out, "coverage": coverage},
+    )
+
+
+def _split_rows(table: pd.DataFrame, settings: Settings) -> np.ndarray:
+    """(n,) split of each row; rows that share an image, if only over others, stay together."""
+    number = pd.factorize(np.concatenate([table["source"], table["target"]]))[0]
+    source, target = number.reshape(2, -1)
+    links = coo_array((np.ones(len(source)), (source, target)), shape=(number.max() + 1,) * 2)
+    group = connected_components(links, directed=False)[1][source]
+    order = _rng(settings, 0).permutation(group.max() + 1)
+    size = np.bincount(group)[order] / len(table)
+    before = np.cumsum(size) - size  # share of the rows in the groups before
+    splits = np.select(
+        [before < settings.test, before < settings.test + settings.val], ["test", "val"], "train"
+    )
+    if not {"train", "test", *(["val"] if settings.val else [])} <= set(splits):
+        raise InputError(
+            f"the {len(table):,} rows are too few, or too many are connected by shared images, to "
+            "be split; give a column split, or other --val and --test"
+        )
+    return splits[np.argsort(order)][group]
+
+
+def _read_all(
+    folder: Path, names: pd.Series, suffix: str, progress: bool
+) -> tuple[np.ndarray, dict[str, str]]:
+    """Digests (N,) str of the decoded pictures, and name -> what is wrong with it."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; --images is the folder with the pictures")
+    files = [_file(folder, name, suffix) for name in names]
+
+    def digest(file: Path) -> str | InputError:
+        try:
+            picture = load_picture(file)
+        except InputError as error:
+            return error
+        return hashlib.sha256(f"{picture.shape}".encode() + picture.tobytes()).hexdigest()
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        read = pool.map(digest, files)
+        shown = bar(read, total=len(files), desc="checking", unit="image", disable=not progress)
+        found = dict(zip(names, shown, strict=True))
+    broken = {name: str(x) for name, x in found.items() if isinstance(x, InputError)}
+    if len(broken) == len(found):
+        raise InputError(f"{next(iter(broken.values()))}, nor can any other picture be read")
+    return np.array([str(x) for x in found.values()]), broken
+
+
+def _file(folder: Path, name: str, suffix: str) -> Path:
+    path = PureWindowsPath(name + suffix)  # knows / and \ and drives, on every system
+    if not name or path.anchor or ".." in path.parts:
+        raise InputError(f"image {name!r} is no file name inside {folder}; correct the CSV")
+    return folder / (name + suffix)
+
+
+def _draw(target: Path, made: Made, folder: Path, settings: Settings, progress: bool) -> None:
+    """Write the pixel file of each split."""
+    size = settings.size
+    splits = [split for split in SPLITS if (made.images["split"] == split).any()]
+    for left in target.glob(f"pixels-{VIEW}-*.npy"):  # of a try with other shares
+        if left.stem.split("-")[2] not in splits:
+            left.unlink()
+    for split in splits:
+        here = (made.images["split"] == split).to_numpy()
+        files = [_file(folder, name, settings.suffix) for name in made.images["image"][here]]
+
+        def draw(rows: slice, files: list[Path] = files) -> np.ndarray:
+            return squares(files[rows], size, WORKERS)
+
+        title = f"{split} ({len(files) * size * size * 3 / 1e9:.1f} GB)" if progress else None
+        path = target / f"pixels-{VIEW}-{split}.npy"
+        fill(path, (len(files), size, size, 3), draw, _digest(made.digests[here]), title)
+    for left in target.glob(".pixels-*.part"):  # of broken-off tries with other arguments
+        left.unlink()
+
+
+def _place(images: pd.DataFrame, attributes: list[str]) -> pd.DataFrame:
+    """The image table with its own columns first; a split is a part, rows in the CSV's order."""
+    images = images.assign(part=images["split"], row=images.groupby("split").cumcount())
+    columns = ["image", "split", "part", "row", "label"]
+    return images[[*columns, *(["caption", *attributes] if attributes else [])]]
+
+
+def _number(name: str, queries: pd.DataFrame) -> pd.DataFrame:
+    number = queries.groupby("split").cumcount()
+    ids = [f"{name}_{s}_query_{i:06d}" for s, i in zip(queries["split"], number, strict=True)]
+    queries.insert(0, "query", ids)
+    return queries
+
+
+def _need(csv: Path, table: pd.DataFrame, columns: list[str]) -> None:
+    for column in columns:
+        one_of(f"{csv}: column", column, table.columns)
+
+
+def _some(names: pd.Series) -> str:
+    """How many, and the first of them."""
+    listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+    return f"{len(names):,} ({listed})" if len(names) else "0"
+
+
+def _digest(digests: np.ndarray) -> str:
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def _rng(settings: Settings, number: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=[settings.seed, number]))
+
+
+def _same(target: Path, provenance: dict, origin: dict) -> Prepared:
+    """Open what was prepared before, if it is what is wanted now."""
+    found = Prepared(target)
+    is_now = {**found.info, **found.info["provenance"]}
+    for key, value in {**provenance, **origin}.items():
+        if is_now.get(key) != value:
+            what = key.removesuffix("_sha256")
+            raise InputError(
+                f"{paths.shown(target)} was prepared with {what} {is_now.get(key)!r}, now asked "
+                f"for {value!r}; delete that folder first or take another --name"
+            )
+    return found
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+    def names(text: str) -> tuple[str, ...]:
+        return tuple(name.strip() for name in text.split(",") if name.strip())
+
+    parser.add_argument("--name", required=True, help="of the data set, and of its folder")
+    parser.add_argument("--csv", type=Path, required=True)
+    parser.add_argument("--images", type=Path, required=True, help="folder with the pictures")
+    parser.add_argument("--licence", default="not stated", help="recorded")
+    parser.add_argument("--source", help="address they are from; recorded")
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="leave out pictures that cannot be read"
+    )
+    helps = {
+        "suffix": "added to an id for the file name, say .jpg",
+        "size": "side of the squares in pixels",
+        "val": "share for validation",
+        "test": "share for the test",
+        "seed": "of splits and queries",
+        "id": "column that names the image",
+        "attributes": "columns, comma between: captions are made of them",
+        "unseen": "two of them, comma between: pairs of their values are kept for the test",
+        "unseen_share": "share of these pairs",
+        "queries_per_image": "for val and test; those that happen to be equal count once",
+    }
+    for key, value in asdict(Settings()).items():
+        kind = names if isinstance(value, tuple) else type(value)
+        shown = {"default": value, "help": f"{helps[key]} (default: {value or 'none'})"}
+        parser.add_argument(f"--{key.replace('_', '-')}", type=kind, **shown)
+    given = vars(parser.parse_args(arguments))
+    try:
+        settings = Settings(**{key: given.pop(key) for key in helps})
+        data = own_folder(**given, settings=settings)
+    except InputError as error:
+        sys.exit(f"own_folder.py: {error}")
+    print(f"{data.info['name']} ({data.info['provenance']['kind']}) in {paths.shown(data.folder)}")
+    print(data.counts().to_string())
+    for row in data.info.get("audit", []):
+        print(f"{row['fact']}: {row['found']:,}")
+    for line in data.info["left_out"]:
+        print(f"left out: {line}")
+
+
+if __name__ == "__main__":
+    main()
