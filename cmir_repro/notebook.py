@@ -18,6 +18,12 @@ class Setting:
     task: str
     data: Prepared
 
+    @property
+    def scenes(self) -> bool:
+        """Whether labels spell scenes of the generated world."""
+        provenance = self.data.info["provenance"]
+        return provenance["kind"] == "rendered" or provenance.get("relevance") == "scene"
+
 
 def start(dataset: str, scale: str = "auto", task: str = "auto") -> Setting:
     """Open (or make) the data set, set the style of plots, print versions, device, provenance.

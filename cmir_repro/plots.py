@@ -341,6 +341,45 @@ def recall_intervals(
 
 
 @_figure
+def difference_intervals(table: pd.DataFrame, title: str = "", unit: str = "points") -> Figure:
+    """Differences as dots with their intervals, row by row; the line is no difference.
+
+    Args:
+        table: columns method, difference, low, high, and group where rows belong together: each
+            group has its own colour and marker, and a gap before it.
+        title: of the figure.
+        unit: of the difference.
+
+    Raises:
+        InputError: no rows, or a column is missing.
+    """
+    table = _columns(table, "the table", "method", "difference", "low", "high")
+    groups = list(table["group"].unique()) if "group" in table else [None]
+    figure, axis = plt.subplots(figsize=(0.75 * WIDTH, 0.3 * (len(table) + len(groups)) + 1.1))
+    names, height = {}, 0.0
+    for i, group in enumerate(groups):
+        part = table if group is None else table[table["group"] == group]
+        color, marker = _look(i)
+        y = height + np.arange(len(part))
+        axis.hlines(y, part["low"], part["high"], color=color, lw=2)
+        axis.plot(part["difference"], y, marker, color=color, ms=6, label=group)
+        names.update(zip(y, part["method"], strict=True))
+        height = y[-1] + 1.6
+    _reference(axis.axvline, 0.0)
+    axis.set_yticks(list(names), list(names.values()))
+    axis.set_ylim(height - 0.8, -0.8)
+    axis.grid(axis="y", color="#e6e6e6", lw=0.8)
+    axis.set_axisbelow(True)
+    axis.tick_params(axis="y", length=0)
+    axis.spines["left"].set_visible(False)
+    axis.set_xlabel(f"{unit}; dotted: no difference", color=MUTED, fontsize=8.5)
+    if groups != [None]:
+        figure.legend(loc="outside right center")
+    figure.suptitle(title or None)
+    return figure
+
+
+@_figure
 def gap_panels(
     coordinates: pd.DataFrame,
     titles: Sequence[str] | None = None,

@@ -1,6 +1,6 @@
 """Run the notebooks in order: the main job, and the check that the committed ones are true.
 
-python -m cmir_repro.reproduce [--scale mini] [--dataset css]    run 01..05, then the tables
+python -m cmir_repro.reproduce [--scale mini] [--dataset css]    run all, then the tables
 python -m cmir_repro.reproduce --in-place                        the same, over notebooks/
 python -m cmir_repro.reproduce --check                           for `make test`
 """
@@ -91,7 +91,7 @@ def clean(notebook: nbformat.NotebookNode, keep_parameters: bool = False) -> nbf
 
 
 def reproduce(dataset: str, scale: str, in_place: bool) -> None:
-    """Notebooks 01..05 at a scale, then the README tables."""
+    """The notebooks at a scale, then the README tables."""
     device = choose()
     size = scale_for(device, scale)
     folder = BUILD / "notebooks" / f"{dataset}-{size}"

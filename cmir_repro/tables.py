@@ -7,6 +7,7 @@ python -m cmir_repro.tables --check    fail if README.md does not show what the 
 import argparse
 import sys
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,8 @@ import pandas as pd
 from cmir_repro import intervals, ledger, paths, published
 from cmir_repro.errors import InputError
 from cmir_repro.files import write_text
-from cmir_repro.methods import METHODS, WITH_DIM, configure
+from cmir_repro.methods import FUSIONS, METHODS, UNIMODAL, WITH_DIM, configure
+from cmir_repro.models.compositors import COMPOSITORS
 from cmir_repro.protocol import only_protocol
 
 CUTOFFS = (1, 5, 10)
@@ -227,19 +229,66 @@ def markdown(by_method: dict[str, list[ledger.Record]], dataset: str, task: str)
     return "\n".join(lines)
 
 
+def overview() -> str:
+    """Methods x data sets x protocols as a Markdown table: what runs, and how often it has."""
+    head = ["method", *(f"{c.title}<br>`{c.protocol}`" for c in COLUMNS)]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    found = {c: finished(c.dataset, "mini", c.task) for c in COLUMNS if c.trains}
+    for method, compositor in (UNIMODAL | FUSIONS).items():
+        cells = [_seeds(method, compositor, column, found.get(column)) for column in COLUMNS]
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+class Column(NamedTuple):
+    """A data set, or one task of it, in the overview."""
+
+    title: str
+    dataset: str
+    task: str
+    protocol: str
+    trains: bool = True  # else it scores features that are computed elsewhere
+    one_attribute: bool = False  # texts are one attribute
+
+
+COLUMNS = (
+    Column("CSS 3D", "css", "3d-3d", "tirg/css"),
+    Column("CSS 2D-3D", "css", "2d-3d", "tirg/css"),
+    Column("photos", "photos", "photo", "own/same-caption"),
+    Column("Fashion200k", "fashion200k", "photo", "tirg/fashion200k"),
+    Column("MIT-States", "mitstates", "photo", "tirg/mitstates", one_attribute=True),
+    Column("FashionIQ", "fashioniq", "photo", "fashioniq/*", trains=False),
+    Column("CIRR", "cirr", "photo", "cirr/official", trains=False),
+)
+
+
+def _seeds(method: str, compositor: str, column: Column, found: dict | None) -> str:
+    if COMPOSITORS[compositor].one_attribute and not column.one_attribute:
+        return "–"
+    if not column.trains:
+        return "features"
+    with_dim = found.get(method + WITH_DIM, [])
+    if not found.get(method) and not with_dim:
+        return "trains"
+    counts = [len(found.get(method, [])), *([len(with_dim)] if method in FUSIONS else [])]
+    return " + ".join(map(str, counts))
+
+
 def filled(text: str) -> str:
     """A README with each marked table replaced by what the ledger says.
 
     Raises:
         InputError: a marker is missing.
     """
+    made = {"overview": overview()}
     for name, (dataset, scale, task) in README_TABLES.items():
+        made[name] = markdown(finished(dataset, scale, task), dataset, task)
+    for name, table in made.items():
         start, stop = f"<!-- table: {name} -->", "<!-- end of table -->"
         head, found, rest = text.partition(start)
         _, closed, tail = rest.partition(stop)
         if not found or not closed:
             raise InputError(f"README.md lacks the markers {start} ... {stop}")
-        table = markdown(finished(dataset, scale, task), dataset, task)
         text = f"{head}{start}\n{table}\n{stop}{tail}"
     return text
 

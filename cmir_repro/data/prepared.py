@@ -62,7 +62,8 @@ class Prepared:
         missing = [key for key in (*INFO_KEYS, "files") if key not in self.info]
         if missing:
             raise InputError(
-                f"{self.folder / 'dataset.json'} lacks {', '.join(missing)}; delete the folder and prepare it again"
+                f"{self.folder / 'dataset.json'} lacks {', '.join(missing)}; "
+                "delete the folder and prepare it again"
             )
         self.images = _table(self.folder / "images.parquet", IMAGE_COLUMNS)
         self.queries = _table(self.folder / "queries.parquet", QUERY_COLUMNS)

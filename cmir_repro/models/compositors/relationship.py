@@ -2,7 +2,8 @@
 
 query = f(mean over i, j of g(o_i, o_j, t)). An object o is a position of the last map with its
 row and column. The paper adds the pairs up; the mean makes the size of the map no matter and is
-TIRG's (Vo et al. 2019, from memory). Four layers of g and three of f with 256 units and dropout
+TIRG's (Vo et al. 2019, from memory). It hardly varies from query to query at first, so a layer
+norm brings its scale back (our choice). Four layers of g and three of f with 256 units and dropout
 0.5 before the last are the paper's for CLEVR (from memory).
 """
 
@@ -46,6 +47,7 @@ class Relationship(Compositor):
             nn.ReLU(),
         )
         self.f = nn.Sequential(
+            nn.LayerNorm(U),
             nn.Linear(U, U),
             nn.ReLU(),
             nn.Linear(U, U),
