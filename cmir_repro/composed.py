@@ -4,10 +4,8 @@ Data, system, training and evaluation meet here and nowhere else. A finished run
 by its configuration and the hash of the sources, and is not repeated.
 """
 
-import inspect
 import json
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,24 +19,15 @@ from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.tokens import Vocabulary
 from cmir_repro.embedding import Embedded, embed
 from cmir_repro.errors import InputError
-from cmir_repro.methods import GENERATED, RunConfig
+from cmir_repro.identity import name, sources
+from cmir_repro.methods import RunConfig
 from cmir_repro.models.compositors import COMPOSITORS
-from cmir_repro.models.image import weights_file
+from cmir_repro.models.image import weights_digest
 from cmir_repro.models.text import BertTokens
 from cmir_repro.protocol import preset
 from cmir_repro.systems.dim import Composed
 from cmir_repro.tasks import QueryBatches, Task, open_data, tokeniser
 from cmir_repro.train import train
-
-# What decides a run's numbers, besides its configuration, data, protocol and compositor, which
-# its identity holds: a change elsewhere (plots, another method) leaves finished runs valid.
-_DECISIVE = (
-    "data/prepared.py", "data/sampling.py", "data/store.py", "data/tokens.py",
-    "models/critics.py", "models/image.py", "models/text.py",
-    "objectives/metric.py", "objectives/mutual_information.py", "systems/dim.py", "composed.py",
-    "distributed.py", "embedding.py", "evaluate.py", "intervals.py", "tasks.py", "train.py",
-)  # fmt: skip
-_DECISIVE_FOR_PHOTOS = ("data/pairs.py", "frozen.py")
 
 
 @dataclass
@@ -93,37 +82,6 @@ def score(embedded: Embedded, data: Prepared, split: str, seed: int = 0) -> tupl
     return ranks, result | ({"also": also} if also else {})
 
 
-def sources(config: RunConfig) -> str:
-    """Digest of the code that decides a run's numbers, that of its compositor included."""
-    own = []
-    for kind in COMPOSITORS[config.model.compositor].__mro__:
-        home = kind.__module__.partition(".")[0]
-        if home == "cmir_repro":  # with the constants beside it
-            own.append(inspect.getsource(sys.modules[kind.__module__]))
-        elif home not in ("torch", "builtins"):  # a reader's own, may be in a notebook
-            own.append(inspect.getsource(kind))
-    more = () if config.dataset in GENERATED else _DECISIVE_FOR_PHOTOS
-    return ledger.code_hash((*_DECISIVE, *more), own)
-
-
-def name(config: RunConfig) -> str:
-    """The run's name in the ledger and of its folder."""
-    return ledger.run_name(
-        config.dataset,
-        config.task,
-        config.scale,
-        config.method,
-        config.train.seed,
-        config.model_dump(mode="json"),
-    )
-
-
-def current(config: RunConfig) -> bool:
-    """Whether the ledger holds this run, made by the sources as they are."""
-    run = name(config)
-    return ledger.exists(run) and ledger.read(run).code["sources"] == sources(config)
-
-
 def run(
     config: RunConfig, *, device: str = "cpu", progress: bool = True, command: str = "unknown"
 ) -> Run:
@@ -155,7 +113,7 @@ def run(
         "run": settings,
         "data": data.manifest_hash,
         "sources": sources(config),
-        "weights": _weights_digest(config),
+        "weights": weights_digest(config.model.image_weights),
         "vocabulary": words,
         "protocol": preset(data.info["protocol"]).as_dict(),
         "device": device,
@@ -236,11 +194,6 @@ def _check_texts(config: RunConfig, data: Prepared) -> None:
             f"compositor {config.model.compositor!r} takes texts that are one attribute; those of "
             f"{config.dataset} are sentences"
         )
-
-
-def _weights_digest(config: RunConfig) -> str:
-    weights = config.model.image_weights
-    return weights if weights in ("none", "imagenet") else files.sha256(weights_file(weights))
 
 
 def _record(config, data, identity, folder, selected, command, system, result):

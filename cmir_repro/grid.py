@@ -10,9 +10,9 @@ import signal
 import sys
 import time
 
-from cmir_repro import composed, paths
+from cmir_repro import composed, identity, paths
 from cmir_repro.device import choose
-from cmir_repro.errors import InputError
+from cmir_repro.errors import InputError, one_of
 from cmir_repro.methods import (
     ABLATION,
     METHODS,
@@ -41,6 +41,8 @@ def cells(scale: str, datasets=None, tasks=None, methods=None, seeds=SEEDS) -> l
     """Every cell of a scale, in the order they are run: all methods of a seed come first."""
     datasets = datasets or [d for d in TASKS if d == "css" or (paths.data() / d).exists()]
     ablated = [ablation_name(what, value) for what in ABLATION for value in ABLATION[what]]
+    for method in methods or ():
+        one_of("method", method, [*METHODS, *ablated])
     return [
         configure(dataset, task, scale, method, seed)
         for dataset in datasets
@@ -67,10 +69,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         device = choose(a.device)
         every = cells(a.scale, a.datasets, a.tasks, a.methods, a.seeds)
-        missing = [cell for cell in every if not composed.current(cell)]
+        missing = [cell for cell in every if not identity.current(cell)]
         print(f"{len(every) - len(missing)} of {len(every)} cells are in the ledger")
         if a.list:
-            print("\n".join(composed.name(cell) for cell in missing))
+            print("\n".join(identity.name(cell) for cell in missing))
             return 0
         if a.seconds:
             # The alarm becomes Ctrl-C: training ends its step, saves, and says where it stopped.
@@ -79,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
         for cell in bar(missing, unit="cell", desc="grid"):
             composed.run(cell, device=device, command=f"python -m cmir_repro.grid {_cell(cell)}")
     except KeyboardInterrupt:
-        left = sum(not composed.current(cell) for cell in every)
+        left = sum(not identity.current(cell) for cell in every)
         print(f"stopped after {time.monotonic() - started:.0f} s; {left} cells are left")
         return 3
     except (InputError, TrainingError) as error:

@@ -7,6 +7,7 @@ results/logs/RUN.jsonl      losses and validation figures, step by step
 
 import ast
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -143,6 +144,7 @@ def code_hash(decisive: Sequence[str], more: Sequence[str] = ()) -> str:
     return digest.hexdigest()[:16]
 
 
+@functools.cache
 def _meaning(source: str) -> str:
     tree = ast.parse(source)
     for node in ast.walk(tree):

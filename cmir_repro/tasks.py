@@ -161,8 +161,8 @@ class QueryBatches:
             self.coded = tokens.encode(texts)
         if config.batch > len(self):
             raise InputError(
-                f"batch {config.batch} is larger than the {len(self)} queries of "
-                f"{' and '.join(splits)}"
+                f"batch {config.batch} is larger than the {len(self)} "
+                f"{'pictures' if self.drawn else 'queries'} of {' and '.join(splits)}"
             )
         self.stores = {
             view: task.pictures(view, *splits) for view in {task.source_view, task.target_view}

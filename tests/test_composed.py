@@ -1,29 +1,38 @@
-"""A run from configuration to record: what is in a batch, a vector, a record, and what is kept."""
+"""A run from configuration to record: what a record says, what is kept, and what makes it anew."""
 
+import importlib
+import inspect
 import json
+import linecache
 import signal
+import sys
 
 import numpy as np
 import pytest
+import tiny_photos
 import torch
 
-from cmir_repro import checkpoint, composed, evaluate, ledger, paths
-from cmir_repro.data.tokens import Vocabulary
-from cmir_repro.embedding import bounds, embed
+from cmir_repro import checkpoint, composed, evaluate, identity, ledger, paths
+from cmir_repro.data.prepared import Prepared
+from cmir_repro.embedding import embed
 from cmir_repro.errors import InputError
-from cmir_repro.methods import METHODS, SCALES, configure
+from cmir_repro.methods import configure
+from cmir_repro.models.compositors import COMPOSITORS
 from cmir_repro.protocol import preset
 from cmir_repro.systems.dim import Composed
-from cmir_repro.tasks import QueryBatches, Task, open_data
-from cmir_repro.train import TrainConfig, train
+from cmir_repro.tasks import QueryBatches, Task, tokeniser
+from cmir_repro.train import train
 
 MODEL = {"embed_dim": 16}
 TRAINING = {"steps": 6, "batch": 16, "evaluate_every": 3, "log_every": 1}
+PHOTOS = {"dataset": "photos", "training": {"batch": 8}}
+PIXELS = {"image_encoder": "convnet", "image_weights": "none"}
 
 
-def configured(method="TIRG + DIM", training=None, model=None, **rest):
+def configured(method="TIRG + DIM", training=None, model=None, dataset="css", **rest):
+    model = MODEL | ({} if dataset == "css" else PIXELS) | (model or {})
     return configure(
-        method=method, training=TRAINING | (training or {}), model=MODEL | (model or {}), **rest
+        dataset, method=method, training=TRAINING | (training or {}), model=model, **rest
     )
 
 
@@ -31,15 +40,16 @@ def go(config):
     return composed.run(config, progress=False, command="a test")
 
 
-def batches(task, splits=("train",), shuffle_text=False, **changes):
-    tokens = Vocabulary.of(task.split("train").texts)
-    config = TrainConfig.make(**{"batch": 16} | changes)
-    return QueryBatches(task, tokens, config, splits, shuffle_text), tokens
-
-
 @pytest.fixture
 def task(tiny_css):
     return Task(tiny_css, "3d-3d", "cpu")
+
+
+@pytest.fixture
+def photos(tiny_css, monkeypatch, tmp_path):
+    """A data set whose pairs are drawn, under the name that the tables have for photographs."""
+    monkeypatch.setenv("CMIR_DATA", str(tmp_path / "data"))
+    return tiny_photos.write(tmp_path / "data" / "photos")
 
 
 @pytest.fixture
@@ -50,173 +60,20 @@ def no_training(monkeypatch):
     monkeypatch.setattr(composed, "train", refuse)
 
 
-def untrained(task, **model):
-    tokens = Vocabulary.of(task.split("train").texts)
+def embedded(task, split):
     torch.manual_seed(0)
-    config = configure(model=MODEL | model).model
-    return Composed(config, len(tokens)).eval(), tokens
+    config = configured("TIRG").model
+    tokens = tokeniser(config, task)
+    return embed(Composed(config, len(tokens)), task, tokens, split)
 
 
-# Configuration
-
-
-def test_every_method_of_the_tables_configures_at_every_scale():
-    for scale, settings in SCALES.items():
-        for method, changes in METHODS.items():
-            found = configure(scale=scale, method=method, seed=7)
-            assert found.model.compositor == changes["compositor"]
-            assert found.model.embed_dim == settings["model"]["embed_dim"]
-            assert (found.train.steps, found.train.seed) == (settings["train"]["steps"], 7)
-            parts = found.model.dim.parts if found.model.dim else None
-            assert parts == changes.get("dim", {}).get("parts")
-
-
-def test_settings_of_scale_method_and_reader_are_merged():
-    dim = configure(
-        scale="paper", method="TIRG + DIM A", model={"dim": {"weight_a": 0.5}}
-    ).model.dim
-    assert (dim.units, dim.parts, dim.weight_a) == (512, "A", 0.5)
-    assert configure(method="TIRG + DIM", model={"dim": None}).model.dim is None
-    own = configure(method="mine", model={"compositor": "concatenation", "dim": {}})
-    assert (own.method, own.model.compositor, own.model.dim.parts) == (
-        "mine",
-        "concatenation",
-        "AB",
-    )
-
-
-def test_another_recipe_brings_its_own_steps():
-    assert configure(recipe_name="tirg/css").train.steps == 160_000
-    assert configure(recipe_name="tirg/css", training={"steps": 9}).train.steps == 9
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"scale": "huge"}, "scale 'huge' is unknown; allowed: mini, paper"),
-        ({"task": "2d-4d"}, "task = '2d-4d' is not allowed.*'2d-3d'"),
-        ({"dataset": "cs"}, "dataset = 'cs' is not allowed.*'css'"),
-        ({"recipe_name": "slow"}, "recipe 'slow' is unknown.*fast"),
-        ({"model": {"width": 3}}, "unknown key 'width'; allowed: image_encoder"),
-        ({"model": {"dim": {"wait": 3}}}, "unknown key 'dim.wait'; allowed: parts"),
-        ({"model": {"dim": "AB"}}, "dim = 'AB' is not allowed"),
-        ({"training": {"step": 3}}, "unknown key 'step'; allowed: steps"),
-        ({"method": "Image only", "model": {"dim": {}}}, "'image-only' has none"),
-    ],
-)
-def test_what_is_unknown_or_impossible_is_refused(values, message):
-    with pytest.raises(InputError, match=message):
-        configure(**values)
-
-
-def test_data_that_must_be_fetched_says_how(tiny_css):
-    with pytest.raises(InputError, match=r"python data_scripts/css\.py --root"):
-        open_data("css-released", "mini")
-
-
-# Batches
-
-
-@pytest.mark.parametrize("name", ["3d-3d", "2d-3d"])
-@pytest.mark.parametrize("splits", [("train",), ("train", "val")])
-def test_a_batch_holds_the_pictures_and_words_of_its_queries(tiny_css, name, splits):
-    task = Task(tiny_css, name, "cpu")
-    made, tokens = batches(task, splits, seed=3)
-    batch = made(2)
-    images = tiny_css.images.set_index("image")
-    queries = tiny_css.queries.set_index("query")
-    ids = made.ids[made._rows(2)]
-    assert len(ids) == len(set(ids)) == 16
-    for i, query in enumerate(queries.loc[ids].itertuples()):
-        for end, view in zip(("source", "target"), name.split("-"), strict=True):
-            image = images.loc[getattr(query, end)]
-            assert image["split"] in splits
-            pixels = tiny_css.pixels(view, image["part"])[image["row"]]
-            assert np.array_equal(batch[end][i].numpy(), pixels)
-        number, length = tokens.encode([query.text])
-        assert batch["lengths"][i] == length[0]
-        assert np.array_equal(batch["tokens"][i, : length[0]].numpy(), number[0])
-    for key, values in (
-        ("sentence", queries.loc[ids, "text"]),
-        ("target_label", images.loc[queries.loc[ids, "target"], "label"]),
-        ("source_label", images.loc[queries.loc[ids, "source"], "label"]),
-    ):
-        same = values.to_numpy()[:, None] == values.to_numpy()
-        assert np.array_equal((batch[key][:, None] == batch[key]).numpy(), same)
-    assert all(query in made.describe(2) for query in ids[:4])
-
-
-def test_an_epoch_of_both_splits_sees_every_query(task):
-    made, _ = batches(task, ("train", "val"), batch=12)
-    steps = len(made.ids) // 12
-    seen = np.concatenate([made._rows(step) for step in range(steps)])
-    assert len(set(seen)) == steps * 12
-    held_out = set(task.data.queries.query("split == 'val'")["query"])
-    assert held_out & set(made.ids[seen])
-    assert not held_out & set(batches(task)[0].ids)
-
-
-def test_the_shares_of_processes_make_up_the_batch(task):
-    made, _ = batches(task)
-    whole, parts = made(1), [made(1, rank, 4) for rank in range(4)]
-    for name, value in whole.items():
-        assert torch.equal(torch.cat([part[name] for part in parts]), value)
-    with pytest.raises(InputError, match="batch 16 cannot be shared by 3 processes"):
-        made(1, 0, 3)
-
-
-def test_a_batch_larger_than_the_split_is_refused(task):
-    with pytest.raises(InputError, match=r"batch 500 is larger than the \d+ queries of train"):
-        batches(task, batch=500)
-
-
-def test_shuffled_sentences_are_the_same_ones_elsewhere(task):
-    plain, _ = batches(task)
-    mixed, _ = batches(task, shuffle_text=True)
-    assert sorted(map(tuple, mixed.tokens)) == sorted(map(tuple, plain.tokens))
-    assert (mixed.tokens != plain.tokens).any(1).mean() > 0.8
-    assert np.array_equal(mixed.target, plain.target)
-
-
-# Embeddings and scores
-
-
-@pytest.mark.parametrize("compositor", ["tirg", "tirg-last-conv", "text-only"])
-@pytest.mark.parametrize("chunk", [7, 512])
-def test_vectors_are_those_of_one_by_one_encoding_in_order(tiny_css, compositor, chunk):
-    task = Task(tiny_css, "2d-3d", "cpu")
-    system, tokens = untrained(task, compositor=compositor)
-    part = task.split("val")
-    found = embed(system.train(), task, tokens, "val", chunk=chunk)
-    assert not system.training
-    assert len(found.queries) == len(found.texts) == len(part.texts) > 7
-    gallery = tiny_css.take("3d", part.gallery)
-    sources = tiny_css.take("2d", part.gallery)
-    with torch.no_grad():
-        for i, image in enumerate(gallery):
-            vector = system.encode(torch.from_numpy(image[None])).vector[0]
-            np.testing.assert_allclose(found.gallery[i], vector, atol=1e-5)
-        for i, (source, sentence) in enumerate(zip(part.source, part.texts, strict=True)):
-            text = system.text(*(torch.from_numpy(x) for x in tokens.encode([sentence])))
-            query = system.query(system.encode(torch.from_numpy(sources[source][None])), text)
-            np.testing.assert_allclose(found.texts[i], text[0], atol=1e-5)
-            np.testing.assert_allclose(found.queries[i], query[0], atol=1e-5)
-
-
-def test_other_sentences_change_queries_only(task):
-    system, tokens = untrained(task)
-    own = embed(system, task, tokens, "val")
-    other = embed(system, task, tokens, "val", texts=["remove object"] * len(own.queries))
-    assert np.array_equal(own.gallery, other.gallery)
-    assert not np.allclose(own.queries, other.queries)
-    assert np.allclose(other.texts, other.texts[0])
+# Scores
 
 
 def test_a_score_is_the_sorted_one(task):
-    system, tokens = untrained(task)
     part = task.split("test")
-    found = embed(system, task, tokens, "test")
-    ranks, result = composed.score(found, part, "tirg/css")
+    found = embedded(task, "test")
+    ranks, result = composed.score(found, task.data, "test")
     unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (found.queries, found.gallery)]
     for q, row in enumerate(unit[0] @ unit[1].T):
         row[part.source[q]] = -np.inf
@@ -225,22 +82,156 @@ def test_a_score_is_the_sorted_one(task):
         assert ranks[q] == pytest.approx(1 + np.argmax(relevant))
     assert result["metrics"]["R@10"]["value"] == pytest.approx(100 * np.mean(ranks <= 10))
     assert result["protocol"] == preset("tirg/css").as_dict()
+    assert "also" not in result
 
 
-def test_bounds_are_those_of_each_whole_batch_without_dropout(task):
-    config = configured(training={"batch": 4, "sampler": "same-source-pairs"}).train
-    system, tokens = untrained(task, dim={"units": 8}, text_dropout=0.5)
-    found = bounds(system.train(), task, tokens, config, "val")
-    assert list(found) == ["bound A", "bound B"]
-    made, _ = batches(task, ("val",), batch=4)
-    assert len(found) == len(made.ids) // 4 == 2
-    for step, row in found.iterrows():
-        with torch.no_grad():
-            losses = system.eval()(made(step), None)
-        assert row["bound A"] == pytest.approx(losses["bound A"].item())
-        assert row["bound B"] == pytest.approx(losses["bound B"].item())
-    with pytest.raises(InputError, match="larger than"):
-        bounds(system, task, tokens, config.model_copy(update={"batch": 900}), "val")
+def test_a_data_set_may_ask_for_recall_by_other_labels_too(tmp_path):
+    """MIT-States: an image of the wanted noun, whatever its adjective, and the other way round."""
+    also = ["colour", "type"]
+    data = tiny_photos.write(tmp_path / "photos", recall_also=also, protocol="tirg/mitstates")
+    task = Task(data, "photo", "cpu")
+    part, found = task.split("test"), embedded(task, "test")
+    _, result = composed.score(found, data, "test")
+    assert list(result["also"]) == also
+    unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (found.queries, found.gallery)]
+    values = set()
+    for column in also:
+        labels = data.images[column].to_numpy()[part.gallery]
+        hits = []
+        for q, row in enumerate(unit[0] @ unit[1].T):
+            row[part.source[q]] = -np.inf
+            hits.append(labels[np.argmax(row)] == labels[part.target[q]])
+        assert result["also"][column]["R@1"]["value"] == pytest.approx(100 * np.mean(hits))
+        values.add(result["also"][column]["R@1"]["chance"])
+    # An image of the colour alone is easier to hit than one of colour and type.
+    assert min(values) > result["metrics"]["R@1"]["chance"]
+
+
+# What decides a run
+
+
+MINE = """
+import torch
+from cmir_repro.models.compositors import Compositor
+
+class Mine(Compositor):
+    '''Half of each.'''
+    def __init__(self, channels, embed_dim):
+        super().__init__()
+        self.mix = torch.nn.Linear(2 * embed_dim, embed_dim)
+
+    def forward(self, image, text, head):
+        return self.mix(torch.cat([image.vector, text.vector], dim=1)) / 2
+"""
+
+
+@pytest.fixture
+def own(monkeypatch, tmp_path):
+    """own(text) makes the compositor "mine" of a file with that text."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(COMPOSITORS, "mine", None)  # taken out again afterwards
+
+    def make(text):
+        (tmp_path / "reader.py").write_text(text)
+        sys.modules.pop("reader", None)
+        importlib.invalidate_caches()
+        linecache.clearcache()
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        COMPOSITORS["mine"] = importlib.import_module("reader").Mine
+
+    yield make
+    sys.modules.pop("reader", None)
+
+
+@pytest.mark.parametrize("dim", [None, {"units": 8}])
+def test_an_own_compositor_trains_with_and_without_dim(tiny_css, own, dim):
+    own(MINE)
+    run = go(configured("mine", model={"compositor": "mine", "dim": dim}))
+    assert type(run.system.compositor) is COMPOSITORS["mine"]
+    assert run.record.method == "mine"
+    assert ledger.read(run.record.run) == run.record
+    assert ("bound A" in run.losses()) == (dim is not None)
+    start = composed.untrained(run)
+    assert not torch.equal(start.compositor.mix.weight, run.system.compositor.mix.weight)
+
+
+def test_a_changed_own_compositor_makes_its_run_anew(tiny_css, own, capsys):
+    own(MINE)
+    config = configured("mine", model={"compositor": "mine"}, training={"steps": 1})
+    first = go(config)
+    assert identity.current(config)
+    own(MINE.replace("Half of each", "The sum, halved"))
+    assert identity.current(config)
+    own(MINE.replace("/ 2", "/ 3"))
+    assert not identity.current(config)
+    capsys.readouterr()
+    assert go(config).record.code["sources"] != first.record.code["sources"]
+    assert "is made anew: run.sources is" in capsys.readouterr().out
+
+
+def test_a_compositor_of_a_notebook_is_among_the_sources(own, monkeypatch):
+    """Cells have no file; what they said is only to be had from the lines that Python keeps."""
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+    own(MINE)
+    digests = {identity.sources(configured("mine", model={"compositor": "mine"}))}
+    for number, text in enumerate((MINE, MINE.replace("/ 2", "/ 3"), MINE)):
+        name = f"<cell {number}>"
+        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+        cell = {"__name__": "__main__"}
+        exec(compile(text, name, "exec"), cell)
+        COMPOSITORS["mine"] = cell["Mine"]
+        digests.add(identity.sources(configured("mine", model={"compositor": "mine"})))
+    assert len(digests) == 2  # the same class, wherever it stands, and the other one
+
+
+@pytest.fixture
+def edited(monkeypatch):
+    """edited(module) makes a source look different to whoever reads it."""
+    changed = set()
+    read = inspect.getsource
+    monkeypatch.setattr(
+        inspect,
+        "getsource",
+        lambda thing: read(thing) + ("\nx = 1\n" if thing.__name__ in changed else ""),
+    )
+    return lambda name: changed.add(f"cmir_repro.models.compositors.{name}")
+
+
+def test_a_run_depends_on_its_own_compositor_and_no_other(edited):
+
+    def digests():
+        return [identity.sources(configured(method)) for method in ("TIRG", "FiLM")]
+
+    before = tirg, film = digests()
+    assert tirg != film
+    edited("mrn")
+    assert digests() == before
+    edited("film")
+    after = digests()
+    assert after[0] == tirg
+    assert after[1] != film
+    edited("base")  # all are built on it
+    assert not set(digests()) & {*before, *after}
+
+
+def test_what_only_photographs_need_does_not_touch_scenes(monkeypatch):
+    used = {}
+
+    def note(files, own):
+        used[len(used)] = set(files)
+        return "digest"
+
+    monkeypatch.setattr(ledger, "code_hash", note)
+    for dataset in ("css", "css-released", "photos"):
+        identity.sources(configured(dataset=dataset))
+    assert used[0] == used[1]
+    assert used[2] - used[0] == {"frozen.py", "data/pairs.py"}
+    assert {"train.py", "evaluate.py", "systems/dim.py", "data/sampling.py"} <= used[0]
+    assert not {file for file in used[2] if "plots" in file or "compositors" in file}
+    assert all((paths.REPOSITORY / "cmir_repro" / file).exists() for file in used[2])
+
+
+# Runs
 
 
 def test_the_untrained_net_is_the_one_training_began_with(tiny_css):
@@ -250,9 +241,6 @@ def test_the_untrained_net_is_the_one_training_began_with(tiny_css):
     for name, value in run.system.state_dict().items():
         if "running" not in name and "tracked" not in name:
             torch.testing.assert_close(start.state_dict()[name], value)
-
-
-# Runs
 
 
 def test_a_run_leaves_record_ranks_and_log_and_is_found_again(tiny_css, request, capsys):
@@ -268,7 +256,9 @@ def test_a_run_leaves_record_ranks_and_log_and_is_found_again(tiny_css, request,
     facts = first.record
     assert facts.config == config.model_dump(mode="json")
     assert facts.data["manifest"] == tiny_css.manifest_hash
-    assert facts.code["sources"] == ledger.code_hash()
+    assert facts.code["sources"] == identity.sources(config)
+    assert identity.name(config) == name
+    assert identity.current(config)
     assert facts.result["metrics"]["R@1"]["value"] == pytest.approx(100 * np.mean(ranks <= 1))
     assert facts.parameters == sum(p.numel() for p in first.system.parameters())
     assert (facts.steps, facts.command) == (6, "a test")
@@ -288,31 +278,80 @@ def test_a_run_leaves_record_ranks_and_log_and_is_found_again(tiny_css, request,
     assert "anew" not in capsys.readouterr().out
 
 
-def test_an_interrupted_run_goes_on_to_the_same_ranks(tiny_css, tmp_path, monkeypatch):
-    # Dropout in the compositor, sampled triplets, positions drawn anew.
+@pytest.mark.parametrize("data", ["tiny_css", "photos"])
+def test_an_interrupted_run_goes_on_to_the_same_ranks(request, tmp_path, monkeypatch, data):
+    dataset = request.getfixturevalue(data).info["name"]
+    # Dropout in the compositor, sampled triplets, positions drawn anew; pairs, where they are.
     model = {
         "compositor": "concatenation", "metric": "soft-triplet",
         "dim": {"units": 8, "positions": 3},
     }  # fmt: skip
-    config = configured("mine", model=model)
+    training = {"batch": 8, "steps": 5, "evaluate_every": 5}
+    config = configured("mine", training, model, dataset)
     unbroken = go(config)
+    assert unbroken.record.steps == 5
     monkeypatch.setenv("CMIR_RUNS", str(tmp_path / "other"))
     make = QueryBatches.__call__
 
     def stop(self, step, rank=0, processes=1):
-        if step == 4:
+        if step == 2:
             signal.raise_signal(signal.SIGINT)
         return make(self, step, rank, processes)
 
     with monkeypatch.context() as patch:
         patch.setattr(QueryBatches, "__call__", stop)
-        with pytest.raises(KeyboardInterrupt, match="after step 5"):
+        with pytest.raises(KeyboardInterrupt, match="after step 3"):
             go(config)
     resumed = go(config)
     assert np.array_equal(resumed.ranks, unbroken.ranks)
     assert (
         resumed.losses().drop(columns="seconds").equals(unbroken.losses().drop(columns="seconds"))
     )
+
+
+def test_a_run_on_drawn_pairs_leaves_a_record(photos):
+    run = go(configured(**PHOTOS))
+    record = run.record
+    assert (record.dataset, record.task, record.steps) == ("photos", "photo", 6)
+    assert record.result["protocol"] == preset("own/same-caption").as_dict()
+    assert record.data["manifest"] == photos.manifest_hash
+    assert np.array_equal(ledger.ranks(record.run)[0], photos.retrieval("test").query_ids)
+    assert {"replace", "with"} <= set(run.tokens.tokens)
+    assert list(run.validations()["step"]) == [3, 6]
+    assert identity.current(configured(**PHOTOS))
+
+
+def test_a_record_holds_recall_by_other_labels(photos):
+    photos = tiny_photos.write(photos.folder, recall_also=["type"])
+    record = go(configured("Image only", {"batch": 8, "steps": 1}, dataset="photos")).record
+    stored = ledger.read(record.run).result["also"]
+    assert list(stored) == ["type"]
+    assert stored["type"].keys() == record.result["metrics"].keys()
+    assert Prepared(photos.folder).info["recall_also"] == ["type"]
+
+
+@pytest.mark.parametrize("method", ["Attribute as operator", "Attribute as operator + DIM"])
+def test_a_matrix_for_an_attribute_is_not_trained_on_sentences(tiny_css, no_training, method):
+    with pytest.raises(InputError, match=r"'attribute-as-operator' .* css are sentences") as caught:
+        go(configured(method))
+    assert "\n" not in str(caught.value)
+    assert not list(paths.runs().glob("*"))
+
+
+def test_a_matrix_for_an_attribute_is_trained_where_texts_are_one(photos):
+    tiny_photos.write(photos.folder, text="one attribute")
+    training = {"batch": 8, "steps": 1}
+    run = go(configured("Attribute as operator", training, dataset="photos"))
+    assert run.record.steps == 1
+
+
+@pytest.mark.parametrize("dataset", ["css", "photos"])
+def test_a_task_of_another_data_set_is_refused(tiny_css, photos, monkeypatch, tiny_root, dataset):
+    if dataset == "css":
+        monkeypatch.setenv("CMIR_DATA", str(tiny_root))
+    task = {"css": "photo", "photos": "3d-3d"}[dataset]
+    with pytest.raises(InputError, match=f"task of {dataset} '{task}' is unknown; allowed: "):
+        go(configured(dataset=dataset, task=task))
 
 
 @pytest.mark.parametrize("changed", ["sources", "data"])
@@ -344,7 +383,7 @@ def test_a_crash_before_the_ledger_is_written_is_made_good(tiny_css, monkeypatch
     monkeypatch.setenv("CMIR_RUNS", str(paths.runs()))
     monkeypatch.setattr(ledger, "code_hash", lambda *_: "newer")
     assert go(config).record == ledger.read(go(config).record.run)
-    assert composed.current(config)
+    assert identity.current(config)
 
 
 @pytest.mark.parametrize(

@@ -318,7 +318,7 @@ def test_a_picture_exchanged_between_two_tries_is_read_again(root, monkeypatch):
 def test_the_command_line_prepares_and_counts(root, capsys):
     script.main(["--root", str(root), "--name", "mine"])
     out = capsys.readouterr().out
-    assert "mine (released) in released\n" in out
+    assert "mine (released) in css-released\n" in out
     assert "val" in out
     assert Prepared(paths.data() / "css-released").info["name"] == "mine"
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cmir_repro import composed, export
+from cmir_repro.embedding import embed
 from cmir_repro.errors import InputError
 from cmir_repro.methods import configure
 
@@ -14,7 +15,7 @@ def test_an_exported_model_embeds_like_the_original(tiny_css, tmp_path):
     )
     export.export(run.record.run, tmp_path / "shared")
     system, vocabulary = export.load(tmp_path / "shared")
-    found = composed.embed(system, run.task, vocabulary, "test")
+    found = embed(system, run.task, vocabulary, "test")
     # Half precision keeps 11 bits of each weight.
     np.testing.assert_allclose(found.queries, run.embedded.queries, rtol=0.02, atol=0.02)
     np.testing.assert_allclose(found.gallery, run.embedded.gallery, rtol=0.02, atol=0.02)
@@ -26,9 +27,7 @@ def test_an_unknown_run_is_one_line(tiny_css, tmp_path, capsys):
 
 
 def test_a_damaged_file_is_refused(tiny_css, tmp_path):
-    run = composed.run(
-        configure(method="TIRG", training={"steps": 2, "batch": 8}), progress=False
-    )
+    run = composed.run(configure(method="TIRG", training={"steps": 2, "batch": 8}), progress=False)
     export.export(run.record.run, tmp_path / "shared")
     weights = next((tmp_path / "shared").glob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-1])

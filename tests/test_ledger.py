@@ -135,14 +135,6 @@ def test_a_missing_or_damaged_log_is_named(root):
             ledger.log(name)
 
 
-def test_a_run_is_current_while_the_sources_are_as_they_were(root, monkeypatch):
-    run = keep(made_up()).run
-    assert ledger.current(run)
-    assert not ledger.current("nobody")
-    monkeypatch.setattr(ledger, "code_hash", lambda: "changed")
-    assert not ledger.current(run)
-
-
 def test_names_of_runs_are_file_names_and_tell_configurations_apart():
     def name(method, config):
         return ledger.run_name("css", "3d-3d", "mini", method, 3, config)
@@ -155,23 +147,35 @@ def test_names_of_runs_are_file_names_and_tell_configurations_apart():
 
 
 def test_the_code_hash_follows_what_decides_numbers(monkeypatch, tmp_path):
-    package = tmp_path / "cmir_repro"
-    for name in ledger._DECISIVE:
-        path = package / name if name.endswith(".py") else package / name / "a.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("x = 1")
-        assert (paths.REPOSITORY / "cmir_repro" / name).exists()
-    monkeypatch.setattr(ledger, "__file__", str(package / "ledger.py"))
-    first = ledger.code_hash()
-    (package / "plots.py").write_text("x = 2")
-    assert ledger.code_hash() == first
-    (package / "data" / "a.py").write_text("x = 2")
-    second = ledger.code_hash()
-    (package / "data" / "a.py").rename(package / "data" / "b.py")
-    assert len({first, second, ledger.code_hash()}) == 3
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr(ledger, "__file__", str(tmp_path / "ledger.py"))
+
+    def digest(text, *more, name="data/a.py"):
+        (tmp_path / name).write_text(text)
+        return ledger.code_hash(["data/a.py"], more)
+
+    plain = digest("def f(x):\n    return x + 1\n")
+    assert len(plain) == 16
+    commented = (
+        '"""A file."""\n\ndef f(x):  # adds\n    """One more."""\n    return (x +\n        1)\n'
+    )
+    assert digest(commented) == plain
+    assert digest("unrelated = 2", name="plots.py") == plain
+    # An own class may stand in a function, indented.
+    own, other = "    class Mine:\n        a = 1\n", "    class Mine:\n        a = 2\n"
+    digests = {plain, digest("def f(x):\n    return x + 2\n")}
+    digests |= {ledger.code_hash(["data/a.py"], [text]) for text in (own, other)}
+    digests |= {ledger.code_hash(["data/a.py"] * n, [own] * (3 - n)) for n in (0, 2, 3)}
+    assert len(digests) == 7
+
+
+def test_a_docstring_alone_is_a_body(monkeypatch):
+    text = 'class A:\n    """Nothing else."""\n'
+    assert ledger.code_hash([], [text]) == ledger.code_hash([], [text.replace("Nothing", "No")])
 
 
 def test_machine_and_code_are_described():
     assert json.loads(json.dumps(ledger.hardware("cpu")))["cores"] >= 1
-    assert ledger.code().keys() == {"version", "commit", "sources", "lock"}
+    assert ledger.code("0123").keys() == {"version", "commit", "sources", "lock"}
+    assert ledger.code("0123")["sources"] == "0123"
     assert 0.01 < ledger.peak_memory_gb("cpu") < 100

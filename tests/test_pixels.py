@@ -61,3 +61,46 @@ def test_a_file_cut_within_its_header_is_started_again(tmp_path):
     part.write_bytes(part.read_bytes()[:50])
     pixels.fill(path, pictures.shape, draw, "key", None)
     np.testing.assert_array_equal(np.load(path, mmap_mode="r"), pictures)
+
+
+def test_features_are_kept_in_half_precision_piece_by_piece(tmp_path, monkeypatch):
+    monkeypatch.setattr(pixels, "CHUNK", 8)
+    path = tmp_path / "features-net-2d-train.npy"
+    values = np.random.default_rng(0).normal(size=(20, 2, 3, 5)).astype(np.float32)
+    drawn = []
+
+    def draw(rows):
+        if rows.start >= 16 and not stopped:
+            stopped.append(rows.start)
+            raise KeyboardInterrupt
+        drawn.extend(range(rows.start, rows.stop))
+        return values[rows]
+
+    stopped = []
+    with pytest.raises(KeyboardInterrupt):
+        pixels.fill(path, values.shape, draw, "key", None, "float16")
+    pixels.fill(path, values.shape, draw, "key", None, "float16")
+    assert (stopped, drawn) == ([16], list(range(20)))
+    found = np.load(path, mmap_mode="r")
+    assert found.dtype == np.float16
+    np.testing.assert_array_equal(found, values.astype(np.float16))
+
+
+def test_a_half_written_piece_is_made_again(tmp_path):
+    path = tmp_path / "features-net-2d-train.npy"
+    values = np.arange(24, dtype=np.float16).reshape(4, 1, 2, 3)
+
+    def stops(rows):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pixels.fill(path, values.shape, stops, "key", None, "float16")
+    (part,) = tmp_path.glob(".*.part")
+    with part.open("ab") as file:
+        file.write(values[:2].tobytes()[:-1])  # one whole, and all but a byte of the next
+    asked = []
+    pixels.fill(
+        path, values.shape, lambda rows: asked.append(rows) or values[rows], "key", None, "float16"
+    )
+    assert asked == [slice(1, 4)]
+    np.testing.assert_array_equal(np.load(path), values)

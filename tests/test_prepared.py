@@ -16,6 +16,8 @@ INFO = {
     "sources": [],
     "licence": "MIT",
     "left_out": [],
+    "protocol": "tirg/css",
+    "tasks": {"3d-3d": ["3d", "3d"], "2d-3d": ["2d", "3d"]},
 }
 
 
@@ -76,6 +78,28 @@ def test_pictures_are_taken_by_image_whatever_file_they_lie_in(toy):
         image = images.iloc[row]
         np.testing.assert_array_equal(picture, pictures["3d", image["part"]][image["row"]])
     assert Prepared(folder).take("3d", rows[:0]).shape == (0, 6, 7, 3)
+
+
+def test_any_array_of_a_part_is_gathered_as_its_pictures_are(toy):
+    folder, images, _, _ = toy
+    values = {
+        part: np.random.default_rng(i).random((60, 2)) for i, part in enumerate(("train", "test"))
+    }
+    rows = np.array([90, 0, 17, 17])
+    found = Prepared(folder).gather(rows, values.__getitem__)
+    assert found.dtype == np.float64
+    for value, row in zip(found, rows, strict=True):
+        image = images.iloc[row]
+        np.testing.assert_array_equal(value, values[image["part"]][image["row"]])
+
+
+def test_a_file_beside_the_pixels_is_no_part_of_the_data_set(toy):
+    folder, images, queries, _ = toy
+    before = Prepared(folder).manifest_hash
+    np.save(folder / "features-net-3d-train.npy", np.zeros(3))
+    prepared.write(folder, INFO, images, queries)
+    assert Prepared(folder).manifest_hash == before
+    assert Prepared(folder).views == ["2d", "3d"]
 
 
 @pytest.mark.parametrize("split", prepared.SPLITS)
@@ -205,11 +229,12 @@ def test_a_damaged_manifest_is_refused(toy):
     path.write_text(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="not readable JSON"):
         Prepared(toy[0])
-    info = json.loads(whole)
-    del info["files"]
-    path.write_text(json.dumps(info))
-    with pytest.raises(InputError, match="files"):
-        Prepared(toy[0])
+    for key in ("files", "protocol", "tasks"):  # the last two: prepared before they were asked for
+        info = json.loads(whole)
+        del info[key]
+        path.write_text(json.dumps(info))
+        with pytest.raises(InputError, match=rf"dataset\.json lacks {key}; delete the folder"):
+            Prepared(toy[0])
 
 
 def test_an_unknown_view_or_split_is_refused(toy):

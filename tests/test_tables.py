@@ -5,8 +5,9 @@ import math
 import pytest
 from test_ledger import keep, made_up
 
-from cmir_repro import paths, published, tables
+from cmir_repro import paths, tables
 from cmir_repro.errors import InputError
+from cmir_repro.methods import ablation_name
 from cmir_repro.protocol import preset
 
 
@@ -92,37 +93,81 @@ def test_ranks_of_other_queries_are_refused(root):
         tables.against(tables.finished("css", "mini", "3d-3d"))
 
 
-def test_markdown_has_a_row_a_method_and_says_unknown(three_seeds):
-    lines = tables.markdown(three_seeds, "3d-3d").splitlines()
-    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "|" in line]
-    assert {len(row) for row in cells} == {8}
-    assert [row[0] for row in cells[2:]] == ["Image only", "TIRG", "*chance*"]
-    image, tirg, chance = cells[2:]
-    assert image[1:5] == ["1", "6.0", "28.0", "56.0"]
-    assert image[5].startswith("-50.0 [")
-    assert image[6:] == ["unknown", "30"]
-    assert tirg[2] == "63.0 [55.5, 70.5]"
-    assert tirg[5:] == ["", "73.7 / 76.0", "12"]
-    assert chance[2:5] == ["0.10", "0.50", "1.00"]
-    text = "\n".join(lines)
+def test_differences_are_taken_from_a_reference_a_method(root):
+    ranks = {"TIRG": [1, 2, 2, 2], "MRN": [2, 2, 2, 2], "TIRG + DIM": [1, 1, 1, 2]}
+    for method in (*ranks, "FiLM + DIM"):
+        for seed in (0, 1):
+            keep(with_recalls(method, seed, (1, 2, 3)), ranks.get(method, [1, 1, 1, 1]))
+    found = tables.finished("css", "mini", "3d-3d")
+    pairs = tables.with_and_without(found)
+    assert pairs == {"TIRG + DIM": "TIRG", "FiLM + DIM": "FiLM"}
+    rows = tables.against(found, pairs)
+    # FiLM alone is not there, so there is nothing to compare with.
+    assert rows[["method", "minus", "difference", "seeds"]].values.tolist() == [
+        ["TIRG + DIM", "TIRG", 50, 2]
+    ]
+    rows = tables.against(found, "MRN").set_index("method")["difference"]
+    assert rows.to_dict() == {"TIRG": 25, "TIRG + DIM": 75, "FiLM + DIM": 100}
+    assert tables.against(found, {}).empty
+
+
+def rows_of(text):
+    """The cells of a Markdown table's rows, without the rule below its head."""
+    rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]
+    assert {len(row) for row in rows} == {9}
+    assert rows[1] == ["---"] * 9
+    return [[cell.strip() for cell in row] for row in (rows[0], *rows[2:])]
+
+
+def test_markdown_has_a_row_a_method_with_and_without_dim(three_seeds):
+    for seed in (0, 1):
+        keep(with_recalls("TIRG + DIM", seed, (70, 91, 99), seconds=95.0), [1, 1, 1, 1])
+    keep(with_recalls("FiLM", 0, (50, 80, 90)), [1, 1, 5, 5])
+    keep(with_recalls("FiLM + DIM", 0, (55, 82, 92)), [1, 1, 1, 5])
+    text = tables.markdown(tables.finished("css", "mini", "3d-3d"), "css", "3d-3d")
+    head, image, film, tirg, chance = rows_of(text)
+    assert head == [
+        "method", "seeds", "R@1", "R@5", "R@10", "R@1 with DIM", "DIM minus without",
+        "published R@1", "why they may differ",
+    ]  # fmt: skip
+    why = "No source with its number could be read."
+    assert image == ["Image only", "1", "6.0", "28.0", "56.0", "", "", "unknown", why]
+    assert film[:6] == ["FiLM", "1", "50.0", "80.0", "90.0", "55.0"]
+    assert film[6].startswith("+25.0 [+0.0, ")
+    assert tirg[:3] == ["TIRG", "3", "63.0 [55.5, 70.5]"]
+    assert tirg[5] == "70.0 [70.0, 70.0] (2 seeds)"
+    # Seeds 0 and 1: hits 1 1 .5 0 against 1 1 1 1.
+    assert tirg[6].startswith("+37.5 [")
+    assert tirg[7] == "73.7 / 76.0"
+    assert "160,000 steps on the released Blender pictures" in tirg[8]
+    assert chance == ["*chance*", "", "0.10", "0.50", "1.00", "", "", "", ""]
+    below = text.partition("*chance*")[2]
     for words in (
         "4 queries, gallery of 9",
         "`tirg/css`",
-        "rendered",
-        "last step",
-        "2 cores of a c",
+        "pictures: rendered",
+        "selection: last step",
+        "took 12 to 95 s",
+        "2 cores of a chip.",
+        "Published, on the released pictures: TIRG 73.7: ",
     ):
-        assert words in text
-    assert tables.markdown({}, "3d-3d") == "No run of this setting is in the ledger yet."
+        assert words in below
 
 
-def test_published_numbers_carry_their_source():
-    assert published.css_r1("TIRG", "2d-3d") == "46.6"
-    assert published.css_r1("TIRG + DIM", "3d-3d") == "unknown"
-    assert published.css_r1("TIRG", "2d-2d") == "unknown"
-    assert all(p.source and p.value > 0 for numbers in published.CSS_R1.values() for p in numbers)
-    assert len(published.sources("3d-3d")) == 2
-    assert all(": " in line and "README" in line for line in published.sources("3d-3d"))
+def test_markdown_of_photographs_claims_no_published_number(root):
+    config = tables.configure("photos", method="TIRG").model_dump(mode="json")
+    keep(with_recalls("TIRG", 0, (60, 90, 99), dataset="photos", task="photo", config=config))
+    found = tables.finished("photos", "mini", "photo")
+    text = tables.markdown(found, "photos", "photo")
+    tirg = rows_of(text)[1]
+    assert tirg[:3] == ["TIRG", "1", "60.0"]
+    assert tirg[5:8] == ["", "", "none: data of our own"]
+    assert tirg[8] == "Nobody else has measured on these pictures and queries."
+    assert "Published" not in text
+
+
+def test_markdown_without_a_run_says_so():
+    assert tables.markdown({}, "css", "3d-3d") == "No run of this setting is in the ledger yet."
 
 
 def changed_protocol():
@@ -156,6 +201,17 @@ def test_variants_of_a_method_stay_out_of_the_tables(root):
     keep(made_up("TIRG", run="mine").model_copy(update={"method": "mine"}))
     found = tables.finished("css", "mini", "3d-3d")
     assert {method: [r.run for r in rows] for method, rows in found.items()} == {"TIRG": ["tirg-0"]}
+
+
+def test_cells_of_the_ablation_are_asked_for_by_name(root):
+    methods = [ablation_name("part", part) for part in "AB"]
+    for method in (*methods, "TIRG + DIM"):
+        keep(made_up(method, run=method.lower().replace(" ", "-")))
+    assert list(tables.finished("css", "mini", "3d-3d")) == ["TIRG + DIM"]
+    assert list(tables.finished("css", "mini", "3d-3d", ["TIRG + DIM", *methods[::-1]])) == [
+        "TIRG + DIM", *methods[::-1],
+    ]  # fmt: skip
+    assert list(tables.finished("css", "mini", "3d-3d", iter(methods))) == methods
 
 
 def test_readme_is_filled_checked_and_left_alone(three_seeds, root, capsys):

@@ -71,12 +71,12 @@ def trained(folder, at=None, validate=None, **changes):
 
 
 def run(root, tiny):
-    """One whole run, from data to ledger, on the tiny data set."""
+    """One whole run, from data to ledger, of a method that reads the sentence word by word."""
     for name in ("RUNS", "RESULTS"):
         os.environ[f"CMIR_{name}"] = str(root / name.lower())
     css.SCALES["mini"] = tiny
     config = configure(
-        method="TIRG + DIM",
+        method="Show and Tell + DIM",
         model={"embed_dim": 16, "text_dropout": 0.0},
         training={"optimizer": "sgd", "steps": 4, "batch": 16, "evaluate_every": 2},
     )

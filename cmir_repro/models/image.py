@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from cmir_repro import paths
 from cmir_repro.errors import InputError, one_of
+from cmir_repro.files import sha256
 
 BLOCKS = ("block1", "block2", "block3", "block4")
 # ImageNet statistics, RGB in [0, 1], as in TIRG.
@@ -187,6 +188,23 @@ def weights_file(name: str) -> Path:
     """A weights file by its path, or by its name in `paths.weights()`."""
     path = Path(name)
     return path if path.is_absolute() or path.exists() else paths.weights() / name
+
+
+def weights_digest(weights: str) -> str:
+    """What tells weights apart: the digest of their file, or the word that names them.
+
+    Raises:
+        InputError: the file is not there.
+    """
+    if weights in ("none", "imagenet"):
+        return weights
+    file = weights_file(weights)
+    if not file.is_file():
+        raise InputError(
+            f"the weights {weights} are neither a file nor in the weights folder; put them into "
+            "data/weights or set CMIR_WEIGHTS to the folder that holds them"
+        )
+    return sha256(file)
 
 
 def _imagenet(name: str) -> dict[str, Tensor]:

@@ -2,8 +2,7 @@
 
 query = f(mean over i, j of g(o_i, o_j, t)). An object o is a position of the last map with its
 row and column. The paper adds the pairs up; the mean makes the size of the map no matter and is
-TIRG's (Vo et al. 2019, from memory). It hardly varies from query to query at first, so a layer
-norm brings its scale back (our choice). Four layers of g and three of f with 256 units and dropout
+TIRG's (Vo et al. 2019, from memory). Four layers of g and three of f with 256 units and dropout
 0.5 before the last are the paper's for CLEVR (from memory).
 """
 
@@ -19,8 +18,8 @@ from cmir_repro.models.text import TextFeatures
 
 UNITS = 256
 DROPOUT = 0.5
-# Cost grows with the square of the positions. The paper has 8 x 8; our choice fits two cores.
-SIDE = 4  # larger maps are averaged over this many cells, each way
+# Cost grows with the fourth power of this. The paper has 8; our choice fits two cores.
+SIDE = 3  # larger maps are averaged over this many cells, each way
 
 
 class Relationship(Compositor):
@@ -47,7 +46,6 @@ class Relationship(Compositor):
             nn.ReLU(),
         )
         self.f = nn.Sequential(
-            nn.LayerNorm(U),
             nn.Linear(U, U),
             nn.ReLU(),
             nn.Linear(U, U),

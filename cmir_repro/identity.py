@@ -1,0 +1,61 @@
+"""Which run a configuration is: its name, and the digest of the code that decides its numbers."""
+
+import ast
+import inspect
+import sys
+
+from cmir_repro import ledger
+from cmir_repro.methods import GENERATED, RunConfig
+from cmir_repro.models.compositors import COMPOSITORS
+
+# What decides a run's numbers, besides its configuration, data, protocol and compositor, which
+# its identity holds: a change elsewhere (plots, another method) leaves finished runs valid.
+_DECISIVE = (
+    "data/prepared.py", "data/sampling.py", "data/store.py", "data/tokens.py",
+    "models/critics.py", "models/image.py", "models/text.py",
+    "objectives/metric.py", "objectives/mutual_information.py", "systems/dim.py", "composed.py",
+    "distributed.py", "embedding.py", "evaluate.py", "intervals.py", "tasks.py", "train.py",
+)  # fmt: skip
+_DECISIVE_FOR_PHOTOS = ("data/pairs.py", "frozen.py")
+
+
+def sources(config: RunConfig) -> str:
+    """Digest of the code that decides a run's numbers, that of its compositor included."""
+    own = []
+    for kind in COMPOSITORS[config.model.compositor].__mro__:
+        home = kind.__module__.partition(".")[0]
+        if home == "cmir_repro":  # with the constants beside it
+            own.append(inspect.getsource(sys.modules[kind.__module__]))
+        elif home not in ("torch", "builtins"):  # a reader's own
+            own.append(_source(kind))
+    more = () if config.dataset in GENERATED else _DECISIVE_FOR_PHOTOS
+    return ledger.code_hash((*_DECISIVE, *more), own)
+
+
+def name(config: RunConfig) -> str:
+    """The run's name in the ledger and of its folder."""
+    return ledger.run_name(
+        config.dataset,
+        config.task,
+        config.scale,
+        config.method,
+        config.train.seed,
+        config.model_dump(mode="json"),
+    )
+
+
+def current(config: RunConfig) -> bool:
+    """Whether the ledger holds this run, made by the sources as they are."""
+    run = name(config)
+    return ledger.exists(run) and ledger.read(run).code["sources"] == sources(config)
+
+
+def _source(kind: type) -> str:
+    """The text of a class; for one of a notebook, which has no file, from its cell."""
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):
+        function = next(f for f in vars(kind).values() if inspect.isfunction(f))
+        cell = ast.parse("".join(inspect.findsource(function)[0]))
+        classes = (node for node in ast.walk(cell) if isinstance(node, ast.ClassDef))
+        return next(ast.unparse(node) for node in classes if node.name == kind.__name__)
