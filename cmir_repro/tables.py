@@ -30,6 +30,8 @@ README_TABLES = {
     "css-paper-2d-3d": ("css", "paper", "2d-3d"),
 }
 
+MARKERS = ("overview", *README_TABLES)  # every table that README.md has a place for
+
 
 def finished(
     dataset: str, scale: str, task: str, methods: Iterable[str] = METHODS
@@ -280,15 +282,17 @@ def filled(text: str) -> str:
     Raises:
         InputError: a marker is missing.
     """
-    made = {"overview": overview()}
-    for name, (dataset, scale, task) in README_TABLES.items():
-        made[name] = markdown(finished(dataset, scale, task), dataset, task)
-    for name, table in made.items():
+    for name in MARKERS:
         start, stop = f"<!-- table: {name} -->", "<!-- end of table -->"
         head, found, rest = text.partition(start)
         _, closed, tail = rest.partition(stop)
         if not found or not closed:
             raise InputError(f"README.md lacks the markers {start} ... {stop}")
+        if name == "overview":
+            table = overview()
+        else:
+            dataset, scale, task = README_TABLES[name]
+            table = markdown(finished(dataset, scale, task), dataset, task)
         text = f"{head}{start}\n{table}\n{stop}{tail}"
     return text
 

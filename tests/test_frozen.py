@@ -115,7 +115,9 @@ def test_weights_that_cannot_be_had_are_one_line(photos, tmp_path, monkeypatch, 
     monkeypatch.setenv("CMIR_WEIGHTS", str(tmp_path))
     if content:
         (tmp_path / NAME).write_bytes(content)
-    message = rf"{NAME} (are neither a file nor in the weights folder|is not a readable safetensors)"
+    message = (
+        rf"{NAME} (are neither a file nor in the weights folder|is not a readable safetensors)"
+    )
     calls = (
         lambda: features(photos),
         lambda: composed.run(

@@ -39,9 +39,7 @@ def three_seeds(root):
 
 
 def readme(table=""):
-    parts = [
-        f"<!-- table: {name} -->\n{table}\n<!-- end of table -->" for name in tables.README_TABLES
-    ]
+    parts = [f"<!-- table: {name} -->\n{table}\n<!-- end of table -->" for name in tables.MARKERS]
     return "Before\n" + "\nbetween\n".join(parts) + "\nafter\n"
 
 
@@ -239,8 +237,24 @@ def test_a_missing_marker_is_named(root, capsys):
     )
 
 
+def test_the_overview_counts_seeds_and_says_what_does_not_fit(three_seeds):
+    rows = {
+        cells[1].strip(): [cell.strip() for cell in cells[2:-1]]
+        for cells in (line.split("|") for line in tables.overview().splitlines())
+    }
+    titles = [cell.partition("<br>")[0] for cell in rows["method"]]
+    tirg = dict(zip(titles, rows["TIRG"], strict=True))
+    assert tirg["CSS 3D"] == "3 + 0"
+    assert tirg["CSS 2D-3D"] == tirg["MIT-States"] == "trains"
+    assert tirg["CIRR"] == "features"
+    assert dict(zip(titles, rows["Image only"], strict=True))["CSS 3D"] == "1"
+    operator = dict(zip(titles, rows["Attribute as operator"], strict=True))
+    assert operator["MIT-States"] == "trains"
+    assert operator["CSS 3D"] == operator["FashionIQ"] == "–"
+
+
 def test_the_readme_shows_every_table_once():
     text = (paths.REPOSITORY / "README.md").read_text(encoding="utf-8")
-    for name in tables.README_TABLES:
+    for name in tables.MARKERS:
         assert text.count(f"<!-- table: {name} -->") == 1
-    assert text.count("<!-- end of table -->") == len(tables.README_TABLES)
+    assert text.count("<!-- end of table -->") == len(tables.MARKERS)

@@ -69,7 +69,7 @@ def fill(
     except OSError as error:
         raise InputError(
             f"cannot write {path}: {error.strerror}; free some space or set CMIR_DATA to another "
-            "folder; rendering goes on where it stopped"
+            "folder; it goes on where it stopped"
         ) from error
 
 
