@@ -1,25 +1,20 @@
 """One run of composed retrieval, from configuration to ledger record.
 
-Data, system, training and evaluation meet here and nowhere else. A finished run is found again
-by its configuration and the hash of the sources, and is not repeated.
+Data, system, training and evaluation meet here and nowhere else.
 """
 
-import json
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from accelerate import PartialState
 
-from cmir_repro import checkpoint, evaluate, files, ledger, paths
+from cmir_repro import evaluate, ledger, runs
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.tokens import Vocabulary
 from cmir_repro.embedding import Embedded, embed
 from cmir_repro.errors import InputError
-from cmir_repro.identity import name, sources
 from cmir_repro.methods import RunConfig
 from cmir_repro.models.compositors import COMPOSITORS
 from cmir_repro.models.image import weights_digest
@@ -27,7 +22,12 @@ from cmir_repro.models.text import BertTokens
 from cmir_repro.protocol import preset
 from cmir_repro.systems.dim import Composed
 from cmir_repro.tasks import QueryBatches, Task, open_data, tokeniser
-from cmir_repro.train import train
+
+SELECTIONS = {
+    "val": "best mean of R@1, R@5, R@10 on held-out training sources",
+    "test": "best mean of R@1, R@5, R@10 on test (the original's habit)",
+    "last": "last step",
+}
 
 
 @dataclass
@@ -95,72 +95,33 @@ def run(
         device: "cpu" or "cuda".
         command: what to type to get this run, for the record.
     """
-    settings = config.model_dump(mode="json")
-    seed = config.train.seed
     ledger.reset_peak_memory(device)
-    process = PartialState(cpu=device == "cpu")  # of several, each takes its own GPU
-    with process.main_process_first():
+    with PartialState(cpu=device == "cpu").main_process_first():  # each process takes its own GPU
         data = open_data(config.dataset, config.scale, device, progress)
     task = Task(data, config.task, device, config.model)
     _check_texts(config, data)
     tokens = tokeniser(config.model, task)
     words = tokens.tokens if isinstance(tokens, Vocabulary) else []
-    torch.manual_seed(seed)  # initial weights
+    torch.manual_seed(config.train.seed)  # initial weights
     system = Composed(config.model, len(words))
-    run_name = name(config)
-    folder = paths.runs() / run_name
-    identity = {
-        "run": settings,
-        "data": data.manifest_hash,
-        "sources": sources(config),
-        "weights": weights_digest(config.model.image_weights),
-        "vocabulary": words,
-        "protocol": preset(data.info["protocol"]).as_dict(),
-        "device": device,
-    }
-    with process.main_process_first():
-        _clear_if_other(folder, identity)
-    selected = "last" if config.train.selection == "last" else "best"
-    finished = (folder / "record.json").exists()
-    if finished:
-        tensors, _ = checkpoint.load(folder, selected, identity)
-        checkpoint.restore(system.to(device), None, tensors)
-    else:
+    job = runs.Job(
+        config,
+        data,
+        preset(data.info["protocol"]),
+        device,
+        SELECTIONS[config.train.selection],
+        weights=weights_digest(config.model.image_weights),
+        vocabulary=words,
+    )
+    if not job.load(system):
         # The original has no validation split, so its way of selecting trains on all of train.
         splits = ("train", "val") if config.train.selection == "test" else ("train",)
-        train(
-            system,
-            QueryBatches(task, tokens, config.train, splits, config.shuffle_text),
-            config.train,
-            folder,
-            identity=identity,
-            validate=_validator(task, tokens, config),
-            device=device,
-            title=f"{config.method}, seed {seed}",
-            progress=progress,
-        )
+        batches = QueryBatches(task, tokens, config.train, splits, config.shuffle_text)
+        job.train(system, batches, _validator(task, tokens, config), progress)
     embedded = embed(system, task, tokens, "test")
     ranks, result = score(embedded, data, "test")
-    if finished:
-        record = ledger.Record.make(**files.read_json(folder / "record.json"))
-    else:
-        record = _record(config, data, identity, folder, selected, command, system, result)
-    log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    if process.is_main_process and not (finished and ledger.exists(run_name)):
-        ledger.save(record, task.split("test").query_ids, ranks, log)
-        # Last: a run that is finished here is in the ledger.
-        files.write_json(folder / "record.json", record.model_dump())
-    return Run(record, pd.DataFrame(log), system, task, tokens, embedded, ranks)
-
-
-def _clear_if_other(folder: Path, identity: dict) -> None:
-    if not (folder / "last.json").exists():
-        return
-    saved = files.read_json(folder / "last.json").get("config")
-    other = checkpoint.difference(saved, identity, "run")
-    if other:
-        print(f"{folder.name} is made anew: {other}")
-        shutil.rmtree(folder)
+    record = job.record(system, result, task.split("test").query_ids, ranks, command)
+    return Run(record, job.log(), system, task, tokens, embedded, ranks)
 
 
 def _validator(task: Task, tokens, config: RunConfig):
@@ -194,41 +155,3 @@ def _check_texts(config: RunConfig, data: Prepared) -> None:
             f"compositor {config.model.compositor!r} takes texts that are one attribute; those of "
             f"{config.dataset} are sentences"
         )
-
-
-def _record(config, data, identity, folder, selected, command, system, result):
-    facts = files.read_json(folder / f"{selected}.json")
-    last = files.read_json(folder / "last.json")
-    chosen = {
-        "val": "best mean of R@1, R@5, R@10 on held-out training sources",
-        "test": "best mean of R@1, R@5, R@10 on test (the original's habit)",
-        "last": "last step",
-    }[config.train.selection]
-    return ledger.Record.make(
-        run=name(config),
-        dataset=config.dataset,
-        scale=config.scale,
-        task=config.task,
-        method=config.method,
-        seed=config.train.seed,
-        config=config.model_dump(mode="json"),
-        selection=chosen,
-        data={
-            "manifest": data.manifest_hash,
-            "tables": data.info.get("tables_sha256", "unknown"),
-            "kind": data.info["provenance"]["kind"],
-            "weights": identity["weights"],
-        },
-        code=ledger.code(identity["sources"]),
-        hardware=ledger.hardware(identity["device"]),
-        software=ledger.software(),
-        parameters=sum(p.numel() for p in system.parameters()),
-        steps=last["step"],
-        seconds=round(last["seconds"], 1),
-        peak_memory_gb=ledger.peak_memory_gb(identity["device"]),
-        result=result,
-        validation=facts.get("metrics", {}),
-        checkpoint_sha256=facts["sha256"],
-        command=command,
-        finished=ledger.now(),
-    )

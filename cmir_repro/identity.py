@@ -14,7 +14,8 @@ _DECISIVE = (
     "data/prepared.py", "data/sampling.py", "data/store.py", "data/tokens.py",
     "models/critics.py", "models/image.py", "models/text.py",
     "objectives/metric.py", "objectives/mutual_information.py", "systems/dim.py", "composed.py",
-    "distributed.py", "embedding.py", "evaluate.py", "intervals.py", "tasks.py", "train.py",
+    "distributed.py", "embedding.py", "evaluate.py", "intervals.py", "runs.py", "tasks.py",
+    "train.py",
 )  # fmt: skip
 _DECISIVE_FOR_PHOTOS = ("data/pairs.py", "frozen.py")
 

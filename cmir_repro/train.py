@@ -1,7 +1,8 @@
 """The one training loop: any system, on a CPU, a GPU or several processes (Accelerate).
 
-A system is a module `system(batch, generator) -> {"loss": ..., parts}`; batches are a function of
-the step, and so is every random number, so a resumed run is the run that was broken off.
+A system is a module `system(batch, generator) -> {"loss": ..., parts}`, which may have its own
+`parameter_groups(config)`; batches are a function of the step, and so is every random number, so a
+resumed run is the run that was broken off.
 """
 
 import json
@@ -40,7 +41,7 @@ class TrainConfig(Config):
     pretrained_factor: float = Field(1.0, gt=0)  # on the rate of layers with pretrained weights
     momentum: float = Field(0.9, ge=0, lt=1)  # sgd only
     weight_decay: float = Field(1e-2, ge=0)
-    schedule: Literal["one-cycle", "step", "constant"] = "one-cycle"
+    schedule: Literal["one-cycle", "step", "constant", "cosine"] = "one-cycle"
     decay_every: int = Field(50_000, ge=1)  # steps between cuts to a tenth; schedule "step" only
     clip: float = Field(1.0, ge=0)  # largest gradient norm; 0: no clipping
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -112,10 +113,13 @@ def rate(config: TrainConfig, step: int) -> float:
     """The learning rate of a step (0-based) as a share of the configured one.
 
     "one-cycle" rises over the first 30 % from 1/25 and falls to 1/250,000, both as half a cosine
-    (Smith 2018; the shares are PyTorch's defaults).
+    (Smith 2018; the shares are PyTorch's defaults). "cosine" falls to a tenth as half a cosine
+    (salesforce/ALBEF, fine-tuning).
     """
     if config.schedule == "constant":
         return 1.0
+    if config.schedule == "cosine":
+        return _cosine(1.0, 0.1, step / config.steps)
     if config.schedule == "step":
         return 0.1 ** (step // config.decay_every)
     peak = 0.3 * config.steps
@@ -309,15 +313,9 @@ class _Stop:
 
 
 def _optimizer(system: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    pretrained = set()
-    if config.pretrained_factor != 1.0:
-        pretrained = {id(p) for p in system.pretrained_parameters()}
     groups = [
-        {
-            "params": [p for p in system.parameters() if (id(p) in pretrained) == inside],
-            "base": config.learning_rate * (config.pretrained_factor if inside else 1.0),
-        }
-        for inside in (False, True)
+        {"params": list(parameters), "base": config.learning_rate * factor, **settings}
+        for parameters, factor, settings in _groups(system, config)
     ]
     groups = [group for group in groups if group["params"]]
     if config.optimizer == "sgd":
@@ -328,6 +326,19 @@ def _optimizer(system: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
             weight_decay=config.weight_decay,
         )
     return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+def _groups(system: nn.Module, config: TrainConfig) -> list[tuple]:
+    """(parameters, factor on the rate, other settings); a system may bring its own."""
+    if hasattr(system, "parameter_groups"):
+        return system.parameter_groups(config)
+    pretrained = set()
+    if config.pretrained_factor != 1.0:
+        pretrained = {id(p) for p in system.pretrained_parameters()}
+    return [
+        ([p for p in system.parameters() if (id(p) in pretrained) == inside], factor, {})
+        for inside, factor in ((False, 1.0), (True, config.pretrained_factor))
+    ]
 
 
 def _seed(seed: int, step: int, generator: torch.Generator) -> None:

@@ -6,6 +6,7 @@
     images.parquet          image (id), split, part, row, label
     queries.parquet         query (id), split, source, target (image ids), text
     pixels-VIEW-PART.npy    uint8 (N, height, width, 3), RGB, memory-mapped
+    ready-NAME-PART.npy     float (N, ...), features that people pass around instead of pictures
 
 `part` names the pixel file that holds an image and `row` its place in it; `split` is what the
 image is used for (train, val or test). A query's relevant images are those of its split whose
@@ -26,6 +27,7 @@ from cmir_repro.files import atomic, read_json, sha256, write_json
 SPLITS = ("train", "val", "test")
 IMAGE_COLUMNS = ("image", "split", "part", "row", "label")
 QUERY_COLUMNS = ("query", "split", "source", "target", "text")
+FILES = ("*.parquet", "pixels-*.npy", "ready-*.npy")
 INFO_KEYS = ("name", "provenance", "sources", "licence", "left_out", "protocol", "tasks")
 
 
@@ -94,6 +96,16 @@ class Prepared:
         one_of(f"view of {self.info['name']}", view, self.views)
         return np.load(self.folder / f"pixels-{view}-{part}.npy", mmap_mode="r")
 
+    def ready(self, name: str, part: str) -> np.ndarray:
+        """Memory-mapped float (N, ...) features that came with the data.
+
+        Raises:
+            InputError: there are none of that name.
+        """
+        here = sorted({file.split("-")[1] for file in self.info["files"] if "ready-" in file})
+        one_of(f"ready features of {self.info['name']}", name, here)
+        return np.load(self.folder / f"ready-{name}-{part}.npy", mmap_mode="r", allow_pickle=False)
+
     def take(self, view: str, rows: np.ndarray) -> np.ndarray:
         """Pictures of the images at `rows` (N,) of the image table: uint8 (N, height, width, 3)."""
         return self.gather(rows, lambda part: self.pixels(view, part))
@@ -147,8 +159,8 @@ class Prepared:
 def write(folder: Path, info: dict, images: pd.DataFrame, queries: pd.DataFrame) -> None:
     """Write the tables and, last, `dataset.json`, without which nothing counts as prepared.
 
-    Pixel files must be in the folder already. `info` needs the keys of INFO_KEYS; counts and
-    the digest and size of each file are added here.
+    Pixel files and ready features must be in the folder already. `info` needs the keys of
+    INFO_KEYS; counts and the digest and size of each file are added here.
 
     Raises:
         InputError: a key or column is missing, or the tables do not agree with one another.
@@ -162,7 +174,7 @@ def write(folder: Path, info: dict, images: pd.DataFrame, queries: pd.DataFrame)
             table.reset_index(drop=True).to_parquet(temporary)
     files = {
         path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
-        for path in sorted([*folder.glob("*.parquet"), *folder.glob("pixels-*.npy")])
+        for path in sorted(p for kind in FILES for p in folder.glob(kind))
     }
     counts = {
         split: {

@@ -27,7 +27,13 @@ class Vocabulary:
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> "Vocabulary":
-        """The vocabulary of the training sentences."""
+        """The vocabulary of the training sentences.
+
+        Raises:
+            InputError: one sentence instead of several, whose words would be letters.
+        """
+        if isinstance(texts, str):
+            raise InputError("a vocabulary is made of several sentences; put one into a list")
         return cls([UNKNOWN, *sorted({word for text in texts for word in words(text)})])
 
     def __len__(self) -> int:
