@@ -70,6 +70,8 @@ def of_tables(
     if queries.empty:
         raise InputError(f"split {split!r} has no query with a target; val has")
     label = images.set_index("image")["label"]
+    if "category" in images:  # the names of all whose lists an image is in
+        images = images.assign(category=images["category"].str.split(" ")).explode("category")
     category = images["category"] if "category" in images else pd.Series("all", images.index)
     captions = sorted(column for column in queries if column.startswith("caption_"))
     asked = queries["category"] if "category" in queries else pd.Series("all", queries.index)
@@ -90,8 +92,13 @@ def of_tables(
     )
 
 
-def of_prepared(data: Prepared, split: str = "val") -> Triplets:
-    """The triplets of a split of a prepared FashionIQ or CIRR; errors as `of_tables`."""
+def of_prepared(data: Prepared, split: str | None = None) -> Triplets:
+    """The triplets of a split of a prepared FashionIQ or CIRR; errors as `of_tables`.
+
+    By default those of the released validation split, which papers report. It is "test" where the
+    data are split for training; the released test split has no targets, so it is never there.
+    """
+    split = split or ("test" if (data.queries["split"] == "test").any() else "val")
     coverage = data.info.get("coverage", {})
     missing = sum(c["missing"] for where, c in coverage.items() if where.split("/")[0] == split)
     return of_tables(data.images, data.queries, split, missing)

@@ -2,24 +2,19 @@
 
     python data_scripts/cirr.py --root DIR --annotations-only
     python data_scripts/cirr.py --root DIR --images DIR [--size 224] [--allow-missing]
+    python data_scripts/cirr.py --archive ANNOTATIONS.zip --annotations-only
 
 --root holds captions/cap.rc2.{train,val,test1}.json and
 image_splits/split.rc2.{train,val,test1}.json; --images holds the pictures at the paths that the
-split files give (train/34/train-11041-2-img0.png). Captions of a split may be absent. The audit
-is printed and must give the known counts. Where to get the files, and what the audit prints:
-cirr.md.
+split files give (train/34/train-11041-2-img0.png). With pictures it is split for training: the
+released val is the test, a share of train is val. Captions of a split may be absent; without those
+of train nothing can train. The audit is printed and must give the known counts. Where to get the
+files, what is written and what the audit prints: cirr.md.
 """
 
-import argparse
-import sys
-from pathlib import Path
-
-import pandas as pd
-
-from cmir_repro import paths
-from cmir_repro.data import annotations, audit, photographs
+from cmir_repro.data import annotations
 from cmir_repro.data.annotations import CIRR_SPLITS, Annotations
-from cmir_repro.errors import InputError
+from cmir_repro.data.released import Release, command
 
 INFO = {
     "sources": [
@@ -30,6 +25,7 @@ INFO = {
     "protocol": "cirr/official",
     "left_out": ["target_soft (other images that may count as correct): not read"],
 }
+VAL_SHARE = 0.02  # of the sources of train; our choice, few because sets of six share pictures
 # Counted in Cuberick-Orion/CIRR, branch cirr_dataset, commit 2276fba, which lacks the captions of
 # train: nothing is expected of these.
 EXPECTED = {
@@ -68,33 +64,19 @@ def facts(found: Annotations) -> dict[str, int]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    release = Release(
+        name="cirr",
+        title="CIRR",
+        doc=__doc__,
+        read=annotations.cirr,
+        facts=facts,
+        expected=EXPECTED,
+        info=INFO,
+        trained="cirr/val-all",
+        val_share=VAL_SHARE,
+        help=("captions/ and image_splits/", "folder that the paths start from"),
     )
-    parser.add_argument("--root", type=Path, required=True, help="captions/ and image_splits/")
-    pictures = parser.add_mutually_exclusive_group(required=True)
-    pictures.add_argument("--images", type=Path, help="folder that the paths start from")
-    pictures.add_argument("--annotations-only", action="store_true", help="tables, no pixels")
-    parser.add_argument("--size", type=int, default=224, help="of the squares, in pixels")
-    parser.add_argument("--allow-missing", action="store_true", help="leave out absent pictures")
-    parser.add_argument("--partial", action="store_true", help="take files with other counts")
-    parser.add_argument("--name", default="cirr", help="of the prepared data set")
-    given = parser.parse_args(arguments)
-    try:
-        found = annotations.cirr(given.root)
-        counts = facts(found)
-        print(audit.table(counts, EXPECTED))
-        print("\n".join(f"absent: {name}" for name in found.absent))
-        if not given.partial:
-            audit.check(counts, EXPECTED, "CIRR as released")
-        data = photographs.prepare(
-            given.name, found, INFO, given.images, given.size, given.allow_missing
-        )
-    except InputError as error:
-        sys.exit(f"cirr.py: {error}")
-    print(f"{data.info['name']} in {paths.shown(data.folder)}, pixels: "
-          f"{data.info['provenance']['pixels']}")  # fmt: skip
-    print(pd.DataFrame(data.info["coverage"]).T.to_string())
+    command(release, arguments)
 
 
 if __name__ == "__main__":

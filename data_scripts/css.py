@@ -24,6 +24,7 @@ from cmir_repro.data.pictures import load_picture, load_pictures
 from cmir_repro.data.pixels import fill
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.render_2d import CANVAS, draw_2d
+from cmir_repro.data.reopen import reopen
 from cmir_repro.data.safe_pickle import load_npy
 from cmir_repro.data.scenes import CELLS, COLOR, COLORS, EMPTY, MATERIAL, SHAPE, SHAPES, SIZE, SIZES
 from cmir_repro.device import choose
@@ -80,7 +81,7 @@ def released(
     one_of("--relevance", relevance, RELEVANCE)
     digest = sha256(file)
     if (target / "dataset.json").exists():
-        return _same(target, name=name, sha256=digest, relevance=relevance)
+        return reopen(target, {"name": name, "sha256": digest, "relevance": relevance})
     images, queries, unlisted = [], [], 0
     files = {part: _picture_files(Path(root), part, raw[part]) for part in PARTS}
     height, width = load_picture(files["train"][0]).shape[:2]
@@ -289,19 +290,6 @@ def _draw(
     for view, draw, shape in (("2d", in_2d, (CANVAS, CANVAS)), ("3d", in_3d, size)):
         path = target / f"pixels-{view}-{part}.npy"
         fill(path, (len(files), *shape, 3), draw, key, f"{view} {part}" if progress else None)
-
-
-def _same(target: Path, **wanted: str) -> Prepared:
-    """Open what was prepared before, if it is what is wanted now."""
-    found = Prepared(target)
-    is_now = {"name": found.info["name"], **found.info["provenance"]}
-    for key, value in wanted.items():
-        if is_now.get(key) != value:
-            raise InputError(
-                f"{paths.shown(target)} was prepared with {key} {is_now.get(key)!r}, now asked "
-                f"for {value!r}; delete that folder first"
-            )
-    return found
 
 
 def find_root(folder: Path) -> Path:

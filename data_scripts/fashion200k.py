@@ -8,45 +8,39 @@ the cropped pictures and test_queries.txt; fashion200k.md says how to get them. 
 in data/fashion200k afterwards: 30 GB of pixels at 224, 10 GB at --size 128.
 
 With --partial (you have some of the label files only) or --allow-missing (some pictures are
-lost) the data set is called fashion200k-incomplete and lies in a folder of that name. Its
-protocol is tirg/fashion200k all the same, for a ranking is scored in the same way; it is the data
-that are others, and the name keeps their results out of the tables of the full set.
+lost), where something is indeed missing, the protocol's name says so, which keeps the results out
+of the tables of the full set.
 """
 
 import argparse
-import functools
 import hashlib
-import os
-import re
-import shutil
-import stat
 import sys
-import tarfile
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from cmir_repro import paths
 from cmir_repro.data import pairs, prepared
-from cmir_repro.data.archive import MAX_ARCHIVE, unpack
-from cmir_repro.data.pixels import fill
+from cmir_repro.data.archive import unpack_into
+from cmir_repro.data.css import tables_hash
+from cmir_repro.data.fashion200k import (
+    LABELS,
+    PARTS,
+    QUERIES,
+    difference,
+    read_labels,
+    read_queries,
+)
+from cmir_repro.data.pictures import states
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.resize import squares
+from cmir_repro.data.reopen import reopen
+from cmir_repro.data.resize import fill_squares
 from cmir_repro.errors import InputError, one_of
 from cmir_repro.files import sha256
+from cmir_repro.protocol import incomplete
 
-CATEGORIES = ("dress", "jacket", "pants", "skirt", "top")
-PARTS = ("train", "test")
-LABELS = {
-    f"labels/{category}_{part}_detect_all.txt": (category, part)
-    for part in PARTS
-    for category in CATEGORIES
-}
-QUERIES = "test_queries.txt"
-PROTOCOL = "tirg/fashion200k"
+NAME, PROTOCOL = "fashion200k", "tirg/fashion200k"
 SEED = 0
 VAL_FRACTION = 0.1  # of the train products; our choice, the original selects on test
 VAL_QUERIES = 5000  # at most, our choice
@@ -94,21 +88,20 @@ def released(
     queries = read_queries(root, lines, partial)
     audit = audit_raw(lines, queries)
     differing = [
-        f"{found:,} {fact} instead of {RELEASED[fact]:,}"
-        for fact, found in audit.items()
-        if RELEASED.get(fact, found) != found
+        f"{count:,} {fact} instead of {RELEASED[fact]:,}"
+        for fact, count in audit.items()
+        if RELEASED.get(fact, count) != count
     ]
     if differing and not partial:
         raise InputError(
             f"{root} is not the released set: {'; '.join(differing)}; get the files again, or "
             "give --partial if some is all you have"
         )
-    states = _states(root, lines["path"])
-    lost = np.array([state is None for state in states])
+    found = states(root, lines["path"])
+    lost = np.array([state is None for state in found])
     _check_missing(root, lines, queries, lost, allow_missing)
 
-    name = "fashion200k-incomplete" if differing or lost.any() else "fashion200k"
-    target = paths.data() / name
+    target = paths.data() / NAME
     provenance = {
         "kind": "released",
         "files": _digests(root),
@@ -120,27 +113,28 @@ def released(
         "seed": SEED,
     }
     if (target / "dataset.json").exists():
-        return _same(target, provenance)
+        return reopen(target, provenance)
 
     blank = (lines["caption"] == "") & (lines["split"] == "train")
     images, kept = _images(lines, ~(lost | blank))
     test = _test_queries(lines, queries, lost)
     val = _val_queries(images, removal)
     table = pd.concat([val, test], ignore_index=True)
-    prepared.check_tables(images, table, name)  # before hours of reading pictures
+    prepared.check_tables(images, table, NAME)  # before hours of reading pictures
     for part in PARTS:
         rows = kept[images["part"] == part]
         files = [root / path for path in lines["path"].to_numpy()[rows]]
         # A picture exchanged between two tries must not be taken for the one already read.
-        seen = [(lines["path"][row], states[row]) for row in rows]
+        seen = [(lines["path"][row], found[row]) for row in rows]
         key = hashlib.sha256(str(seen).encode()).hexdigest()
-        _draw(target / f"pixels-photo-{part}.npy", files, size, key, progress)
+        fill_squares(target / f"pixels-photo-{part}.npy", files, size, key, progress)
     info = {
-        "name": name,
+        "name": NAME,
         "provenance": provenance,
+        "tables_sha256": tables_hash(images, table),
         "sources": SOURCES,
         "licence": "not stated by the source",
-        "protocol": PROTOCOL,
+        "protocol": _protocol(differing, lost),
         "tasks": {"photo": ["photo", "photo"]},
         "training_pairs": _rule(removal),
         "left_out": _left_out(root, lines, queries, test, lost, blank),
@@ -151,95 +145,10 @@ def released(
     return Prepared(target)
 
 
-def read_labels(root: Path, partial: bool = False) -> pd.DataFrame:
-    """The lines of the label files, train before test: each is an image, as in google/tirg.
-
-    Returns:
-        Columns image (id), path, product (folder of the picture), category, split, caption, more
-        (the line has more fields than are read). A path listed again gets an id with a number,
-        `path#2`: nothing is lost, and the counts are those of the reference.
-
-    Raises:
-        InputError: a label file is missing and not `partial`, or a line is damaged.
-    """
-    rows = []
-    for name, kind in LABELS.items():
-        file = root / name
-        if partial and not file.exists():
-            continue
-        for number, line in enumerate(_lines(file), 1):
-            path, *rest = line.split("\t")
-            where = f"{file}, line {number}"
-            if len(rest) < 2:
-                raise InputError(
-                    f"{where}: {len(rest) + 1} fields, expected path, score and description with "
-                    "tabs between; get the file again"
-                )
-            product = _parts(where, path)[-2]
-            rows.append((path, product, *kind, caption(rest[1]), len(rest) > 2))
-    columns = ["path", "product", "category", "split", "caption", "more"]
-    table = pd.DataFrame(rows, columns=columns)
-    for split in PARTS:
-        if not (table["split"] == split).any():
-            raise InputError(f"{root / 'labels'} has no line for {split}; get a label file of it")
-    again = table.groupby("path").cumcount()
-    table["image"] = table["path"].where(again == 0, table["path"] + "#" + (again + 1).astype(str))
-    return table
-
-
-def read_queries(root: Path, lines: pd.DataFrame, partial: bool = False) -> pd.DataFrame:
-    """The lines of test_queries.txt.
-
-    Returns:
-        Columns source, target: rows of `lines`, -1 for an image that no label file of test has.
-        Of a path listed several times it is the last, as in google/tirg.
-
-    Raises:
-        InputError: the file is missing, a line is damaged, or names an unknown image and not
-            `partial`.
-    """
-    file = root / QUERIES
-    test = lines.index[lines["split"] == "test"]
-    row_of = dict(zip(lines.loc[test, "path"], test, strict=True))
-    rows, unknown = [], []
-    for number, line in enumerate(_lines(file), 1):
-        fields = line.split()
-        if len(fields) != 2:
-            raise InputError(
-                f"{file}, line {number}: {len(fields)} fields, expected the paths of source and "
-                "target; get the file again"
-            )
-        unknown += [(number, path) for path in fields if path not in row_of][:1]
-        rows.append([row_of.get(path, -1) for path in fields])
-    if unknown and not partial:
-        number, path = unknown[0]
-        raise InputError(
-            f"{file}, line {number}: {path!r} is in no label file of test; {len(unknown):,} of "
-            f"the {len(rows):,} queries name such an image; get the files again or give --partial"
-        )
-    return pd.DataFrame(rows, columns=["source", "target"], dtype=np.int64)
-
-
-def caption(description: str) -> str:
-    """A description as the reference writes it: marks that cut words become words."""
-    marks = {".": "dotmark", "?": "questionmark", "&": "andmark", "*": "starmark"}
-    return description.strip().translate(str.maketrans(marks))
-
-
-def difference(source: str, target: str) -> tuple[str, bool]:
-    """The sentence of a test query, by the rule of google/tirg.
-
-    "replace X with Y": X is the first word of the source's caption that the target's lacks, Y
-    the first of the target's that the source's lacks. Where one has no such word, its last word
-    stands there (the reference's behaviour, kept so that every query stays in the test).
-
-    Returns:
-        The sentence, and whether both words were found.
-    """
-    a, b = source.split(), target.split()
-    x = [word for word in a if word not in b]
-    y = [word for word in b if word not in a]
-    return f"replace {(x or a[-1:])[0]} with {(y or b[-1:])[0]}", bool(x and y)
+def _protocol(differing: list[str], lost: np.ndarray) -> str:
+    lacks = [f"{lost.sum():,} pictures missing"] if lost.any() else []
+    lacks += ["label files not those of the release"] if differing else []
+    return incomplete(PROTOCOL, " and ".join(lacks)) if lacks else PROTOCOL
 
 
 def audit_raw(lines: pd.DataFrame, queries: pd.DataFrame) -> dict[str, int]:
@@ -289,65 +198,6 @@ def _audit_val(images: pd.DataFrame, val: pd.DataFrame) -> dict[str, int]:
         "products in train and validation": len(set(train["product"]) & set(held_out["product"])),
         "captions in train and validation": len(set(train["caption"]) & set(held_out["caption"])),
     }
-
-
-def _lines(file: Path) -> list[str]:
-    """The lines of a text file; spaces at their ends are kept, empty lines at its end are not."""
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        hint = "; give --partial if you have some categories only" if "detect" in file.name else ""
-        raise InputError(f"{file} cannot be read ({error.strerror}); get it{hint}") from error
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise InputError(f"{file}, line {line}: not UTF-8; get the file again") from error
-    # Not splitlines: it also cuts at characters that may stand in a description.
-    return text.replace("\r\n", "\n").rstrip("\n").split("\n") if text.strip() else []
-
-
-def _parts(where: str, path: str) -> list[str]:
-    parts = path.split("/")
-    if (
-        not 2 <= len(parts) <= 32
-        or {"", ".", ".."} & set(parts)
-        or re.search(r"[\\\x00-\x1f]", path)
-    ):
-        raise InputError(f"{where}: {path!r} is no picture in a folder below the root")
-    return parts
-
-
-def _states(root: Path, files: Sequence[str]) -> list[tuple[int, int] | None]:
-    """Size and time of each picture, None where there is none.
-
-    Raises:
-        InputError: a link leads out of the root.
-    """
-    base = os.path.realpath(root)
-
-    @functools.cache
-    def real(path: str) -> str:
-        """os.path.realpath, which would look at each folder again for each of its pictures."""
-        if path == base:
-            return base
-        folder, name = os.path.split(path)
-        path = os.path.join(real(folder), name)
-        return os.path.realpath(path) if os.path.islink(path) else path
-
-    states = []
-    for name in files:
-        path = real(os.path.join(base, name))
-        if not path.startswith(base + os.sep):
-            raise InputError(f"{root / name} leads out of {root}; put the files themselves there")
-        try:
-            found = os.stat(path)
-        except OSError:
-            states.append(None)
-            continue
-        regular = stat.S_ISREG(found.st_mode)
-        states.append((found.st_size, found.st_mtime_ns) if regular else None)
-    return states
 
 
 def _check_missing(
@@ -496,77 +346,8 @@ def _rows(audit: dict[str, int]) -> list[dict]:
     ]
 
 
-def _draw(path: Path, files: list[Path], size: int, key: str, progress: bool) -> None:
-    def draw(rows: slice) -> np.ndarray:
-        return squares(files[rows], size)
-
-    title = f"{path.stem} ({len(files) * size * size * 3 / 1e9:.1f} GB)" if progress else None
-    fill(path, (len(files), size, size, 3), draw, key, title)
-
-
 def _digests(root: Path) -> dict[str, str]:
     return {name: sha256(root / name) for name in (*LABELS, QUERIES) if (root / name).exists()}
-
-
-def _same(target: Path, wanted: dict) -> Prepared:
-    """Open what was prepared before, if it is what is wanted now."""
-    found = Prepared(target)
-    for key, value in wanted.items():
-        is_now = found.info["provenance"].get(key)
-        if is_now != value:
-            what = "other files" if key == "files" else f"{key} {is_now!r}, now {value!r}"
-            raise InputError(
-                f"{paths.shown(target)} was prepared from {what}; delete its dataset.json first "
-                "(pixels that stay the same are kept)"
-            )
-    return found
-
-
-def unpack_into(archives: Sequence[Path], root: Path) -> None:
-    """Unpack archives into one folder; each gives all that it holds or nothing.
-
-    Raises:
-        InputError: as `unpack`, or the folder has a file or folder of that name already.
-    """
-    for archive in archives:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=root) as temporary:
-            content = Path(temporary) / "content"
-            if archive.is_file() and tarfile.is_tarfile(archive):
-                _untar(archive, content)
-            else:
-                unpack(archive, content)
-            for child in sorted(content.iterdir()):
-                if (root / child.name).exists():
-                    raise InputError(
-                        f"{root / child.name} exists, {archive} holds it again; leave out one"
-                    )
-            for child in content.iterdir():
-                child.rename(root / child.name)
-
-
-def _untar(archive: Path, folder: Path) -> None:
-    """As `unpack`, for a tar file, compressed or not; after an error part may be in `folder`."""
-    total = 0
-    try:
-        with tarfile.open(archive) as file:
-            for entry in file:
-                total += entry.size
-                if not (entry.isfile() or entry.isdir()):
-                    raise InputError(f"{archive}: the entry {entry.name!r} is a link or a device")
-                if entry.name.startswith("/") or ".." in PurePosixPath(entry.name).parts:
-                    raise InputError(f"{archive}: the entry {entry.name!r} lies outside the folder")
-                if total > MAX_ARCHIVE:
-                    raise InputError(f"{archive} unpacks to more than {MAX_ARCHIVE:,} bytes")
-                path = folder / entry.name
-                (path if entry.isdir() else path.parent).mkdir(parents=True, exist_ok=True)
-                if entry.isfile():
-                    with path.open("xb") as out:
-                        shutil.copyfileobj(file.extractfile(entry), out, 2**20)
-    except InputError:
-        raise
-    except Exception as error:  # tarfile and the packers raise many kinds for a damaged file
-        raise InputError(f"cannot unpack {archive} ({error}); get it again") from error
 
 
 def shown_audit(info: dict) -> str:

@@ -2,24 +2,21 @@
 
     python data_scripts/fashioniq.py --root DIR --annotations-only
     python data_scripts/fashioniq.py --root DIR --images DIR [--size 224] [--allow-missing]
+    python data_scripts/fashioniq.py --archive ANNOTATIONS.zip --annotations-only
 
 --root holds captions/cap.{dress,shirt,toptee}.{train,val,test}.json and
 image_splits/split.{dress,shirt,toptee}.{train,val,test}.json; --images holds ID.jpg or ID.png.
-The audit is printed and must give the known counts. Where to get the files, and what the audit
-prints: fashioniq.md.
+With pictures it is split for training: the released val is the test, a share of train is val. The
+audit is printed and must give the known counts. Where to get the files, what is written and what
+the audit prints: fashioniq.md.
 """
-
-import argparse
-import sys
-from pathlib import Path
 
 import pandas as pd
 
-from cmir_repro import paths
-from cmir_repro.data import annotations, audit, photographs
+from cmir_repro.data import annotations
 from cmir_repro.data.annotations import CATEGORIES, Annotations
 from cmir_repro.data.prepared import SPLITS
-from cmir_repro.errors import InputError
+from cmir_repro.data.released import Release, command
 
 INFO = {
     "sources": [
@@ -30,6 +27,7 @@ INFO = {
     "protocol": "fashioniq/original",
     "left_out": [],
 }
+VAL_SHARE = 0.05  # of the sources of train; our choice
 # Counted in XiaoxiaoGuo/fashion-iq, commit f71b16c.
 EXPECTED = {
     "triplets, train dress": 5985,
@@ -96,32 +94,19 @@ def facts(found: Annotations) -> dict[str, int]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    release = Release(
+        name="fashioniq",
+        title="FashionIQ",
+        doc=__doc__,
+        read=annotations.fashioniq,
+        facts=facts,
+        expected=EXPECTED,
+        info=INFO,
+        trained="fashioniq/val-all",
+        val_share=VAL_SHARE,
+        help=("captions/ and image_splits/", "folder with ID.jpg or ID.png"),
     )
-    parser.add_argument("--root", type=Path, required=True, help="captions/ and image_splits/")
-    pictures = parser.add_mutually_exclusive_group(required=True)
-    pictures.add_argument("--images", type=Path, help="folder with ID.jpg or ID.png")
-    pictures.add_argument("--annotations-only", action="store_true", help="tables, no pixels")
-    parser.add_argument("--size", type=int, default=224, help="of the squares, in pixels")
-    parser.add_argument("--allow-missing", action="store_true", help="leave out absent pictures")
-    parser.add_argument("--partial", action="store_true", help="take files with other counts")
-    parser.add_argument("--name", default="fashioniq", help="of the prepared data set")
-    given = parser.parse_args(arguments)
-    try:
-        found = annotations.fashioniq(given.root)
-        counts = facts(found)
-        print(audit.table(counts, EXPECTED))
-        if not given.partial:
-            audit.check(counts, EXPECTED, "FashionIQ as released")
-        data = photographs.prepare(
-            given.name, found, INFO, given.images, given.size, given.allow_missing
-        )
-    except InputError as error:
-        sys.exit(f"fashioniq.py: {error}")
-    print(f"{data.info['name']} in {paths.shown(data.folder)}, pixels: "
-          f"{data.info['provenance']['pixels']}")  # fmt: skip
-    print(pd.DataFrame(data.info["coverage"]).T.to_string())
+    command(release, arguments)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,8 @@
 DIR holds images/<adjective noun>/*.jpg, itself or in a folder right below it; mitstates.md says
 how to get it. What is read lies in data/mitstates afterwards: 8 GB of pixels at 224.
 
-With --partial (you have some of the folders only) the data set is called mitstates-incomplete and
-lies in a folder of that name. Its protocol is tirg/mitstates all the same, for a ranking is scored
-in the same way; the name keeps its results out of the tables of the full set.
+With --partial (you have some of the folders only) the protocol's name says so, which keeps the
+results out of the tables of the full set.
 """
 
 import argparse
@@ -23,12 +22,14 @@ import pandas as pd
 from cmir_repro import paths
 from cmir_repro.data import prepared
 from cmir_repro.data.archive import unpack
-from cmir_repro.data.pixels import fill
+from cmir_repro.data.css import tables_hash
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.resize import squares
+from cmir_repro.data.reopen import reopen
+from cmir_repro.data.resize import fill_squares
 from cmir_repro.errors import InputError
+from cmir_repro.protocol import incomplete
 
-PROTOCOL = "tirg/mitstates"
+NAME, PROTOCOL = "mitstates", "tirg/mitstates"
 PARTS = ("train", "test")
 SEED = 0
 VAL_FRACTION = 0.1  # of the train nouns; our choice, the original selects on test
@@ -76,9 +77,8 @@ def released(root: Path, size: int = 224, partial: bool = False, progress: bool 
         raise InputError(f"--size {size} is out of range; 16 to 1024 pixels")
     root = Path(root)
     listed, left_out = read_folders(root)
-    incomplete = _check_nouns(root, listed, partial)
-    name = "mitstates-incomplete" if incomplete else "mitstates"
-    target = paths.data() / name
+    absent = _check_nouns(root, listed, partial)
+    target = paths.data() / NAME
     provenance = {
         "kind": "released",
         "files_sha256": _digest(listed[["image", "bytes"]]),
@@ -88,31 +88,32 @@ def released(root: Path, size: int = 224, partial: bool = False, progress: bool 
         "seed": SEED,
     }
     if (target / "dataset.json").exists():
-        return _same(target, provenance)
+        return reopen(target, provenance)
     images = _images(listed)
     val = all_queries(images, "val")
     capped = val.iloc[_draw_rows(len(val), VAL_QUERIES)]
     queries = pd.concat([capped, all_queries(images, "test")], ignore_index=True)
-    prepared.check_tables(images, queries, name)
+    prepared.check_tables(images, queries, NAME)
     for part in PARTS:
         rows = (images["part"] == part).to_numpy()
         files = [root / "images" / image for image in images["image"][rows]]
         # A picture exchanged between two tries must not be taken for the one already read.
         path = target / f"pixels-photo-{part}.npy"
-        _draw(path, files, size, _digest(listed[rows]), progress)
+        fill_squares(path, files, size, _digest(listed[rows]), progress)
     info = {
-        "name": name,
+        "name": NAME,
         "provenance": provenance,
+        "tables_sha256": tables_hash(images, queries),
         "sources": SOURCES,
         "licence": "not stated by the source",
-        "protocol": PROTOCOL,
+        "protocol": incomplete(PROTOCOL, "some folders missing") if absent else PROTOCOL,
         "tasks": {"photo": ["photo", "photo"]},
         "training_pairs": {"rule": "same-noun", "noun": "noun", "adjective": "adjective"},
         "text": "one attribute",
         "recall_also": ["adjective", "noun"],
         "left_out": [
             *left_out,
-            *incomplete,
+            *absent,
             f"validation queries over the cap of {VAL_QUERIES}: {len(val) - len(capped)}",
         ],
         "audit": audit(images, queries),
@@ -301,28 +302,6 @@ def _draw_rows(count: int, number: int) -> np.ndarray:
 
 def _digest(table: pd.DataFrame) -> str:
     return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
-
-
-def _draw(path: Path, files: list[Path], size: int, key: str, progress: bool) -> None:
-    def draw(rows: slice) -> np.ndarray:
-        return squares(files[rows], size)
-
-    title = f"{path.stem} ({len(files) * size * size * 3 / 1e9:.1f} GB)" if progress else None
-    fill(path, (len(files), size, size, 3), draw, key, title)
-
-
-def _same(target: Path, wanted: dict) -> Prepared:
-    """Open what was prepared before, if it is what is wanted now."""
-    found = Prepared(target)
-    for key, value in wanted.items():
-        is_now = found.info["provenance"].get(key)
-        if is_now != value:
-            what = "other files" if "sha256" in key else f"{key} {is_now!r}, now {value!r}"
-            raise InputError(
-                f"{paths.shown(target)} was prepared from {what}; delete its dataset.json first "
-                "(pixels that stay the same are kept)"
-            )
-    return found
 
 
 def find_root(folder: Path) -> Path:

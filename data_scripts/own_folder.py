@@ -16,24 +16,23 @@ import argparse
 import hashlib
 import re
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from cmir_repro import paths
-from cmir_repro.data import css, pairs, prepared
-from cmir_repro.data.pictures import load_picture
-from cmir_repro.data.pixels import fill
+from cmir_repro.data import css, prepared, splits
+from cmir_repro.data.attributes import draw_queries, hold_out_pairs
+from cmir_repro.data.csv_file import read_csv
+from cmir_repro.data.pictures import inside, pixel_digests
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.resize import squares
+from cmir_repro.data.reopen import reopen
+from cmir_repro.data.resize import fill_squares
+from cmir_repro.data.sampling import generator_of
 from cmir_repro.errors import InputError, one_of
 from cmir_repro.files import sha256
-from cmir_repro.progress import bar
 
 TAKEN = ("css", "fashion200k", "mitstates", "fashioniq", "cirr")  # other data sets lie there
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -41,7 +40,6 @@ VIEW = "photo"
 ROWS = ("source", "text", "target")
 MADE = ("image", "split", "part", "row", "label", "caption")  # columns an attribute cannot have
 NO_VALUE = ("", "na", "n/a", "nan", "null")  # what tables write where they know nothing
-WORKERS = 4
 
 
 @dataclass(frozen=True)
@@ -137,7 +135,7 @@ def own_folder(
     }
     origin = {"licence": licence, "sources": [source] if source else []}
     if (target / "dataset.json").exists():
-        return _same(target, provenance, origin)
+        return reopen(target, provenance | origin)
     make = _from_attributes if settings.attributes else _from_rows
     made = make(name, Path(csv), table, Path(images), settings, allow_missing, progress)
     prepared.check_tables(made.images, made.queries, name)  # before minutes of reading pictures
@@ -152,26 +150,6 @@ def own_folder(
     }
     prepared.write(target, info, made.images, made.queries)
     return Prepared(target)
-
-
-def read_csv(file: Path) -> pd.DataFrame:
-    """The CSV as strings without blanks around them; nothing is taken for a number or a gap.
-
-    Raises:
-        InputError: the file is missing, no CSV in UTF-8, or empty.
-    """
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            table = pd.read_csv(lines, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        reason = " ".join(str(error).split())
-        raise InputError(f"{file} is no readable CSV file in UTF-8 ({reason})") from error
-    if not isinstance(table.index, pd.RangeIndex):
-        raise InputError(f"{file}: rows have more fields than the first line; quote the commas")
-    if table.empty:
-        raise InputError(f"{file} has no rows")
-    table.columns = table.columns.str.strip()
-    return table.apply(lambda column: column.str.strip())
 
 
 def _from_attributes(
@@ -199,12 +177,11 @@ def _from_attributes(
     if not listed:
         raise InputError(f"{csv}: every row has an empty attribute; take others for --attributes")
 
-    digests, broken = _read_all(folder, images["image"], settings.suffix, progress)
-    lost = images["image"].isin(list(broken)).to_numpy()
-    if broken and not allow_missing:
+    digests, lost = pixel_digests(_files(folder, images["image"], settings), progress)
+    if lost.any() and not allow_missing:
         raise InputError(
-            f"{next(iter(broken.values()))}; {len(broken):,} of the {listed:,} pictures, before "
-            "they are split, cannot be read; --allow-missing leaves them out"
+            f"{digests[lost.argmax()]}; {lost.sum():,} of the {listed:,} pictures, before they are "
+            "split, cannot be read; --allow-missing leaves them out"
         )
     left_out.append(f"pictures that cannot be read: {_some(images['image'][lost])}")
     images, digests = images[~lost], digests[~lost]
@@ -225,19 +202,22 @@ def _from_attributes(
             f"{csv}: different values make one caption, "
             f"{meanings[meanings.duplicated()].iloc[0]!r}; rename one of them"
         )
-    images["split"] = _split_images(images, settings)
+    held, rng = np.zeros(len(images), dtype=bool), generator_of(settings.seed, 0)
+    if settings.unseen:
+        held = hold_out_pairs(images[list(settings.unseen)], settings.unseen_share, rng)
+    images["split"] = splits.at_random(held, settings.val, settings.test, rng)
     images = _place(images, columns)
     rule = {"rule": "attributes", "columns": columns}
-    queries = _draw_queries(name, images, rule, settings)
+    queries = draw_queries(images, rule, settings.seed, settings.queries_per_image, settings.unseen)
     return Made(
         images,
-        queries,
+        _number(name, queries),
         digests,
         {
             "protocol": "own/same-caption",
             "training_pairs": rule,
             "left_out": left_out,
-            "coverage": {"images": {"here": listed - len(broken), "listed": listed}},
+            "coverage": {"images": {"here": listed - int(lost.sum()), "listed": listed}},
             "audit": _audit(images, queries, settings),
         },
     )
@@ -266,75 +246,6 @@ def _audit(images: pd.DataFrame, queries: pd.DataFrame, settings: Settings) -> l
     return [{"fact": fact, "found": found} for fact, found in facts.items()]
 
 
-def _split_images(images: pd.DataFrame, settings: Settings) -> np.ndarray:
-    """(N,) split of each image: held-out pairs of values first, then at random, go to test."""
-    rng = _rng(settings, 0)
-    held = np.zeros(len(images), dtype=bool)
-    if settings.unseen:
-        held = _hold_out_pairs(images[list(settings.unseen)], settings.unseen_share, rng)
-    order = rng.permutation(len(images))
-    order = order[np.argsort(~held[order], kind="stable")]
-    test = max(round(settings.test * len(order)), int(held.sum()))
-    split = np.full(len(order), "train", dtype=object)
-    split[order[:test]] = "test"
-    split[order[test : test + round(settings.val * len(order))]] = "val"
-    return split
-
-
-def _hold_out_pairs(values: pd.DataFrame, share: float, rng: np.random.Generator) -> np.ndarray:
-    """(N,) bool: images of a share of the pairs of values, drawn so that each value stays."""
-    number, distinct = pd.factorize(pd.MultiIndex.from_frame(values))
-    left = [distinct.get_level_values(k).value_counts().to_dict() for k in (0, 1)]
-    held = []
-    for pair in rng.permutation(len(distinct)):
-        if len(held) == round(share * len(distinct)):
-            break
-        if all(left[k][distinct[pair][k]] > 1 for k in (0, 1)):
-            held.append(pair)
-            for k in (0, 1):
-                left[k][distinct[pair][k]] -= 1
-    return np.isin(number, held)
-
-
-def _draw_queries(name: str, images: pd.DataFrame, rule: dict, settings: Settings) -> pd.DataFrame:
-    """Queries of val and test, drawn within the split by the rule that training pairs follow."""
-    columns, tables = rule["columns"], []
-    for number, split in enumerate(SPLITS):
-        here = images[images["split"] == split]
-        if here.empty and split == "val":
-            continue
-        try:
-            index = pairs.build(rule, here)
-        except InputError as error:
-            raise InputError(f"{split}: {error}; change the shares or the attributes") from error
-        if split == "train":
-            continue
-        sources = np.repeat(index.sources, settings.queries_per_image)
-        drawn = index.draw_from(sources, _rng(settings, number))
-        source, target = here.iloc[drawn.source], here.iloc[drawn.target]
-        replaced = source[columns].to_numpy() != target[columns].to_numpy()  # (n, K), one a row
-        rows = {
-            "split": split,
-            "source": source["image"].to_numpy(),
-            "target": target["image"].to_numpy(),
-            "text": drawn.texts,
-            "form": np.array(columns, dtype=object)[replaced.argmax(axis=1)],
-        }
-        if settings.unseen:
-            train = images.loc[images["split"] == "train", list(settings.unseen)]
-            rows["unseen"] = _is_unseen(target[list(settings.unseen)], train)
-        # The same words about the same source are the same query, whatever target was drawn.
-        tables.append(pd.DataFrame(rows).drop_duplicates(["source", "text"]))
-    return _number(name, pd.concat(tables, ignore_index=True))
-
-
-def _is_unseen(wanted: pd.DataFrame, train: pd.DataFrame) -> np.ndarray:
-    """(n,) bool: the pair of values is not in training, while both values are."""
-    known = np.logical_and(*(wanted[name].isin(train[name]) for name in wanted))
-    together = pd.MultiIndex.from_frame(wanted).isin(pd.MultiIndex.from_frame(train))
-    return known.to_numpy() & ~together
-
-
 def _from_rows(
     name: str,
     csv: Path,
@@ -357,35 +268,43 @@ def _from_rows(
     same = table["source"] == table["target"]
     if same.any():
         raise InputError(f"{csv}, row {same.idxmax() + 1}: source and target are one image")
+    names = table[["source", "target"]].melt()["value"].drop_duplicates(ignore_index=True)
+    digests, broken = pixel_digests(_files(folder, names, settings), progress)
+    kept = names[_first_of(digests)].set_axis(names)  # of equal pictures the first stands for all
+    table = table.assign(source=kept[table["source"]].array, target=kept[table["target"]].array)
+    same = table["source"] == table["target"]
+
     if "split" in table:
         for split in table["split"]:
             one_of(f"{csv}: split", split, SPLITS)
     else:
-        table = table.assign(split=_split_rows(table, settings))
-    ends = table.melt(["split"], ["source", "target"], value_name="image")
-    images = ends[["image", "split"]].drop_duplicates(ignore_index=True)
+        shares, rng = (settings.val, settings.test), generator_of(settings.seed, 0)
+        table["split"] = splits.connected(table["source"], table["target"], *shares, rng)
+    images = table.melt(["split"], ["source", "target"], value_name="image")
+    images = images[["image", "split"]].drop_duplicates(ignore_index=True)
     twice = images.loc[images["image"].duplicated(), "image"]
     if len(twice):
-        splits = images.loc[images["image"] == twice.iloc[0], "split"]
+        here = images.loc[images["image"] == twice.iloc[0], "split"]
+        copies = [name for name in kept.index[kept == twice.iloc[0]] if name != twice.iloc[0]]
+        also = f" (the same picture as {', '.join(copies)})" if copies else ""
         raise InputError(
-            f"{csv}: image {twice.iloc[0]!r} is in {' and '.join(splits)}, and so are "
+            f"{csv}: image {twice.iloc[0]!r}{also} is in {' and '.join(here)}, and so are "
             f"{len(twice):,} images in all; an image belongs to one split"
         )
 
-    digests, broken = _read_all(folder, images["image"], settings.suffix, progress)
-    lost = images["image"].isin(list(broken))
-    cut = table["source"].isin(list(broken)) | table["target"].isin(list(broken))
+    lost = images["image"].isin(names[broken])
+    cut = table["source"].isin(names[broken]) | table["target"].isin(names[broken])
     coverage = {}
     for split in images["split"].unique():
         for what, of, gone in (("images", images, lost), ("queries", table, cut)):
             here = of["split"] == split
             counts = {"here": int((here & ~gone).sum()), "listed": int(here.sum())}
             coverage[f"{split} {what}"] = counts
-    if broken and not allow_missing:
-        split = images.loc[images["image"] == next(iter(broken)), "split"].iloc[0]
+    if broken.any() and not allow_missing:
+        split = images.loc[images["image"] == names[broken].iloc[0], "split"].iloc[0]
         of_images, of_queries = coverage[f"{split} images"], coverage[f"{split} queries"]
         raise InputError(
-            f"{next(iter(broken.values()))}; {of_images['listed'] - of_images['here']:,} of the "
+            f"{digests[broken.argmax()]}; {of_images['listed'] - of_images['here']:,} of the "
             f"{of_images['listed']:,} pictures of {split} cannot be read, which "
             f"{of_queries['listed'] - of_queries['here']:,} of its {of_queries['listed']:,} "
             "queries need; --allow-missing leaves them out"
@@ -393,87 +312,37 @@ def _from_rows(
     left_out = [
         f"pictures that cannot be read: {_some(images['image'][lost])}",
         f"queries that need one of them: {int(cut.sum()):,}",
+        f"pictures with the pixels of an earlier one: {_some(names[kept.array != names.array])}",
+        f"queries whose source and target are then one picture: {int(same.sum()):,}",
     ]
     images = images[~lost].reset_index(drop=True)
     images["label"] = images["image"]
-    queries = table.loc[~cut, ["split", "source", "target", "text"]]
+    queries = table.loc[~cut & ~same, ["split", "source", "target", "text"]]
     return Made(
         _place(images, []),
         _number(name, queries.reset_index(drop=True)),
-        digests[~lost.to_numpy()],
+        pd.Series(digests, names)[images["image"]].to_numpy(),
         {"protocol": "own/target", "left_out": left_out, "coverage": coverage},
     )
 
 
-def _split_rows(table: pd.DataFrame, settings: Settings) -> np.ndarray:
-    """(n,) split of each row; rows that share an image, if only over others, stay together."""
-    number = pd.factorize(np.concatenate([table["source"], table["target"]]))[0]
-    source, target = number.reshape(2, -1)
-    links = coo_array((np.ones(len(source)), (source, target)), shape=(number.max() + 1,) * 2)
-    group = connected_components(links, directed=False)[1][source]
-    order = _rng(settings, 0).permutation(group.max() + 1)
-    size = np.bincount(group)[order] / len(table)
-    before = np.cumsum(size) - size  # share of the rows in the groups before
-    splits = np.select(
-        [before < settings.test, before < settings.test + settings.val], ["test", "val"], "train"
-    )
-    if not {"train", "test", *(["val"] if settings.val else [])} <= set(splits):
-        raise InputError(
-            f"the {len(table):,} rows are too few, or too many are connected by shared images, to "
-            "be split; give a column split, or other --val and --test"
-        )
-    return splits[np.argsort(order)][group]
-
-
-def _read_all(
-    folder: Path, names: pd.Series, suffix: str, progress: bool
-) -> tuple[np.ndarray, dict[str, str]]:
-    """Digests (N,) str of the decoded pictures, and name -> what is wrong with it."""
+def _files(folder: Path, names: pd.Series, settings: Settings) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; --images is the folder with the pictures")
-    files = [_file(folder, name, suffix) for name in names]
-
-    def digest(file: Path) -> str | InputError:
-        try:
-            picture = load_picture(file)
-        except InputError as error:
-            return error
-        return hashlib.sha256(f"{picture.shape}".encode() + picture.tobytes()).hexdigest()
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        read = pool.map(digest, files)
-        shown = bar(read, total=len(files), desc="checking", unit="image", disable=not progress)
-        found = dict(zip(names, shown, strict=True))
-    broken = {name: str(x) for name, x in found.items() if isinstance(x, InputError)}
-    if len(broken) == len(found):
-        raise InputError(f"{next(iter(broken.values()))}, nor can any other picture be read")
-    return np.array([str(x) for x in found.values()]), broken
-
-
-def _file(folder: Path, name: str, suffix: str) -> Path:
-    path = PureWindowsPath(name + suffix)  # knows / and \ and drives, on every system
-    if not name or path.anchor or ".." in path.parts:
-        raise InputError(f"image {name!r} is no file name inside {folder}; correct the CSV")
-    return folder / (name + suffix)
+    return [inside(folder, name, settings.suffix) for name in names]
 
 
 def _draw(target: Path, made: Made, folder: Path, settings: Settings, progress: bool) -> None:
     """Write the pixel file of each split."""
-    size = settings.size
-    splits = [split for split in SPLITS if (made.images["split"] == split).any()]
+    here = [split for split in SPLITS if (made.images["split"] == split).any()]
     for left in target.glob(f"pixels-{VIEW}-*.npy"):  # of a try with other shares
-        if left.stem.split("-")[2] not in splits:
+        if left.stem.split("-")[2] not in here:
             left.unlink()
-    for split in splits:
-        here = (made.images["split"] == split).to_numpy()
-        files = [_file(folder, name, settings.suffix) for name in made.images["image"][here]]
-
-        def draw(rows: slice, files: list[Path] = files) -> np.ndarray:
-            return squares(files[rows], size, WORKERS)
-
-        title = f"{split} ({len(files) * size * size * 3 / 1e9:.1f} GB)" if progress else None
+    for split in here:
+        rows = (made.images["split"] == split).to_numpy()
+        files = _files(folder, made.images["image"][rows], settings)
         path = target / f"pixels-{VIEW}-{split}.npy"
-        fill(path, (len(files), size, size, 3), draw, _digest(made.digests[here]), title)
+        fill_squares(path, files, settings.size, _digest(made.digests[rows]), progress)
     for left in target.glob(".pixels-*.part"):  # of broken-off tries with other arguments
         left.unlink()
 
@@ -505,24 +374,6 @@ def _some(names: pd.Series) -> str:
 
 def _digest(digests: np.ndarray) -> str:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
-
-
-def _rng(settings: Settings, number: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(key=[settings.seed, number]))
-
-
-def _same(target: Path, provenance: dict, origin: dict) -> Prepared:
-    """Open what was prepared before, if it is what is wanted now."""
-    found = Prepared(target)
-    is_now = {**found.info, **found.info["provenance"]}
-    for key, value in {**provenance, **origin}.items():
-        if is_now.get(key) != value:
-            what = key.removesuffix("_sha256")
-            raise InputError(
-                f"{paths.shown(target)} was prepared with {what} {is_now.get(key)!r}, now asked "
-                f"for {value!r}; delete that folder first or take another --name"
-            )
-    return found
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -18,7 +18,7 @@ from cmir_repro.protocol import PRESETS, preset
 
 D = 4
 IMAGES = ["a", "b", "c", "d", "e", "f"]
-FASHIONIQ = [name for name in PRESETS if name.startswith("fashioniq/")]
+FASHIONIQ = [name for name, p in PRESETS.items() if p.pool]  # not fashioniq/val-all
 WORDS = ("1", "2", "1 and 2", "2 and 1", "category")
 
 
@@ -379,3 +379,23 @@ def test_the_real_cirr_has_the_known_chance(real_data):
         assert metric["chance"] == pytest.approx(20 * k)  # five images once the reference is out
         assert metric["value"] == pytest.approx(20 * k, abs=4)
     assert result["metrics"]["R@50"]["chance"] == pytest.approx(100 * 50 / 2296)
+
+
+def test_an_image_may_be_in_the_lists_of_several_categories():
+    """One row with both names, as data prepared for training have it, or a row each: the same."""
+    columns = ["image", "split", "label", "category"]
+    queries = pd.DataFrame(
+        [("q", "val", "a", "b", "is red", "shirt")],
+        columns=["query", "split", "source", "target", "caption_1", "category"],
+    )
+    rows = [("a", "val", "A", "shirt"), ("b", "val", "B", "shirt"), ("c", "val", "C", "toptee")]
+    each = captioned.of_tables(
+        pd.DataFrame([*rows, ("b2", "val", "B", "toptee")], columns=columns), queries, "val"
+    )
+    rows[1] = ("b", "val", "B", "shirt toptee")
+    both = captioned.of_tables(pd.DataFrame(rows, columns=columns), queries, "val")
+    for found in (each, both):
+        assert {k: sorted(v) for k, v in found.galleries.items()} == {
+            "shirt": ["A", "B"], "toptee": ["B", "C"],
+        }  # fmt: skip
+        assert sorted(found.images) == ["A", "B", "C"]

@@ -12,7 +12,7 @@ import pytest
 import tiny_photos
 import torch
 
-from cmir_repro import checkpoint, composed, evaluate, identity, ledger, paths
+from cmir_repro import checkpoint, composed, evaluate, identity, ledger, paths, runs
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.embedding import embed
 from cmir_repro.errors import InputError
@@ -57,7 +57,7 @@ def no_training(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(composed, "train", refuse)
+    monkeypatch.setattr(runs, "train", refuse)
 
 
 def embedded(task, split):
@@ -363,7 +363,7 @@ def test_a_run_of_other_sources_or_data_is_made_anew(tiny_css, monkeypatch, caps
     else:
         monkeypatch.setattr(type(tiny_css), "manifest_hash", "other")
     trained = []
-    monkeypatch.setattr(composed, "train", lambda *a, **k: trained.append(1) or train(*a, **k))
+    monkeypatch.setattr(runs, "train", lambda *a, **k: trained.append(1) or train(*a, **k))
     again = go(config)
     assert trained == [1]
     assert f"is made anew: run.{changed} is" in capsys.readouterr().out

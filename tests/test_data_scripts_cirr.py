@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from tiny_releases import cirr, draw, picture
 
-from cmir_repro import captioned, paths
+from cmir_repro import captioned, composed, paths
 from cmir_repro.data import annotations
 from cmir_repro.data.prepared import Prepared
+from cmir_repro.errors import InputError
+from cmir_repro.methods import configure
+from cmir_repro.official_scores import official_scores
 from cmir_repro.protocol import preset
 
 _spec = importlib.util.spec_from_file_location(
@@ -31,6 +34,14 @@ def photos(root, tmp_path):
     return draw(tmp_path / "photos", annotations.cirr(root).images["path"].tolist())
 
 
+CONFIG = configure(
+    "cirr",
+    method="TIRG",
+    model={"image_encoder": "convnet", "image_weights": "none", "embed_dim": 16},
+    training={"steps": 3, "batch": 3, "evaluate_every": 3},
+)
+
+
 def run(root, *more) -> Prepared:
     script.main(["--root", str(root), "--partial", *map(str, more)])
     return Prepared(paths.data() / "cirr")
@@ -38,15 +49,40 @@ def run(root, *more) -> Prepared:
 
 def test_the_release_comes_into_the_prepared_layout(root, photos, capsys):
     data = run(root, "--images", photos, "--size", 16)
-    assert "absent: captions/cap.rc2.train.json" in capsys.readouterr().out
-    assert data.info["counts"]["val"] == {"images": 8, "queries": 2}
-    assert data.info["counts"]["train"] == {"images": 8, "queries": 0}
-    assert data.info["protocol"] == "cirr/official"
-    assert "queries without a target: 2" in data.info["left_out"]
-    assert "captions/cap.rc2.train.json: not in this copy of the release" in data.info["left_out"]
+    out = capsys.readouterr().out
+    assert "absent: captions/cap.rc2.train.json" in out
+    assert "nothing can train on this: there are no captions of train (captions/cap.rc2.t" in out
+    assert data.info["counts"]["test"] == {"images": 8, "queries": 2}  # val as released
+    assert data.info["counts"]["train"] == {"images": 0, "queries": 0}
+    assert data.info["protocol"] == "cirr/val-all"
+    lines = data.info["left_out"]
+    assert "queries without a target: 2" in lines
+    assert "images of train that no query needs: 8" in lines
+    assert "captions/cap.rc2.train.json: not in this copy of the release" in lines
     for row in range(len(data.images)):
         name = data.images["image"][row]
         assert (data.take("photo", np.array([row])) == picture(name)[0, 0]).all()
+    with pytest.raises(InputError, match="larger than the 0 queries of train"):
+        composed.run(CONFIG, progress=False)
+
+
+def test_it_trains_and_is_scored_with_subset_recall(tmp_path, monkeypatch):
+    for name in ("DATA", "RUNS", "RESULTS"):
+        monkeypatch.setenv(f"CMIR_{name}", str(tmp_path / name.lower()))
+    root = cirr(tmp_path / "raw", train_triplets=8)
+    photos = draw(tmp_path / "photos", annotations.cirr(root).images["path"].tolist())
+    data = run(root, "--images", photos, "--size", 32)
+    assert data.info["counts"]["val"]["queries"] == 1
+    assert data.info["counts"]["train"]["queries"] >= 3
+    trained = composed.run(CONFIG, progress=False)
+    protocol = trained.record.result["protocol"]
+    assert protocol["name"] == "cirr/val-all"
+    assert "subset_cutoffs" not in protocol  # nothing that was not measured
+    (result,) = official_scores(trained).values()
+    assert result["protocol"]["name"] == "cirr/official"
+    # Over the whole split both rules are one.
+    assert result["categories"]["all"]["ranks"] == trained.ranks.tolist()
+    assert result["metrics"]["R_s@3"]["chance"] == pytest.approx(100 * 3 / 5)
 
 
 def test_subset_recall_from_the_prepared_tables(root):
@@ -61,7 +97,7 @@ def test_subset_recall_from_the_prepared_tables(root):
 
 def test_a_missing_member_leaves_the_subset_and_is_recorded(root, photos):
     (photos / "dev" / "dev-5-0-img1.png").unlink()
-    with pytest.raises(SystemExit, match=r"val/all 1 of 8 images, which 0 of its 2 queries need"):
+    with pytest.raises(SystemExit, match=r"test/all 1 of 8 images, which 0 of its 2 queries"):
         run(root, "--images", photos)
     data = run(root, "--images", photos, "--size", 8, "--allow-missing")
     t = captioned.of_prepared(data)

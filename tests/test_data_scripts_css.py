@@ -197,12 +197,12 @@ def test_a_second_run_opens_what_is_there_if_it_is_the_same(root):
     first = script.released(root, progress=False)
     assert script.released(root, progress=False).manifest_hash == first.manifest_hash
     for options in ({"name": "other"}, {"relevance": "scene"}):
-        with pytest.raises(InputError, match="delete that folder first"):
+        with pytest.raises(InputError, match=r"delete its dataset\.json first"):
             script.released(root, progress=False, **options)
     raw = release()
     raw["train"]["mods"][0]["to_str"] = "add blue triangle"
     write(root, raw)
-    with pytest.raises(InputError, match="was prepared with sha256"):
+    with pytest.raises(InputError, match="was prepared with other sha256"):
         script.released(root, progress=False)
 
 

@@ -1,7 +1,6 @@
 """The released Fashion200k layout, made small here, through the script that reads it."""
 
 import importlib.util
-import io
 import itertools
 import re
 import tarfile
@@ -12,9 +11,10 @@ import pytest
 from PIL import Image
 
 from cmir_repro import paths
-from cmir_repro.data import pairs, pixels
+from cmir_repro.data import fashion200k, pairs, pixels, resize
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.errors import InputError
+from cmir_repro.protocol import only_protocol, preset
 
 SCRIPT = paths.REPOSITORY / "data_scripts" / "fashion200k.py"
 _spec = importlib.util.spec_from_file_location("data_scripts_fashion200k", SCRIPT)
@@ -26,14 +26,14 @@ RGB = {"red": (255, 0, 0), "blue": (0, 0, 255), "green": (0, 128, 0), "black": (
 
 
 def path_of(part: str, category: str, product: int, number: int = 0) -> str:
-    name = 1000 * (part == "test") + 10 * script.CATEGORIES.index(category) + product
+    name = 1000 * (part == "test") + 10 * fashion200k.CATEGORIES.index(category) + product
     return f"women/{category}s/some_{category}s/{name:08d}/{name:08d}_{number}.jpeg"
 
 
 def release() -> dict[str, list[str]]:
     """Lines of the text files: a product of each category and colour, two pictures in train."""
     files = {}
-    for part, category in itertools.product(script.PARTS, script.CATEGORIES):
+    for part, category in itertools.product(script.PARTS, fashion200k.CATEGORIES):
         files[f"labels/{category}_{part}_detect_all.txt"] = [
             f"{path_of(part, category, product, number)}\t-1.5\t{colour} v. neck {category}"
             for product, colour in enumerate(COLOURS)
@@ -41,7 +41,7 @@ def release() -> dict[str, list[str]]:
         ]
     files["test_queries.txt"] = [
         f"{path_of('test', category, a)} {path_of('test', category, b)}"
-        for category in script.CATEGORIES
+        for category in fashion200k.CATEGORIES
         for a, b in ((0, 1), (2, 3), (3, 0))
     ]
     return files
@@ -101,7 +101,7 @@ def test_the_release_comes_into_the_prepared_layout(root):
     assert data.views == ["photo"]
     images = data.images.set_index("image")
     assert len(images) == 60
-    for part, category in itertools.product(script.PARTS, script.CATEGORIES):
+    for part, category in itertools.product(script.PARTS, fashion200k.CATEGORIES):
         for product, colour in enumerate(COLOURS):
             found = images.loc[path_of(part, category, product)]
             assert found["part"] == part
@@ -130,27 +130,6 @@ def test_training_pairs_are_drawn_by_the_rule_of_the_manifest(root):
         a, b = captions[source].split(), captions[target].split()
         (changed_words,) = [(x, y) for x, y in zip(a, b, strict=True) if x != y]
         assert text == "replace {} with {}".format(*changed_words)
-
-
-def test_marks_become_words_as_in_the_reference():
-    assert script.caption("  a.b? c & d*e ") == "adotmarkbquestionmark c andmark dstarmarke"
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "text", "both"),
-    [
-        ("red long dress", "red short dress", "replace long with short", True),
-        # The first words that differ, which need not be those that correspond.
-        ("red long dress", "short blue dress", "replace red with short", True),
-        ("red dress", "red lace dress", "replace dress with lace", False),
-        ("red lace dress", "red dress", "replace lace with dress", False),
-        ("red dress", "dress red", "replace dress with red", False),
-        # Whole words: "red" is in "redwood", but is not a word of it.
-        ("red top", "redwood top", "replace red with redwood", True),
-    ],
-)
-def test_the_words_of_a_test_query_are_the_first_that_differ(source, target, text, both):
-    assert script.difference(source, target) == (text, both)
 
 
 def test_a_share_of_the_products_is_held_out_with_queries_among_themselves(root):
@@ -196,7 +175,7 @@ def test_the_audit_counts_what_the_files_hold(root):
     audit = {row["fact"]: row for row in data.info["audit"]}
     found = {fact: row["found"] for fact, row in audit.items()}
     lines = [line.split("\t") for name in files if "train" in name for line in files[name]]
-    captions = [script.caption(line[2]) for line in lines]
+    captions = [fashion200k.caption(line[2]) for line in lines]
     assert found["train images"] == len(captions) == 44
     assert found["distinct train captions"] == len(set(captions)) == 24
     siblings = siblings_of_the_reference(captions)
@@ -215,12 +194,15 @@ def test_the_audit_counts_what_the_files_hold(root):
     assert audit["distinct test captions"]["released"] is None
 
 
-def test_other_counts_than_released_are_refused_and_change_the_name(root):
+def test_other_counts_than_released_are_refused_and_change_the_protocol(root):
     changed(root, DRESS, lambda lines: lines.pop())
     refused(root, "39 train images instead of 40; 39 train images with a sibling.* --partial")
     data = prepare(root, partial=True)
-    assert data.info["name"] == data.folder.name == "fashion200k-incomplete"
-    assert data.info["protocol"] == "tirg/fashion200k"
+    assert data.info["name"] == data.folder.name == "fashion200k"
+    protocol = preset(data.info["protocol"])
+    assert protocol.gallery == "all images of the split, label files not those of the release"
+    with pytest.raises(InputError, match="differ in name"):
+        only_protocol([protocol, preset("tirg/fashion200k")])
     assert data.info["coverage"]["train images"] == {"here": 39, "listed": 39, "released": 40}
 
 
@@ -229,14 +211,14 @@ def test_a_label_file_may_be_absent_in_a_partial_set_only(root):
         (root / f"labels/top_{part}_detect_all.txt").unlink()
     refused(root, r"labels/top_train_detect_all\.txt cannot be read .*--partial")
     data = prepare(root, partial=True)
-    assert set(data.images["category"]) == set(script.CATEGORIES) - {"top"}
+    assert set(data.images["category"]) == set(fashion200k.CATEGORIES) - {"top"}
     assert data.info["counts"]["test"] == {"images": 16, "queries": 12}
     coverage = {"here": 12, "listed": 15, "released": 15}
     assert data.info["coverage"]["test queries"] == coverage
     left_out = "; ".join(data.info["left_out"])
     assert "not there: labels/top_train_detect_all.txt, labels/top_test" in left_out
     assert "test queries left out: 3, of these 3 name an image that no label file" in left_out
-    for category in script.CATEGORIES:
+    for category in fashion200k.CATEGORIES:
         (root / f"labels/{category}_test_detect_all.txt").unlink(missing_ok=True)
     with pytest.raises(InputError, match="has no line for test"):
         prepare(root, partial=True)
@@ -324,7 +306,7 @@ def test_line_ends_and_unusual_spaces_do_not_cut_a_line(root):
     data = prepare(root, partial=True)
     found = data.images.set_index("image").loc[path_of("train", "dress", 0), "caption"]
     assert found == "red\x85vdotmark\u2028neck dress"
-    assert data.images["caption"].str.endswith(script.CATEGORIES).all()
+    assert data.images["caption"].str.endswith(fashion200k.CATEGORIES).all()
 
 
 @pytest.mark.parametrize(
@@ -359,8 +341,9 @@ def test_a_missing_picture_is_named_with_what_it_costs(root):
         "of test, which 3 of the 15 test queries need; .*--allow-missing",
     )
     data = prepare(root, allow_missing=True)
-    assert data.info["name"] == data.folder.name == "fashion200k-incomplete"
-    assert data.info["protocol"] == "tirg/fashion200k"
+    assert data.info["name"] == data.folder.name == "fashion200k"
+    protocol = "tirg/fashion200k[gallery=all images of the split, 3 pictures missing]"
+    assert data.info["protocol"] == preset(protocol).name == protocol
     assert not set(lost) & set(data.images["image"])
     assert data.info["counts"]["test"] == {"images": 18, "queries": 12}
     assert data.info["coverage"] == {
@@ -374,16 +357,17 @@ def test_a_missing_picture_is_named_with_what_it_costs(root):
     assert data.pixels("photo", "test")[found["row"]].max() <= 3
     # What is lost decides: a picture more, and it is another data set.
     write(root, {DRESS_TEST: release()[DRESS_TEST]})
-    with pytest.raises(InputError, match="missing pictures 3, now 2; delete its"):
+    with pytest.raises(InputError, match="missing pictures 3, now asked for 2; delete its"):
         prepare(root, allow_missing=True)
 
 
-def test_nothing_missing_leaves_the_name_alone(root):
-    assert prepare(root, allow_missing=True, partial=True).info["name"] == "fashion200k"
+def test_nothing_missing_leaves_the_protocol_alone(root):
+    data = prepare(root, allow_missing=True, partial=True)
+    assert data.info["protocol"] == "tirg/fashion200k"
 
 
 def test_a_set_without_pictures_of_a_split_is_refused(root):
-    for category, product in itertools.product(script.CATEGORIES, range(4)):
+    for category, product in itertools.product(fashion200k.CATEGORIES, range(4)):
         (root / path_of("test", category, product)).unlink()
     refused(root, "none of the 20 pictures of test is there; unpack women", allow_missing=True)
 
@@ -411,13 +395,13 @@ def test_a_second_run_opens_what_is_there_if_it_is_the_same(root, monkeypatch, t
     first = prepare(root)
     assert prepare(root).manifest_hash == first.manifest_hash
     for options, message in (
-        ({"removal": "substring"}, "removal 'word', now 'substring'"),
-        ({"size": 32}, "size 16, now 32"),
+        ({"removal": "substring"}, "removal 'word', now asked for 'substring'"),
+        ({"size": 32}, "size 16, now asked for 32"),
     ):
         with pytest.raises(InputError, match=f"{message}; delete its dataset.json first"):
             script.released(root, **{"size": 16, "progress": False, **options})
     changed(root, script.QUERIES, lambda lines: lines.reverse())
-    with pytest.raises(InputError, match="from other files"):
+    with pytest.raises(InputError, match="prepared with other files"):
         prepare(root)
     write(root, {script.QUERIES: release()[script.QUERIES]})
     monkeypatch.setenv("CMIR_DATA", str(tmp_path / "elsewhere"))
@@ -443,8 +427,8 @@ def test_an_interrupted_run_goes_on_with_the_pictures_as_they_are_now(root, monk
     refused(root, r"0043_1\.jpeg is no whole picture")
     (part,) = (paths.data() / "fashion200k").glob(".*.part")
     read = []
-    squares = script.squares
-    monkeypatch.setattr(script, "squares", lambda f, size: read.extend(f) or squares(f, size))
+    squares = resize.squares
+    monkeypatch.setattr(resize, "squares", lambda f, *rest: read.extend(f) or squares(f, *rest))
     refused(root, r"0043_1\.jpeg is no whole picture")
     assert part.exists()
     assert len(read) == 4  # the chunk with the damaged picture; the 36 before it were kept
@@ -452,13 +436,6 @@ def test_an_interrupted_run_goes_on_with_the_pictures_as_they_are_now(root, monk
     Image.new("RGB", (20, 30), (255, 255, 255)).save(root / path_of("train", "dress", 0))
     data = prepare(root)
     assert data.pixels("photo", "train")[0].min() >= 252
-
-
-def tar(path, entries) -> None:
-    with tarfile.open(path, "w:gz") as file:
-        for entry, content in entries:
-            entry.size = len(content)
-            file.addfile(entry, io.BytesIO(content))
 
 
 def test_archives_are_unpacked_into_one_folder_and_read(root, tmp_path, capsys):
@@ -475,43 +452,6 @@ def test_archives_are_unpacked_into_one_folder_and_read(root, tmp_path, capsys):
     assert (paths.data() / "raw" / "fashion200k" / path_of("test", "top", 0)).exists()
     with pytest.raises(SystemExit, match=r"women exists, .*women\.tar\.gz holds it again"):
         script.main(arguments)
-
-
-@pytest.mark.parametrize(
-    ("name", "kind", "message"),
-    [
-        ("../evil", tarfile.REGTYPE, r"'\.\./evil' lies outside"),
-        ("/tmp/evil", tarfile.REGTYPE, "lies outside"),
-        ("women", tarfile.SYMTYPE, "'women' is a link or a device"),
-        ("women", tarfile.FIFOTYPE, "'women' is a link or a device"),
-    ],
-)
-def test_a_tar_file_that_reaches_outside_is_refused(tmp_path, name, kind, message):
-    entry = tarfile.TarInfo(name)
-    entry.type, entry.linkname = kind, "/etc"
-    tar(tmp_path / "bad.tar.gz", [(entry, b"")])
-    with pytest.raises(InputError, match=message):
-        script.unpack_into([tmp_path / "bad.tar.gz"], tmp_path / "in")
-    assert list((tmp_path / "in").iterdir()) == []
-    assert not (tmp_path / "evil").exists()
-
-
-def test_a_cut_off_or_huge_tar_file_leaves_nothing(tmp_path, monkeypatch):
-    content = np.random.default_rng(0).bytes(20_000)
-    archive = tmp_path / "women.tar.gz"
-    tar(archive, [(tarfile.TarInfo(f"women/{i}.jpeg"), content) for i in range(3)])
-    whole = archive.read_bytes()
-    for length in (len(whole) // 3, len(whole) - 200):
-        archive.write_bytes(whole[:length])
-        with pytest.raises(InputError, match=r"cannot unpack .*women\.tar\.gz"):
-            script.unpack_into([archive], tmp_path / "in")
-        assert list((tmp_path / "in").iterdir()) == []
-    archive.write_bytes(whole)
-    monkeypatch.setattr(script, "MAX_ARCHIVE", 50_000)
-    with pytest.raises(InputError, match="unpacks to more than 50,000 bytes"):
-        script.unpack_into([archive], tmp_path / "in")
-    with pytest.raises(InputError, match="does not exist"):
-        script.unpack_into([tmp_path / "no.tar.gz"], tmp_path / "in")
 
 
 def test_the_command_line_prints_counts_audit_and_what_was_left_out(root, capsys):

@@ -3,16 +3,20 @@
 import importlib.util
 import json
 import sys
+import zipfile
+from pathlib import PurePosixPath
 
 import numpy as np
 import pytest
 from PIL import Image
 from tiny_releases import draw, fashioniq, picture
 
-from cmir_repro import captioned, paths
+from cmir_repro import captioned, composed, paths
 from cmir_repro.data import annotations
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.protocol import preset
+from cmir_repro.methods import configure, default_task
+from cmir_repro.official_scores import official_scores
+from cmir_repro.protocol import PRESETS, preset
 
 _spec = importlib.util.spec_from_file_location(
     "data_scripts_fashioniq", paths.REPOSITORY / "data_scripts" / "fashioniq.py"
@@ -67,29 +71,88 @@ def test_queries_without_a_target_are_left_out_and_counted(root):
     assert "queries without a target: 6" in data.info["left_out"]
 
 
+def test_with_pictures_the_released_validation_split_is_the_test(root, photos):
+    data = run(root, "--images", photos, "--size", 20)
+    assert data.info["tasks"] == {default_task("fashioniq"): ["photo", "photo"]}
+    released = annotations.fashioniq(root).queries.set_index("query")
+    split = data.queries.set_index("query")["split"]
+    assert set(split.index[split == "test"]) == set(released.index[released["split"] == "val"])
+    trained = released.index[released["split"] == "train"]
+    assert set(split.index[split != "test"]) < set(trained)
+    assert (split == "val").sum() == 1
+    for query in data.queries.itertuples():
+        assert query.text == released.loc[query.query, "text"]
+    test = data.images[data.images["split"] == "test"]
+    assert len(test) == test["label"].nunique() == 11
+    lists = test.set_index("label")["category"]
+    assert lists["B0SHARED"] == "shirt toptee"
+    assert lists["B0VALDRESS0"] == "dress"
+    assert data.info["protocol"] == "fashioniq/val-all"
+    assert preset("fashioniq/val-all").drop_source
+    assert "drawn with seed 0" in data.info["provenance"]["splits"]
+    lines = data.info["left_out"]
+    assert "images of the released test split, which has no targets: 12" in lines
+    assert "queries without a target: 6" in lines
+    seen = data.images[data.images["split"] == "train"]["label"]
+    assert not set(seen) & set(data.images[data.images["split"] == "val"]["label"])
+
+
 def test_rows_of_one_picture_share_its_place(root, photos):
     data = run(root, "--images", photos, "--size", 20)
-    assert data.info["tasks"] == {"photo-photo": ["photo", "photo"]}
     for label, rows in data.images.groupby("label"):
         assert len(rows[["part", "row"]].drop_duplicates()) == 1
         taken = data.take("photo", rows.index.to_numpy())
         assert taken.shape[1:] == (20, 20, 3)
         assert (taken == picture(label)[0, 0]).all()
-    twice = data.images[data.images["label"] == "B0TWICE"]
-    assert twice["part"].tolist() == ["train", "train"]  # of the first split that lists it
-    stored = sum(len(data.pixels("photo", part)) for part in ("train", "val", "test"))
-    assert stored == data.images["label"].nunique() == 34
+    stored = sum(len(data.pixels("photo", part)) for part in set(data.images["part"]))
+    assert stored == data.images["label"].nunique()
+
+
+def test_it_trains_and_is_scored_by_every_rule(root, photos, monkeypatch, tmp_path):
+    for name in ("RUNS", "RESULTS"):
+        monkeypatch.setenv(f"CMIR_{name}", str(tmp_path / name.lower()))
+    data = run(root, "--images", photos, "--size", 32)
+    trained = composed.run(
+        configure(
+            "fashioniq",
+            method="TIRG + DIM",
+            model={"image_encoder": "convnet", "image_weights": "none", "embed_dim": 16},
+            training={"steps": 3, "batch": 4, "evaluate_every": 3},
+        ),
+        progress=False,
+    )
+    assert trained.record.steps == 3
+    assert trained.record.task == "photo"
+    assert trained.record.result["protocol"]["name"] == "fashioniq/val-all"
+    assert trained.record.result["gallery"] == 11
+    assert trained.record.result["queries"] == 6
+    found = official_scores(trained)
+    assert list(found) == [name for name, p in PRESETS.items() if p.pool]
+    # One of them by hand: the category's list, the source kept, both captions joined.
+    part, expected = data.retrieval("test"), []
+    categories = data.images["category"].to_numpy()[part.gallery]
+    asked = data.queries[data.queries["split"] == "test"]["category"]
+    queries, gallery = (
+        x / np.linalg.norm(x, axis=1, keepdims=True)
+        for x in (trained.embedded.queries, trained.embedded.gallery)
+    )
+    for q, category in enumerate(asked):
+        here = [g for g in range(11) if category in categories[g].split()]
+        assert len(here) == 4
+        scores = {g: queries[q] @ gallery[g] for g in here}
+        expected.append(1 + sum(s > scores[part.target[q]] + 1e-6 for s in scores.values()))
+    results = found["fashioniq/original"]["categories"]
+    assert [rank for c in results.values() for rank in c["ranks"]] == expected
+    assert found["fashioniq/composeae-union"]["categories"]["dress"]["gallery"] == 11
+    assert results["toptee"]["queries"] == 2
+    assert found["fashioniq/val-union"]["categories"]["toptee"]["queries"] == 4  # one is empty
 
 
 def test_a_missing_picture_says_what_it_costs(root, photos):
     (photos / "B0TWICE.png").unlink()
-    refused(
-        root,
-        r"B0TWICE .*is missing.*train/shirt 1 of 4 images, which 2 of its 2 queries need; "
-        r"val/toptee 1 of 4 images, which 2 of its 2 queries.*--allow-missing",
-        "--images",
-        photos,
-    )
+    message = r"B0TWICE .*is missing.*test/toptee 1 of 4 images, which 2 of its 2 queries.*"
+    refused(root, f"{message}--allow-missing", "--images", photos)
+    refused(root, "/shirt 1 of . images, which . of its . queries need", "--images", photos)
 
 
 def test_missing_pictures_can_be_left_out_and_are_recorded(root, photos):
@@ -97,16 +160,18 @@ def test_missing_pictures_can_be_left_out_and_are_recorded(root, photos):
     (photos / "B0VALSHIRT2.png").unlink()
     data = run(root, "--images", photos, "--size", 8, "--allow-missing")
     coverage = data.info["coverage"]
-    assert coverage["val/shirt"] == {"images": 4, "missing": 2, "queries": 2, "lost": 1}
-    assert coverage["val/toptee"] == {"images": 4, "missing": 1, "queries": 2, "lost": 0}
-    assert coverage["val/dress"]["missing"] == 0
-    assert (data.queries["split"] == "val").sum() == 5
+    assert coverage["test/shirt"] == {"images": 4, "missing": 2, "queries": 2, "lost": 1}
+    assert coverage["test/toptee"] == {"images": 4, "missing": 1, "queries": 2, "lost": 0}
+    assert coverage["test/dress"]["missing"] == 0
+    assert (data.queries["split"] == "test").sum() == 5
     for label, rows in data.images.groupby("label"):  # places are those of what is left
         assert (data.take("photo", rows.index.to_numpy()) == picture(label)[0, 0]).all()
-    t = captioned.of_prepared(data)
+    assert data.info["name"] == "fashioniq"
+    assert preset(data.info["protocol"]).gallery.endswith("each once, 2 pictures missing")
+    t = captioned.of_prepared(data)  # of itself the released validation split
     images = np.random.default_rng(0).normal(size=(len(t.images), 4))
     found = captioned.score(t, images, lambda _: images[:5], preset("fashioniq/original"))
-    assert "3 images missing" in found["protocol"]["name"]
+    assert "3 images missing" in found["protocol"]["name"]  # one is missing from two lists
 
 
 def test_either_ending_will_do_and_damage_is_refused(root, photos):
@@ -154,7 +219,7 @@ def test_a_second_run_opens_and_another_release_is_refused(root):
     assert run(root, "--annotations-only").manifest_hash == before
     path = root / "captions" / "cap.dress.val.json"
     path.write_text(path.read_text().replace("is red", "is blue"))
-    with pytest.raises(SystemExit, match=r"another provenance.*delete that folder first"):
+    with pytest.raises(SystemExit, match=r"prepared with other files; delete its dataset\.json"):
         run(root, "--annotations-only")
 
 
@@ -166,7 +231,24 @@ def test_the_manifest_names_its_files_and_no_folder_of_this_machine(root):
     assert str(root) not in json.dumps(info)
 
 
+@pytest.mark.parametrize("inside", ["", "fashion-iq-master"])
+def test_an_archive_of_the_annotations_will_do(root, tmp_path, inside):
+    with zipfile.ZipFile(tmp_path / "iq.zip", "w") as file:
+        for path in root.rglob("*.json"):
+            file.write(path, PurePosixPath(inside, *path.relative_to(root).parts))
+    script.main(["--archive", str(tmp_path / "iq.zip"), "--annotations-only", "--partial"])
+    found = Prepared(paths.data() / "fashioniq")
+    assert (
+        found.info["tables_sha256"]
+        == run(root, "--annotations-only", "--name", "fashioniq").info["tables_sha256"]
+    )
+    assert (paths.data() / "raw" / "fashioniq" / inside / "captions").is_dir()
+
+
 def test_pictures_or_none_must_be_said(root, capsys):
+    with pytest.raises(SystemExit):
+        script.main(["--annotations-only"])
+    assert "give --root, --archive" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         script.main(["--root", str(root)])
     assert "--annotations-only" in capsys.readouterr().err

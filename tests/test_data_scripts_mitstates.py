@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cmir_repro import paths
-from cmir_repro.data import pairs, pixels
+from cmir_repro.data import pairs, pixels, resize
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.errors import InputError
 from cmir_repro.protocol import preset
@@ -195,14 +195,16 @@ def remove(root, caption: str) -> None:
     (root / "images" / caption).rmdir()
 
 
-def test_missing_folders_are_refused_and_change_the_name(root):
+def test_missing_folders_are_refused_and_change_the_protocol(root):
     remove(root, "old wool")
     refused(root, "nouns with one adjective, .*: 1, first 'wool'; get the files again, or give")
     remove(root, "wet wool")
     refused(root, "test nouns of 2 that are not there: 1, first 'wool'; .*--partial")
     data = prepare(root, partial=True)
-    assert data.info["name"] == data.folder.name == "mitstates-incomplete"
-    assert data.info["protocol"] == "tirg/mitstates"
+    assert data.info["name"] == data.folder.name == "mitstates"
+    protocol = preset(data.info["protocol"])
+    assert protocol.gallery == "all images of the split, some folders missing"
+    assert protocol.name == data.info["protocol"] != "tirg/mitstates"
     assert "test nouns of 2 that are not there: 1, first 'wool'" in data.info["left_out"]
 
 
@@ -250,7 +252,7 @@ def test_a_name_that_is_not_utf8_is_refused(root):
 def test_a_second_run_opens_what_is_there_if_it_is_the_same(root, monkeypatch, tmp_path):
     first = prepare(root)
     assert prepare(root).manifest_hash == first.manifest_hash
-    with pytest.raises(InputError, match="size 16, now 32; delete its"):
+    with pytest.raises(InputError, match="size 16, now asked for 32; delete its"):
         script.released(root, size=32, progress=False)
     monkeypatch.setenv("CMIR_DATA", str(tmp_path / "elsewhere"))
     for file in root.rglob("*.jpg"):
@@ -259,7 +261,7 @@ def test_a_second_run_opens_what_is_there_if_it_is_the_same(root, monkeypatch, t
     for file in first.folder.glob("[!.]*"):
         assert file.read_bytes() == (again.folder / file.name).read_bytes(), file.name
     remove(root, "sliced apple")
-    with pytest.raises(InputError, match="was prepared from other files"):
+    with pytest.raises(InputError, match="was prepared with other files"):
         prepare(root)
 
 
@@ -271,8 +273,8 @@ def test_an_interrupted_run_goes_on(root, monkeypatch):
     path.write_bytes(whole[: len(whole) // 2])
     refused(root, "young_cat_1.jpg is no whole picture")
     read = []
-    squares = script.squares
-    monkeypatch.setattr(script, "squares", lambda f, size: read.extend(f) or squares(f, size))
+    squares = resize.squares
+    monkeypatch.setattr(resize, "squares", lambda f, *rest: read.extend(f) or squares(f, *rest))
     refused(root, "young_cat_1.jpg is no whole picture")
     assert 0 < len(read) <= 4  # the last chunk only
     path.write_bytes(whole)

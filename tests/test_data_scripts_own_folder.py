@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from cmir_repro import paths
-from cmir_repro.data import pairs, pixels
+from cmir_repro.data import pairs, pixels, resize
 from cmir_repro.data.pictures import load_picture
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.resize import square
@@ -190,25 +190,6 @@ def test_held_out_pairs_of_values_are_in_test_alone_and_unseen_says_so(photos):
     assert 0 < data.queries["unseen"].sum() < len(data.queries)
 
 
-def test_every_value_keeps_a_pair_that_is_not_held_out():
-    grid = pd.DataFrame(itertools.product("abcd", "xyz"), columns=["colour", "type"])
-    lonely = pd.DataFrame({"colour": ["e"], "type": ["w"]})  # the only pair of both its values
-    values = pd.concat([grid, grid, lonely], ignore_index=True)
-    for seed in range(20):
-        held = script._hold_out_pairs(values, 0.4, np.random.default_rng(seed))
-        assert len(values[held].drop_duplicates()) == round(0.4 * 13)
-        assert not held[-1]
-        np.testing.assert_array_equal(held[:12], held[12:24])  # all images of a pair
-        for name in values:
-            assert set(values.loc[~held, name]) == set(values[name])
-
-
-def test_a_pair_of_a_value_that_training_lacks_is_not_called_unseen():
-    train = pd.DataFrame({"colour": ["red", "blue"], "type": ["top", "hat"]})
-    wanted = pd.DataFrame({"colour": ["red", "red", "pink"], "type": ["top", "hat", "hat"]})
-    assert script._is_unseen(wanted, train).tolist() == [False, True, False]
-
-
 def test_without_unseen_there_is_no_such_column(photos):
     data = prepare(photos, replace(ATTRIBUTES, unseen=()), "photos.csv")
     assert "unseen" not in data.queries
@@ -260,7 +241,7 @@ def test_the_same_arguments_give_the_same_bytes(photos, monkeypatch):
 
 def test_a_broken_off_import_goes_on(photos, monkeypatch):
     monkeypatch.setattr(pixels, "CHUNK", 10)
-    whole, read = script.squares, []
+    whole, read = resize.squares, []
 
     def fails(files, *rest):
         read.extend(files)
@@ -268,7 +249,7 @@ def test_a_broken_off_import_goes_on(photos, monkeypatch):
             raise KeyboardInterrupt
         return whole(files, *rest)
 
-    monkeypatch.setattr(script, "squares", fails)
+    monkeypatch.setattr(resize, "squares", fails)
     with pytest.raises(KeyboardInterrupt):
         prepare(photos, ATTRIBUTES, "photos.csv")
     assert not (paths.data() / "mine" / "dataset.json").exists()
@@ -276,7 +257,7 @@ def test_a_broken_off_import_goes_on(photos, monkeypatch):
     data = prepare(photos, ATTRIBUTES, "photos.csv")
     assert len(read) == 120 + 10  # only the chunk that failed is read twice
     assert not list(broken.glob(".*.part"))
-    monkeypatch.setattr(script, "squares", whole)
+    monkeypatch.setattr(resize, "squares", whole)
     fresh = prepare(photos, ATTRIBUTES, "photos.csv", name="fresh")
     for split in ("train", "val", "test"):
         np.testing.assert_array_equal(data.pixels("photo", split), fresh.pixels("photo", split))
@@ -312,7 +293,7 @@ def test_what_a_try_with_other_shares_left_is_not_taken_along(photos):
 
 def test_a_second_run_opens_what_is_there_or_refuses(photos, monkeypatch):
     prepare(photos, ATTRIBUTES, "photos.csv")
-    monkeypatch.setattr(script, "load_picture", None)  # nothing is read again
+    monkeypatch.setattr(script, "pixel_digests", None)  # nothing is read again
     assert len(prepare(photos, ATTRIBUTES, "photos.csv").images) == 120
     for settings, options, message in (
         (replace(ATTRIBUTES, size=9), {}, "size 8, now asked for 9"),
@@ -321,10 +302,10 @@ def test_a_second_run_opens_what_is_there_or_refuses(photos, monkeypatch):
     ):
         with pytest.raises(InputError, match=message) as caught:
             prepare(photos, settings, "photos.csv", **options)
-        assert "delete that folder" in str(caught.value)
+        assert "delete its dataset.json" in str(caught.value)
         assert "\n" not in str(caught.value)
     change(photos, "photos.csv", lambda table: table.iloc[1:])
-    with pytest.raises(InputError, match="prepared with csv"):
+    with pytest.raises(InputError, match="prepared with other csv_sha256"):
         prepare(photos, ATTRIBUTES, "photos.csv")
 
 
@@ -381,6 +362,48 @@ def test_a_missing_picture_says_what_it_costs(rows):
     assert "queries that need one of them: 2" in data.info["left_out"]
     assert "a8" not in set(data.images["image"])
     assert data.images["image"].tolist().count("sub/b8") == 1  # still in the gallery
+
+
+def copied(rows, name: str, of: str) -> None:
+    (rows / "images" / f"{name}.png").write_bytes((rows / "images" / f"{of}.png").read_bytes())
+
+
+def test_of_equal_pictures_the_first_stands_for_all(rows):
+    copied(rows, "a9", "a8")  # two sources of test
+    copied(rows, "sub/b5", "a5")  # source and target of one query
+    data = prepare(rows, ROWS, "rows.csv")
+    queries = data.queries.set_index("text")
+    assert queries.loc["is more 9", "source"] == queries.loc["is more 8", "source"] == "a8"
+    assert queries.loc["is more 9", "target"] == "sub/b9"
+    assert "is more 5" not in queries.index
+    assert len(queries) == 11
+    assert len(data.images) == 22
+    assert not {"a9", "sub/b5"} & set(data.images["image"])
+    assert "a5" in set(data.images["image"])  # still in the gallery
+    lines = data.info["left_out"]
+    assert "pictures with the pixels of an earlier one: 2 (a9, sub/b5)" in lines
+    assert "queries whose source and target are then one picture: 1" in lines
+    for i, name in enumerate(data.images["image"]):
+        shown = data.take("photo", np.array([i]))[0]
+        file = rows / "images" / f"{name}.png"
+        np.testing.assert_array_equal(shown, square(load_picture(file), 8))
+
+
+def test_equal_pictures_connect_their_rows(rows):
+    """Else one picture under two names would be in training and in the test."""
+    for number in (1, 2):
+        copied(rows, f"a{number}", "a0")
+    change(rows, "rows.csv", lambda t: t.drop(columns="split"))
+    for seed in range(5):
+        data = prepare(rows, replace(ROWS, seed=seed), "rows.csv", name=f"mine-{seed}")
+        split = data.queries.set_index("text")["split"]
+        assert split["is more 0"] == split["is more 1"] == split["is more 2"]
+
+
+def test_equal_pictures_in_two_splits_are_refused(rows):
+    copied(rows, "a10", "a0")
+    message = r"image 'a0' \(the same picture as a10\) is in train and test, .*one split"
+    refused(rows, ROWS, "rows.csv", message)
 
 
 def edited(**values):

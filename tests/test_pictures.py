@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmir_repro.data.pictures import MAX_PIXELS, load_picture, load_pictures
+from cmir_repro.data.pictures import (
+    MAX_PIXELS,
+    inside,
+    load_picture,
+    load_pictures,
+    pixel_digests,
+    states,
+)
 from cmir_repro.errors import InputError
 
 
@@ -110,3 +117,46 @@ def test_a_picture_of_another_size_is_named(tmp_path, pixels):
     (tmp_path / "b.png").write_bytes(encoded(pixels[:, :5], "PNG"))
     with pytest.raises(InputError, match=r"b\.png has 5 x 6 pixels, the others 9 x 6"):
         load_pictures([tmp_path / "a.png", tmp_path / "b.png"], 6, 9)
+
+
+def test_digests_tell_pixels_and_not_files(tmp_path, pixels):
+    for name, kind in (("a", "PNG"), ("b", "BMP")):
+        (tmp_path / name).write_bytes(encoded(pixels, kind))
+    (tmp_path / "c").write_bytes(encoded(255 - pixels, "PNG"))
+    (tmp_path / "d").write_bytes(b"no picture")
+    files = [tmp_path / name for name in "abcd"]
+    digests, broken = pixel_digests(files, progress=False)
+    assert broken.tolist() == [False, False, False, True]
+    assert digests[0] == digests[1] != digests[2]
+    assert "d is no whole picture" in digests[3]
+    with pytest.raises(InputError, match=r"d is no whole picture .*nor can any other"):
+        pixel_digests([tmp_path / "d"], progress=False)
+
+
+def test_digests_tell_shapes_apart(tmp_path):
+    for name, shape in (("a", (2, 8)), ("b", (4, 4))):
+        (tmp_path / name).write_bytes(encoded(np.zeros((*shape, 3), np.uint8), "PNG"))
+    first, second = pixel_digests([tmp_path / "a", tmp_path / "b"], progress=False)[0]
+    assert first != second
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/../../x", "/x", "C:\\x", "a\\..\\..\\x", "C:x"])
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path, name):
+    assert inside(tmp_path, "a/b", ".jpg") == tmp_path / "a" / "b.jpg"
+    with pytest.raises(InputError, match="is no file name inside"):
+        inside(tmp_path, name, ".jpg")
+
+
+def test_the_state_of_a_picture_is_its_size_and_time(tmp_path):
+    root = tmp_path / "root"
+    (root / "a").mkdir(parents=True)
+    (root / "a" / "x").write_bytes(b"123")
+    found = states(root, ["a/x", "a/none", "a"])
+    assert found[0] == (3, (root / "a" / "x").stat().st_mtime_ns)
+    assert found[1:] == [None, None]
+    (root / "within").symlink_to(root / "a")
+    assert states(root, ["within/x"]) == found[:1]
+    (tmp_path / "secret").mkdir()
+    (root / "out").symlink_to(tmp_path / "secret")
+    with pytest.raises(InputError, match="leads out of"):
+        states(root, ["a/x", "out/x"])

@@ -6,7 +6,15 @@ import json
 import pytest
 
 from cmir_repro.errors import InputError
-from cmir_repro.protocol import ALIASES, CAPTIONS, PRESETS, Protocol, only_protocol, preset
+from cmir_repro.protocol import (
+    ALIASES,
+    CAPTIONS,
+    PRESETS,
+    Protocol,
+    incomplete,
+    only_protocol,
+    preset,
+)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -141,3 +149,79 @@ def test_a_column_does_not_mix_fields_that_one_side_lacks():
     for pair in ([cirr, other], [other, cirr]):
         with pytest.raises(InputError, match="subset_cutoffs"):
             only_protocol(pair)
+
+
+# Images in the split, images ranked together, folds averaged.
+BOTH = {
+    "flickr30k-1k": (1000, None, None),
+    "coco-5k": (5000, None, None),
+    "coco-1k-5fold": (5000, 1000, 5),
+    "coco-1k-first-fold": (5000, 1000, 1),
+    "own/image-sentence": (None, None, None),
+    "css/image-sentence": (None, None, None),
+}
+
+
+def test_the_presets_of_images_and_sentences():
+    for name, sizes in BOTH.items():
+        protocol = preset(name)
+        assert (protocol.images, protocol.fold, protocol.folds) == sizes
+        assert protocol.sentences == (5 if protocol.images else None)
+        assert protocol.cutoffs == (1, 5, 10)
+        assert not protocol.drop_source
+    assert [name for name, p in PRESETS.items() if p.direction == "both"] == list(BOTH)
+    stored = preset("coco-1k-5fold").as_dict()
+    assert {key: stored[key] for key in ("direction", "fold", "folds", "images", "sentences")} == {
+        "direction": "both", "fold": 1000, "folds": 5, "images": 5000, "sentences": 5
+    }  # fmt: skip
+    assert "fold" not in preset("coco-5k").as_dict()
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "message"),
+    [
+        ("coco-5k", {"direction": "i2t"}, "direction 'i2t' is unknown"),
+        ("coco-5k", {"direction": None}, "aggregate 'each direction, .* does not go with"),
+        ("coco-5k", {"aggregate": "mean over queries"}, "aggregate 'mean over queries' does not"),
+        ("tirg/css", {"direction": "both"}, "does not go with direction 'both'"),
+        ("tirg/css", {"fold": 10, "folds": 1}, "fold applies to protocols with direction"),
+        ("coco-5k", {"fold": 1000}, "go together"),
+        ("coco-1k-5fold", {"fold": None}, "go together"),
+        ("coco-1k-5fold", {"folds": 0}, "folds must be a whole number from 1, got 0"),
+        ("coco-1k-5fold", {"fold": 1000.0}, "fold must be a whole number"),
+        ("coco-1k-5fold", {"folds": 6}, "6 folds of 1000 images exceed 5000"),
+        ("coco-5k", {"images": True}, "images must be a whole number"),
+        ("coco-5k", {"sentences": "5"}, "sentences must be a whole number"),
+    ],
+)
+def test_impossible_folds_and_directions_are_refused(name, edit, message):
+    with pytest.raises(InputError, match=message):
+        dataclasses.replace(preset(name), **edit)
+
+
+def test_five_folds_and_the_first_do_not_share_a_column():
+    with pytest.raises(InputError, match=r"folds \(5 and 1\)"):
+        only_protocol([preset("coco-1k-5fold"), preset("coco-1k-first-fold").as_dict()])
+
+
+def test_incomplete_data_have_a_protocol_of_their_own_name():
+    name = incomplete("fashioniq/clip4cir", "3 pictures missing")
+    found = preset(name)
+    assert found.name == name
+    assert found.name.startswith("fashioniq/original[gallery=")
+    assert found.gallery == f"{preset('fashioniq/original').gallery}, 3 pictures missing"
+    assert Protocol.from_dict(json.loads(json.dumps(found.as_dict()))) == found
+    with pytest.raises(InputError, match=r"differ in name .*, gallery"):
+        only_protocol([found, preset("fashioniq/original")])
+    with pytest.raises(InputError, match="'tirg/other' is unknown"):
+        preset("tirg/other[gallery=all]")
+
+
+@pytest.mark.parametrize("name", ["fashioniq/val-all", "cirr/val-all"])
+def test_what_trained_runs_are_scored_by_promises_nothing_that_is_not_measured(name):
+    """One gallery, one query a triplet, no subsets: all of it is in evaluate.score."""
+    protocol = preset(name)
+    assert protocol.aggregate == "mean over queries"
+    assert protocol.drop_source
+    assert protocol.pool is protocol.captions is protocol.subset_cutoffs is None
+    assert {1, 5, 10, 50} <= set(protocol.cutoffs)

@@ -47,10 +47,14 @@ def fashioniq(root: Path) -> Path:
     return root
 
 
-def cirr(root: Path, train_captions: bool = True) -> Path:
-    """Eight images and two triplets a split, each made of six; test1 has no target."""
+def cirr(root: Path, train_captions: bool = True, train_triplets: int = 2) -> Path:
+    """Eight images and two triplets a split, each made of six; test1 has no target.
+
+    With more triplets train has 4 images more for each, and no two triplets share one.
+    """
     for split, released in (("train", "train"), ("val", "dev"), ("test1", "test1")):
-        names = [f"{released}-{i}-0-img{i % 2}" for i in range(8)]
+        more = 4 * (train_triplets - 2) if split == "train" else 0
+        names = [f"{released}-{i}-0-img{i % 2}" for i in range(8 + more)]
         folder = "train/34" if split == "train" else released
         write(
             root / f"image_splits/split.rc2.{split}.json",
@@ -67,6 +71,17 @@ def cirr(root: Path, train_captions: bool = True) -> Path:
             }
             for i in range(2)
         ]
+        for i in range(2, 2 + more // 4):
+            members = [*names[4 * i : 4 * i + 4], *names[:2]]
+            entries.append(
+                {
+                    "pairid": 100 + i,
+                    "reference": members[0],
+                    "target_hard": members[1],
+                    "caption": "turn it over",
+                    "img_set": {"id": i, "members": members, "reference_rank": 1},
+                }
+            )
         if split == "test1":
             entries = [{k: v for k, v in e.items() if not k.startswith("target")} for e in entries]
         if split != "train" or train_captions:

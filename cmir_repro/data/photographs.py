@@ -9,17 +9,17 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from cmir_repro import paths
 from cmir_repro.data import prepared
 from cmir_repro.data.annotations import Annotations
 from cmir_repro.data.css import tables_hash
-from cmir_repro.data.pixels import fill
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.resize import squares
+from cmir_repro.data.reopen import reopen
+from cmir_repro.data.resize import fill_squares
 from cmir_repro.errors import InputError
+from cmir_repro.protocol import incomplete
 
 SUFFIXES = (".jpg", ".png", ".jpeg")
 VIEW = "photo"
@@ -33,6 +33,7 @@ def prepare(
     size: int = 224,
     allow_missing: bool = False,
     progress: bool = True,
+    splits: str = "as released",
 ) -> Prepared:
     """Write a release to data/NAME, or open what lies there if it is the same.
 
@@ -47,6 +48,7 @@ def prepare(
         size: of the squares, in pixels.
         allow_missing: leave out pictures that are not there, and the queries that need them.
         progress: show bars.
+        splits: in words what the splits of `found` are, for dataset.json.
 
     Raises:
         InputError: a picture is missing or damaged, something else was prepared there before, or
@@ -70,20 +72,24 @@ def prepare(
         "kind": "released",
         "files": found.files,
         "absent": found.absent,
+        "splits": splits,
         "pixels": "none" if pictures is None else f"{size} x {size}, middle of the scaled picture",
     }
     if (target / "dataset.json").exists():
-        return _same(target, provenance=provenance, coverage=coverage)
+        return reopen(target, {**provenance, "coverage": coverage})
     prepared.check_tables(images, queries, name)  # before minutes of reading pictures
     if pictures is not None:
         _draw(target, images, [file for file in files if file is not None], size, progress)
     lost = sum(part["lost"] for part in coverage.values())
+    without = int((~with_target).sum())
     left_out = [
-        f"queries without a target: {int((~with_target).sum()):,}",
+        *([f"queries without a target: {without:,}"] if without else []),
         f"images that are missing: {len(gone):,}; queries that need one: {lost:,}",
         *(f"{file}: not in this copy of the release" for file in found.absent),
     ]
-    tasks = {} if pictures is None else {"photo-photo": (VIEW, VIEW)}
+    tasks = {} if pictures is None else {VIEW: (VIEW, VIEW)}
+    if gone:
+        info = {**info, "protocol": incomplete(info["protocol"], f"{len(gone):,} pictures missing")}
     record = {
         **info,
         "name": name,
@@ -120,6 +126,7 @@ def _coverage(images: pd.DataFrame, queries: pd.DataFrame, here: pd.Series) -> d
     queries = queries[queries["target"] != ""]
     lost = queries["source"].isin(gone) | queries["target"].isin(gone)
     out = {}
+    images = images.assign(category=images["category"].str.split(" ")).explode("category")
     for (split, category), part in images.groupby(["split", "category"], sort=False):
         rows = (queries["split"] == split) & (queries["category"] == category)
         out[f"{split}/{category}"] = {
@@ -170,22 +177,4 @@ def _draw(target: Path, images: pd.DataFrame, files: list[Path], size: int, prog
         # A picture exchanged between two tries must not be taken for the one already read.
         seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in here]
         key = hashlib.sha256(repr(seen).encode()).hexdigest()
-
-        def draw(some: slice, here: list[Path] = here) -> np.ndarray:
-            return squares(here[some], size)
-
-        path = target / f"pixels-{VIEW}-{part}.npy"
-        title = f"{VIEW} {part}" if progress else None
-        fill(path, (len(here), size, size, 3), draw, key, title)
-
-
-def _same(target: Path, **wanted: object) -> Prepared:
-    """Open what was prepared before, if it is what is wanted now."""
-    data = Prepared(target)
-    for key, value in wanted.items():
-        if data.info.get(key) != value:
-            raise InputError(
-                f"{paths.shown(target)} was prepared before with another {key} (files, size or "
-                "pictures differ); delete that folder first"
-            )
-    return data
+        fill_squares(target / f"pixels-{VIEW}-{part}.npy", here, size, key, progress)

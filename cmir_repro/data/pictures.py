@@ -1,14 +1,19 @@
 """Picture files as arrays; what cannot be read whole is refused, never guessed."""
 
+import functools
+import hashlib
 import io
+import os
+import stat
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 from PIL import Image
 
 from cmir_repro.errors import InputError
+from cmir_repro.progress import bar
 
 # The other formats Pillow knows are refused: some of them start programs.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP")
@@ -61,3 +66,77 @@ def load_pictures(paths: Sequence[Path], height: int, width: int, workers: int =
                 )
             out[number] = picture
     return out
+
+
+def states(root: Path, files: Sequence[str]) -> list[tuple[int, int] | None]:
+    """Size and time of each picture, None where there is none.
+
+    Raises:
+        InputError: a link leads out of the root.
+    """
+    base = os.path.realpath(root)
+
+    @functools.cache
+    def real(path: str) -> str:
+        """os.path.realpath, which would look at each folder again for each of its pictures."""
+        if path == base:
+            return base
+        folder, name = os.path.split(path)
+        path = os.path.join(real(folder), name)
+        return os.path.realpath(path) if os.path.islink(path) else path
+
+    out = []
+    for name in files:
+        path = real(os.path.join(base, name))
+        if not path.startswith(base + os.sep):
+            raise InputError(f"{root / name} leads out of {root}; put the files themselves there")
+        try:
+            found = os.stat(path)
+        except OSError:
+            out.append(None)
+            continue
+        regular = stat.S_ISREG(found.st_mode)
+        out.append((found.st_size, found.st_mtime_ns) if regular else None)
+    return out
+
+
+def inside(folder: Path, name: str, suffix: str = "") -> Path:
+    """The file NAME + SUFFIX in the folder.
+
+    Raises:
+        InputError: the name leads elsewhere.
+    """
+    path = PureWindowsPath(name + suffix)  # knows / and \ and drives, on every system
+    if not name or path.anchor or ".." in path.parts:
+        raise InputError(f"image {name!r} is no file name inside {folder}; correct the CSV")
+    return folder / (name + suffix)
+
+
+def pixel_digests(
+    files: Sequence[Path], progress: bool = True, workers: int = 4
+) -> tuple[np.ndarray, np.ndarray]:
+    """What N pictures show, told from one another whatever their format.
+
+    Returns:
+        digests: (N,) str, equal where the decoded pixels are; of a picture that cannot be read it
+            is the reason, which names the file.
+        broken: (N,) bool, the picture cannot be read.
+
+    Raises:
+        InputError: no picture can be read.
+    """
+
+    def digest(file: Path) -> tuple[str, bool]:
+        try:
+            picture = load_picture(file)
+        except InputError as error:
+            return str(error), True
+        return hashlib.sha256(f"{picture.shape}".encode() + picture.tobytes()).hexdigest(), False
+
+    with ThreadPoolExecutor(workers) as pool:
+        read = pool.map(digest, files)
+        shown = bar(read, total=len(files), desc="checking", unit="image", disable=not progress)
+        digests, broken = map(np.array, zip(*shown, strict=True))
+    if broken.all():
+        raise InputError(f"{digests[0]}, nor can any other picture be read")
+    return digests, broken

@@ -1,4 +1,4 @@
-"""Photographs of any size as squares of one size."""
+"""Photographs of any size as squares of one size, one by one or as a pixel file."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from cmir_repro.data.pictures import load_picture
+from cmir_repro.data.pixels import fill
 
 
 def square(picture: np.ndarray, size: int) -> np.ndarray:
@@ -47,3 +48,24 @@ def squares(files: Sequence[Path], size: int, workers: int = 4) -> np.ndarray:
         for number, made in enumerate(pool.map(lambda f: square(load_picture(f), size), files)):
             out[number] = made
     return out
+
+
+def fill_squares(
+    path: Path, files: Sequence[Path], size: int, key: str, progress: bool, workers: int = 4
+) -> None:
+    """Write a pixel file of N picture files as squares; it goes on where an earlier try stopped.
+
+    Args:
+        path: where it shall lie, and what the progress bar is called.
+        files, size, workers: as in `squares`.
+        key: digest of what tells these files from others: see pixels.fill.
+
+    Raises:
+        InputError: as `squares`, or the folder cannot be written.
+    """
+
+    def draw(rows: slice) -> np.ndarray:
+        return squares(files[rows], size, workers)
+
+    title = f"{path.stem} ({len(files) * size * size * 3 / 1e9:.1f} GB)" if progress else None
+    fill(path, (len(files), size, size, 3), draw, key, title)

@@ -1,4 +1,7 @@
-"""Concatenation: both vectors side by side through two layers (code of google/tirg)."""
+"""Concatenation: both vectors side by side through two layers, q = W2 f(W1 f([x, t])).
+
+The baseline of TIRG (Vo et al. 2019); layers as in the code of google/tirg. f is norm and ReLU.
+"""
 
 from collections.abc import Callable
 
@@ -13,7 +16,10 @@ DROPOUT = 0.1
 
 
 class Concatenation(Compositor):
-    """norm, ReLU, linear 2D -> 2D, norm, ReLU, dropout, linear 2D -> D."""
+    """norm, ReLU, linear 2D -> 2D, norm, ReLU, dropout, linear 2D -> D.
+
+    The source's vector (B, D) and the sentence's (B, D) make the query's (B, D).
+    """
 
     def __init__(self, channels: int, embed_dim: int) -> None:
         super().__init__()
