@@ -5,8 +5,9 @@
     features  (N, D) number
     labels    (N,) int or str, optional: what relevance compares
     source    (N,) str, optional, queries only: gallery id to leave out, "" for none
+    image     (N,) str, optional, sentences only: id of the image each one describes
 or `.npy` with the features alone and, given beside it, a text file of one id per line or a CSV
-file with the columns id and, optionally, label and source.
+file with the columns id and, optionally, label, source and image.
 """
 
 import csv
@@ -45,6 +46,7 @@ class Features:
     features: np.ndarray  # (N, D) number, finite
     labels: np.ndarray | None  # (N,) int or str
     source: np.ndarray | None  # (N,) str
+    image: np.ndarray | None = None  # (N,) str
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def save_features(path: Path, ids: np.ndarray, features: np.ndarray, **more: np.
         path: ends in `.npz`.
         ids: (N,) str.
         features: (N, D) number.
-        more: `labels`, `source`, or other arrays of any name, for instance how they were made.
+        more: `labels`, `source`, `image`, or other arrays of any name, for instance how they were
+            made.
 
     Raises:
         InputError: what `load_features` would refuse, or the file cannot be written.
@@ -167,13 +170,34 @@ def truth_of(queries: Features, gallery: Features, need_source: bool) -> Truth:
     return Truth(queries.ids, queries.labels, gallery.ids, gallery.labels, queries.source)
 
 
+def images_of(sentences: Features, images: Features) -> np.ndarray:
+    """The row in `images` of the image that each sentence describes, (S,) int64.
+
+    Raises:
+        InputError: the sentences do not say, or name an image that is not in the other file.
+    """
+    if sentences.image is None:
+        raise InputError(
+            f"{sentences.path} does not say which image a sentence describes; add the key image, "
+            "an id per row"
+        )
+    row = {name: i for i, name in enumerate(images.ids.tolist())}
+    for sentence, name in zip(sentences.ids.tolist(), sentences.image.tolist(), strict=True):
+        if name not in row:
+            raise InputError(
+                f"image {name!r} of sentence {sentence!r} is not in {images.path}; add it, or "
+                "leave the sentence out"
+            )
+    return np.array([row[name] for name in sentences.image.tolist()], np.int64)
+
+
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     arrays = {}
     loaded = _load(path)
     if not isinstance(loaded, np.lib.npyio.NpzFile):
         raise InputError(f"{path} is a single array, not an npz; write it with numpy.savez")
     with loaded:
-        for key in ("ids", "features", "labels", "source"):
+        for key in ("ids", "features", "labels", "source", "image"):
             if key not in loaded.files:
                 if key in ("ids", "features"):
                     has = ", ".join(loaded.files) or "nothing"
@@ -230,7 +254,8 @@ def _read_ids(path: Path) -> dict[str, np.ndarray]:
     if "id" not in columns:
         raise InputError(f"{path} has no column id (it has {', '.join(columns) or 'none'})")
     arrays = {}
-    for column, key in (("id", "ids"), ("label", "labels"), ("source", "source")):
+    keys = {"id": "ids", "label": "labels", "source": "source", "image": "image"}
+    for column, key in keys.items():
         if column in columns:
             values = [row[column] for row in rows]
             if None in values:
@@ -250,19 +275,19 @@ def _plain(path: Path, key: str, array: np.ndarray) -> np.ndarray:
 
 def _checked(path: Path, arrays: dict[str, np.ndarray]) -> Features:
     ids, features = arrays["ids"], arrays["features"]
-    labels, source = arrays.get("labels"), arrays.get("source")
+    labels = arrays.get("labels")
     if features.ndim != 2 or features.dtype.kind not in "fiu":
         got = f"{features.shape} {features.dtype}"
         raise InputError(f"{path}: features must be (N, D) numbers, got {got}")
-    for key, kinds, words in (("ids", "U", "strings"), ("source", "U", "strings")):
+    for key in ("ids", "source", "image"):
         array = arrays.get(key)
-        if array is not None and array.dtype.kind not in kinds:
+        if array is not None and array.dtype.kind != "U":
             raise InputError(
-                f"{path}: {key} must be {words}, got {array.dtype}; save {key}.astype(str)"
+                f"{path}: {key} must be strings, got {array.dtype}; save {key}.astype(str)"
             )
     if labels is not None and labels.dtype.kind not in "Uiu":
         raise InputError(f"{path}: labels must be whole numbers or strings, got {labels.dtype}")
-    for key in ("ids", "labels", "source"):
+    for key in ("ids", "labels", "source", "image"):
         array = arrays.get(key)
         if array is not None and array.shape != (len(features),):
             got = f"{len(features)} features but {key} of shape {array.shape}"
@@ -274,7 +299,7 @@ def _checked(path: Path, arrays: dict[str, np.ndarray]) -> Features:
             f"{path}: features of {len(bad)} rows are NaN or infinite, first row {bad[0]} "
             f"(id {str(ids[bad[0]])!r}); compute them again"
         )
-    return Features(path, ids, features, labels, source)
+    return Features(path, ids, features, labels, arrays.get("source"), arrays.get("image"))
 
 
 def _check_ids(path: Path, ids: np.ndarray) -> None:

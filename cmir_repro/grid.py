@@ -1,6 +1,7 @@
 """The experiment grid: methods x tasks x seeds; run what the ledger lacks, in the time there is.
 
     python -m cmir_repro.grid --scale paper --seconds 540
+    python -m cmir_repro.grid --system aai
 
 A cell that is broken off goes on where it stopped the next time.
 """
@@ -10,7 +11,8 @@ import signal
 import sys
 import time
 
-from cmir_repro import composed, identity, paths
+from cmir_repro import aai_methods, aai_run, composed, identity, paths
+from cmir_repro.config import Config
 from cmir_repro.device import choose
 from cmir_repro.errors import InputError, one_of
 from cmir_repro.methods import (
@@ -53,9 +55,27 @@ def cells(scale: str, datasets=None, tasks=None, methods=None, seeds=SEEDS) -> l
     ]
 
 
+def aai_cells(scale: str, datasets=None, tasks=None, methods=None, seeds=SEEDS) -> list[Config]:
+    """The cells of image <-> sentence retrieval, in the same order."""
+    for method in methods or ():
+        one_of("method", method, aai_methods.METHODS)
+    return [
+        aai_methods.configure(dataset, task, scale, method, seed)
+        for dataset in datasets or ["css"]
+        for task in tasks or (aai_methods.default_task(dataset),)
+        for seed in seeds
+        for method in aai_methods.METHODS
+        if methods is None or method in methods
+    ]
+
+
+SYSTEMS = {"dim": (cells, composed), "aai": (aai_cells, aai_run)}  # what there is, what runs it
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns 0 when nothing is missing any more, 3 when time ran out."""
     parser = argparse.ArgumentParser("python -m cmir_repro.grid", description="Fill the grid.")
+    parser.add_argument("--system", choices=SYSTEMS, default="dim")
     parser.add_argument("--scale", choices=SCALES, default="mini")
     parser.add_argument("--seconds", type=int, help="stop after so long (default: when done)")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
@@ -68,7 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.monotonic()
     try:
         device = choose(a.device)
-        every = cells(a.scale, a.datasets, a.tasks, a.methods, a.seeds)
+        make, runs = SYSTEMS[a.system]
+        every = make(a.scale, a.datasets, a.tasks, a.methods, a.seeds)
         missing = [cell for cell in every if not identity.current(cell)]
         print(f"{len(every) - len(missing)} of {len(every)} cells are in the ledger")
         if a.list:
@@ -79,7 +100,8 @@ def main(arguments: list[str] | None = None) -> int:
             signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
             signal.alarm(a.seconds)
         for cell in bar(missing, unit="cell", desc="grid"):
-            composed.run(cell, device=device, command=f"python -m cmir_repro.grid {_cell(cell)}")
+            command = f"python -m cmir_repro.grid {_cell(a.system, cell)}"
+            runs.run(cell, device=device, command=command)
     except KeyboardInterrupt:
         left = sum(not identity.current(cell) for cell in every)
         print(f"stopped after {time.monotonic() - started:.0f} s; {left} cells are left")
@@ -92,9 +114,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _cell(cell: RunConfig) -> str:
+def _cell(system: str, cell: Config) -> str:
     return (
-        f"--scale {cell.scale} --datasets {cell.dataset} --tasks {cell.task} "
+        f"--system {system} --scale {cell.scale} --datasets {cell.dataset} --tasks {cell.task} "
         f"--methods '{cell.method}' --seeds {cell.train.seed}"
     )
 

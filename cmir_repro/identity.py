@@ -5,6 +5,7 @@ import inspect
 import sys
 
 from cmir_repro import ledger
+from cmir_repro.config import Config
 from cmir_repro.methods import GENERATED, RunConfig
 from cmir_repro.models.compositors import COMPOSITORS
 
@@ -20,8 +21,21 @@ _DECISIVE = (
 _DECISIVE_FOR_PHOTOS = ("data/pairs.py", "frozen.py")
 
 
-def sources(config: RunConfig) -> str:
+_DECISIVE_FOR_SENTENCES = (
+    "aai_run.py", "data/caption_tokens.py", "data/describe.py", "data/prepared.py",
+    "data/sampling.py", "data/sentences.py", "data/store.py", "data/views.py", "distributed.py",
+    "evaluate.py", "frozen.py", "image_sentence.py", "models/fusion.py", "models/image.py",
+    "models/image_tokens.py", "models/momentum.py", "models/pooling.py", "models/text.py",
+    "models/text_tokens.py", "models/token_set.py", "models/two_way_gru.py",
+    "objectives/alignment.py", "objectives/masked_language.py", "objectives/matching.py",
+    "rerank.py", "runs.py", "systems/aai.py", "train.py",
+)  # fmt: skip
+
+
+def sources(config: Config) -> str:
     """Digest of the code that decides a run's numbers, that of its compositor included."""
+    if not isinstance(config, RunConfig):
+        return ledger.code_hash(_DECISIVE_FOR_SENTENCES)
     own = []
     for kind in COMPOSITORS[config.model.compositor].__mro__:
         home = kind.__module__.partition(".")[0]
@@ -33,7 +47,7 @@ def sources(config: RunConfig) -> str:
     return ledger.code_hash((*_DECISIVE, *more), own)
 
 
-def name(config: RunConfig) -> str:
+def name(config: Config) -> str:
     """The run's name in the ledger and of its folder."""
     return ledger.run_name(
         config.dataset,
@@ -45,7 +59,7 @@ def name(config: RunConfig) -> str:
     )
 
 
-def current(config: RunConfig) -> bool:
+def current(config: Config) -> bool:
     """Whether the ledger holds this run, made by the sources as they are."""
     run = name(config)
     return ledger.exists(run) and ledger.read(run).code["sources"] == sources(config)

@@ -146,9 +146,9 @@ def configure(
     known = METHODS | _ABLATED
     if not model:  # a mistyped name must not train something else under that name
         one_of("method", method, known)
-    changes = _merged(known.get(method, {}), model or {})
+    changes = merged(known.get(method, {}), model or {})
     size = SCALES[scale][_kind(dataset)]
-    settings = _merged(size["model"], changes)
+    settings = merged(size["model"], changes)
     if "dim" not in changes:
         settings.pop("dim", None)
     steps = size["train"] if recipe_name == "fast" else {}
@@ -169,7 +169,7 @@ def _kind(dataset: str) -> str:
     return "css" if dataset in GENERATED else "photos"
 
 
-def _merged(settings: dict, changes: dict) -> dict:
+def merged(settings: dict, changes: dict) -> dict:
     """`settings` with `changes`; a dict in both is merged, not replaced."""
     out = dict(settings)
     for key, value in changes.items():

@@ -63,7 +63,7 @@ def style() -> None:
     plt.rcParams.update(STYLE)
 
 
-def _figure(draw):
+def closed(draw):
     """Draw in `STYLE` without touching the defaults, and close what was drawn."""
 
     @functools.wraps(draw)
@@ -79,7 +79,7 @@ def _figure(draw):
     return wrapper
 
 
-@_figure
+@closed
 def image_grid(
     images: np.ndarray, titles: Sequence[str] | None = None, columns: int = 5, title: str = ""
 ) -> Figure:
@@ -94,12 +94,12 @@ def image_grid(
     Raises:
         InputError: images are not as above, or titles do not fit them.
     """
-    images = _pictures(images, "images")
-    _same_length(images=images, titles=titles)
+    images = pictures_of(images, "images")
+    same_length(images=images, titles=titles)
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     characters = int(WIDTH / columns * 11)
-    wrapped = [_wrap(text, characters) for text in titles or []]
+    wrapped = [wrap(text, characters) for text in titles or []]
     lines = max((text.count("\n") + 1 for text in wrapped), default=0)
     side = WIDTH / columns
     height = side * images.shape[1] / images.shape[2] + LINE * lines + 0.05
@@ -107,14 +107,14 @@ def image_grid(
     for i, axis in enumerate(axes.flat):
         axis.axis("off")
         if i < len(images):
-            _show(axis, images[i])
+            show(axis, images[i])
             if wrapped:
                 axis.set_title(wrapped[i], fontsize=9, loc="center")
     figure.suptitle(title or None)
     return figure
 
 
-@_figure
+@closed
 def edit_rows(
     sources: np.ndarray, texts: Sequence[str], targets: np.ndarray, title: str = ""
 ) -> Figure:
@@ -129,8 +129,8 @@ def edit_rows(
     Raises:
         InputError: pictures are not as above, or the three differ in length.
     """
-    sources, targets = _pictures(sources, "sources"), _pictures(targets, "targets")
-    _same_length(sources=sources, texts=texts, targets=targets)
+    sources, targets = pictures_of(sources, "sources"), pictures_of(targets, "targets")
+    same_length(sources=sources, texts=texts, targets=targets)
     shape = max(x.shape[1] / x.shape[2] for x in (sources, targets))  # height over width
     figure, axes = plt.subplots(
         len(sources),
@@ -140,16 +140,16 @@ def edit_rows(
         squeeze=False,
     )
     for row, source, text, target in zip(axes, sources, texts, targets, strict=True):
-        _show(row[0], source)
-        _sentence(row[1], _wrap(text, 28) + "\n⟶", shape / 1.4)
-        _show(row[2], target)
+        show(row[0], source)
+        _sentence(row[1], wrap(text, 28) + "\n⟶", shape / 1.4)
+        show(row[2], target)
     for axis, head in zip(axes[0], ("source", "edit", "target"), strict=True):
         axis.set_title(head, loc="center", color=MUTED)
     figure.suptitle(title or None)
     return figure
 
 
-@_figure
+@closed
 def retrieval_rows(
     sources: np.ndarray | None,
     texts: Sequence[str],
@@ -181,10 +181,10 @@ def retrieval_rows(
         raise InputError(
             f"results must be (Q, k, h, w, 3) and hits (Q, k), got {results.shape}, {hits.shape}"
         )
-    _pictures(results.reshape(-1, *results.shape[2:]), "results")
-    targets = _pictures(targets, "targets")
-    sources = None if sources is None else _pictures(sources, "sources")
-    _same_length(results=results, texts=texts, targets=targets, ranks=ranks, sources=sources)
+    pictures_of(results.reshape(-1, *results.shape[2:]), "results")
+    targets = pictures_of(targets, "targets")
+    sources = None if sources is None else pictures_of(sources, "sources")
+    same_length(results=results, texts=texts, targets=targets, ranks=ranks, sources=sources)
     k = results.shape[1]
     heads = ["source", "sentence", "target", "", *(str(i + 1) for i in range(k))]
     wide = max(1.7, 0.25 * k)  # of the sentence, in pictures: many results make pictures small
@@ -193,7 +193,7 @@ def retrieval_rows(
         heads, ratios = heads[1:], ratios[1:]
     unit, padding = WIDTH / sum(ratios), 0.09  # inches; constrained layout pads every panel
     side, wide = unit - padding, wide * unit - padding
-    texts = [_wrap(text, max(int(wide * 11), 12)) for text in texts]
+    texts = [wrap(text, max(int(wide * 11), 12)) for text in texts]
     shown = [results[0, 0], targets[0], *([] if sources is None else [sources[0]])]
     picture_height = side * max(x.shape[0] / x.shape[1] for x in shown)
     tall = [max(picture_height, LINE * (text.count("\n") + 1)) for text in texts]
@@ -208,14 +208,14 @@ def retrieval_rows(
     )
     for q, row in enumerate(axes):
         if sources is not None:
-            _show(row[0], sources[q])
+            show(row[0], sources[q])
         sentence, target, gap, *found = row[-k - 3 :]
         _sentence(sentence, texts[q], tall[q] / wide)
-        _show(target, targets[q])
+        show(target, targets[q])
         target.set_xlabel(f"rank {ranks[q]:,}", fontsize=9, labelpad=3)
         gap.axis("off")
         for axis, picture, hit in zip(found, results[q], hits[q], strict=True):
-            _show(axis, picture)
+            show(axis, picture)
             _frame(axis, HIT if hit else MISS, "-" if hit else (0, (3, 2)))
             axis.set_xlabel(
                 "✓" if hit else "✗", color=HIT if hit else MISS, fontsize=11, labelpad=1
@@ -226,7 +226,7 @@ def retrieval_rows(
     return figure
 
 
-@_figure
+@closed
 def learning_curves(
     losses: Mapping[str, pd.DataFrame],
     recalls: Mapping[str, pd.DataFrame] | None = None,
@@ -260,7 +260,7 @@ def learning_curves(
     figure, axes = plt.subplots(1, panels, figsize=(WIDTH if recalls else 6, 3.4), squeeze=False)
     loss_axis, recall_axis = axes[0, 0], axes[0, -1]
     for i, name in enumerate(names):
-        color, marker = _look(i)
+        color, marker = look(i)
         if name in losses:
             history = _columns(losses[name], name, "step", "loss")
             mean = history["loss"].rolling(window, min_periods=1, center=True).mean()
@@ -296,7 +296,7 @@ def learning_curves(
     return figure
 
 
-@_figure
+@closed
 def recall_intervals(
     table: pd.DataFrame, chance: float | Mapping[str, float] | None = None, title: str = ""
 ) -> Figure:
@@ -340,7 +340,7 @@ def recall_intervals(
     return figure
 
 
-@_figure
+@closed
 def difference_intervals(table: pd.DataFrame, title: str = "", unit: str = "points") -> Figure:
     """Differences as dots with their intervals, row by row; the line is no difference.
 
@@ -359,7 +359,7 @@ def difference_intervals(table: pd.DataFrame, title: str = "", unit: str = "poin
     names, height = {}, 0.0
     for i, group in enumerate(groups):
         part = table if group is None else table[table["group"] == group]
-        color, marker = _look(i)
+        color, marker = look(i)
         y = height + np.arange(len(part))
         axis.hlines(y, part["low"], part["high"], color=color, lw=2)
         axis.plot(part["difference"], y, marker, color=color, ms=6, label=group)
@@ -379,7 +379,7 @@ def difference_intervals(table: pd.DataFrame, title: str = "", unit: str = "poin
     return figure
 
 
-@_figure
+@closed
 def gap_panels(
     coordinates: pd.DataFrame,
     titles: Sequence[str] | None = None,
@@ -412,7 +412,7 @@ def gap_panels(
     if len(titles) != panels:
         raise InputError(f"{len(titles)} titles were given for {panels} panels")
     side = min(WIDTH / len(projections), 4)
-    titles = [_wrap(text, int(side * 11)) for text in titles]
+    titles = [wrap(text, int(side * 11)) for text in titles]
     lines = max(text.count("\n") + 1 for text in titles)
     figure, axes = plt.subplots(
         len(models),
@@ -432,7 +432,7 @@ def gap_panels(
             axis.set_xlabel("component 1", color=MUTED, fontsize=9)
             axis.set_ylabel("component 2", color=MUTED, fontsize=9)
     handles = [
-        plt.Line2D([], [], ls="", marker=_look(i)[1], color=_look(i)[0], ms=6, label=name)
+        plt.Line2D([], [], ls="", marker=look(i)[1], color=look(i)[0], ms=6, label=name)
         for i, name in enumerate(sets)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(sets))
@@ -440,7 +440,7 @@ def gap_panels(
     return figure
 
 
-@_figure
+@closed
 def gap_statistics(table: pd.DataFrame, title: str = "") -> Figure:
     """A small panel per statistic, a line per model; dotted: no gap, or the most that is possible.
 
@@ -471,7 +471,7 @@ def gap_statistics(table: pd.DataFrame, title: str = "") -> Figure:
         name, meaning, level, shown = STATISTICS[column]
         for i, group in enumerate(groups):
             chosen = np.asarray(second) == group
-            color, marker = _look(i)
+            color, marker = look(i)
             shift = 0.16 * (i - (len(groups) - 1) / 2)  # equal values must not hide each other
             y = [models.index(model) + shift for model in first[chosen]]
             axis.plot(table[column][chosen], y, marker, color=color, ms=6, label=group)
@@ -520,13 +520,13 @@ def save_figure(figure: Figure, name: str, data: pd.DataFrame | None = None) -> 
             data.to_csv(temporary, index=keep, float_format="%.6g", lineterminator="\n")
 
 
-def _look(i: int) -> tuple[str, str]:
+def look(i: int) -> tuple[str, str]:
     """Colour and marker of the i-th of several things; past the colours, markers shift."""
     n = len(COLORS)
     return COLORS[i % n], MARKERS[(i + i // n) % n]
 
 
-def _show(axis, picture) -> None:
+def show(axis, picture) -> None:
     axis.imshow(picture)
     axis.set(xticks=[], yticks=[])
     _frame(axis, "#cccccc", "-", width=0.8)
@@ -543,7 +543,7 @@ def _sentence(axis, text, height) -> None:
     axis.text(0.5, 0.5, text, ha="center", va="center", fontsize=9, transform=axis.transAxes)
 
 
-def _wrap(text, characters) -> str:
+def wrap(text, characters) -> str:
     return textwrap.fill(str(text), characters, break_on_hyphens=False)
 
 
@@ -559,7 +559,7 @@ def _scatter(axis, sets, links) -> None:
     for turn in range(turns):
         for j in range(len(sets)):
             i = (j + turn) % len(sets)
-            color, marker = _look(i)
+            color, marker = look(i)
             part = sets[i].iloc[turn::turns]
             axis.scatter(part["x"], part["y"], s=size, c=color, marker=marker, alpha=0.7, lw=0)
 
@@ -580,7 +580,7 @@ def _projection(method, seed) -> str:
 
 def _rows(axis, names) -> None:
     """Names as rows, the first on top, with hairlines to lead the eye."""
-    axis.set_yticks(range(len(names)), [_wrap(name, 26) for name in names])
+    axis.set_yticks(range(len(names)), [wrap(name, 26) for name in names])
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.grid(axis="y", color="#e6e6e6", lw=0.8)
     axis.set_axisbelow(True)
@@ -593,7 +593,7 @@ def _reference(line, value, label=None) -> None:
         line(value, color=MUTED, ls=":", lw=1.2, zorder=0, label=label)
 
 
-def _pictures(images, name) -> np.ndarray:
+def pictures_of(images, name) -> np.ndarray:
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8 or not len(images):
         raise InputError(
@@ -602,7 +602,7 @@ def _pictures(images, name) -> np.ndarray:
     return images
 
 
-def _same_length(**things) -> None:
+def same_length(**things) -> None:
     lengths = {name: len(thing) for name, thing in things.items() if thing is not None}
     if len(set(lengths.values())) > 1:
         raise InputError(f"one of each per row is needed, got {lengths}")

@@ -12,12 +12,19 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from cmir_repro import intervals, ledger, paths, published
+from cmir_repro import (
+    aai_tables,
+    comparable,
+    intervals,
+    ledger,
+    paths,
+    published,
+    published_image_sentence,
+)
 from cmir_repro.errors import InputError
 from cmir_repro.files import write_text
 from cmir_repro.methods import FUSIONS, METHODS, UNIMODAL, WITH_DIM, configure
 from cmir_repro.models.compositors import COMPOSITORS
-from cmir_repro.protocol import only_protocol
 
 CUTOFFS = (1, 5, 10)
 REFERENCE = "TIRG"
@@ -30,47 +37,25 @@ README_TABLES = {
     "css-paper-2d-3d": ("css", "paper", "2d-3d"),
 }
 
-MARKERS = ("overview", *README_TABLES)  # every table that README.md has a place for
+# Image <-> sentence tables: marker -> data set, scale and task; and what others have published.
+AAI_TABLES = {
+    "aai-css-mini-3d": ("css", "mini", "3d"),
+    "aai-css-paper-3d": ("css", "paper", "3d"),
+}
+PUBLISHED_TABLES = {
+    "published-flickr30k": "flickr30k-1k",
+    "published-coco-1k": "coco-1k-5fold",
+    "published-coco-5k": "coco-5k",
+}
+# Every table that README.md has a place for.
+MARKERS = ("overview", *README_TABLES, *AAI_TABLES, *PUBLISHED_TABLES)
 
 
 def finished(
     dataset: str, scale: str, task: str, methods: Iterable[str] = METHODS
 ) -> dict[str, list[ledger.Record]]:
-    """Comparable records of each method, by seed: method -> records.
-
-    Runs of the tables only: those of `methods`, at their own settings. All must share protocol,
-    selection rule and data.
-
-    Raises:
-        InputError: two records do not compare.
-    """
-    found = ledger.records(dataset=dataset, scale=scale, task=task)
-    methods = list(methods)
-    found = [r for r in found if r.method in methods and _own_settings(r)]
-    if not found:
-        return {}
-    only_protocol(r.result["protocol"] for r in found)
-    for what, values in (
-        ("selection rules", {r.selection for r in found}),
-        ("data tables", {r.data["tables"] for r in found}),
-    ):
-        if len(values) > 1:
-            raise InputError(
-                f"one table would mix {what}: {', '.join(sorted(values))}; "
-                "remove the records of one of them from results/records"
-            )
-    by_method: dict[str, list[ledger.Record]] = {}
-    for method in methods:
-        rows = [r for r in found if r.method == method]
-        seeds = [r.seed for r in rows]
-        if len(set(seeds)) < len(seeds):
-            raise InputError(
-                f"the ledger holds two records of {method!r} for one seed: "
-                f"{', '.join(r.run for r in rows)}; keep one in results/records"
-            )
-        if rows:
-            by_method[method] = rows
-    return by_method
+    """Comparable records of each method, by seed; see `comparable.finished`."""
+    return comparable.finished(dataset, scale, task, methods, configure)
 
 
 def recall_table(by_method: dict[str, list[ledger.Record]]) -> pd.DataFrame:
@@ -222,7 +207,7 @@ def markdown(by_method: dict[str, list[ledger.Record]], dataset: str, task: str)
         f"{first.selection}. Mean over seeds with the 95 % t-interval of that mean; the difference "
         "is a paired bootstrap over queries (the seeds are not resampled: it speaks of these "
         f"runs). A run took {min(seconds):.0f} to {max(seconds):.0f} s. Hardware: "
-        + "; ".join(sorted({_machine(r) for r in every}))
+        + "; ".join(sorted({comparable.machine(r) for r in every}))
         + ".",
     ]
     notes = published.sources(dataset, task)
@@ -235,9 +220,9 @@ def overview() -> str:
     """Methods x data sets x protocols as a Markdown table: what runs, and how often it has."""
     head = ["method", *(f"{c.title}<br>`{c.protocol}`" for c in COLUMNS)]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    found = {c: finished(c.dataset, "mini", c.task) for c in COLUMNS if c.trains}
+    found = {c: finished(c.dataset, "mini", c.task) for c in COLUMNS}
     for method, compositor in (UNIMODAL | FUSIONS).items():
-        cells = [_seeds(method, compositor, column, found.get(column)) for column in COLUMNS]
+        cells = [_seeds(method, compositor, column, found[column]) for column in COLUMNS]
         lines.append(f"| {method} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -249,7 +234,6 @@ class Column(NamedTuple):
     dataset: str
     task: str
     protocol: str
-    trains: bool = True  # else it scores features that are computed elsewhere
     one_attribute: bool = False  # texts are one attribute
 
 
@@ -259,16 +243,16 @@ COLUMNS = (
     Column("photos", "photos", "photo", "own/same-caption"),
     Column("Fashion200k", "fashion200k", "photo", "tirg/fashion200k"),
     Column("MIT-States", "mitstates", "photo", "tirg/mitstates", one_attribute=True),
-    Column("FashionIQ", "fashioniq", "photo", "fashioniq/*", trains=False),
-    Column("CIRR", "cirr", "photo", "cirr/official", trains=False),
+    # What a run is scored by; features of any origin, and runs too, under all others of these
+    # data sets: see captioned and official_scores.
+    Column("FashionIQ", "fashioniq", "photo", "fashioniq/val-all"),
+    Column("CIRR", "cirr", "photo", "cirr/val-all"),
 )
 
 
-def _seeds(method: str, compositor: str, column: Column, found: dict | None) -> str:
+def _seeds(method: str, compositor: str, column: Column, found: dict) -> str:
     if COMPOSITORS[compositor].one_attribute and not column.one_attribute:
         return "–"
-    if not column.trains:
-        return "features"
     with_dim = found.get(method + WITH_DIM, [])
     if not found.get(method) and not with_dim:
         return "trains"
@@ -288,13 +272,19 @@ def filled(text: str) -> str:
         _, closed, tail = rest.partition(stop)
         if not found or not closed:
             raise InputError(f"README.md lacks the markers {start} ... {stop}")
-        if name == "overview":
-            table = overview()
-        else:
-            dataset, scale, task = README_TABLES[name]
-            table = markdown(finished(dataset, scale, task), dataset, task)
-        text = f"{head}{start}\n{table}\n{stop}{tail}"
+        text = f"{head}{start}\n{_table(name)}\n{stop}{tail}"
     return text
+
+
+def _table(marker: str) -> str:
+    if marker == "overview":
+        return overview()
+    if marker in AAI_TABLES:
+        return aai_tables.markdown(*AAI_TABLES[marker])
+    if marker in PUBLISHED_TABLES:
+        return published_image_sentence.markdown(PUBLISHED_TABLES[marker])
+    dataset, scale, task = README_TABLES[marker]
+    return markdown(finished(dataset, scale, task), dataset, task)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -318,12 +308,6 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _own_settings(r: ledger.Record) -> bool:
-    """Not a reader's variant of the method, which notebook 02 or 03 may have put there."""
-    own = configure(r.dataset, r.task, r.scale, r.method, r.seed)
-    return r.config == own.model_dump(mode="json")
-
-
 def _hits(records: list[ledger.Record], seeds: set[int]) -> tuple[np.ndarray, np.ndarray]:
     ids, hits = None, []
     for record in records:
@@ -344,10 +328,6 @@ def _with_interval(row: pd.Series) -> str:
 
 def _difference(row: pd.Series) -> str:
     return f"{row['difference']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
-
-
-def _machine(record: ledger.Record) -> str:
-    return record.hardware["gpu"] or f"{record.hardware['cores']} cores of {record.hardware['cpu']}"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 from conftest import TINY
-from two_processes import fresh, main, run, trained
+from two_processes import aligned, fresh, main, run, trained
 
 from cmir_repro import checkpoint, ledger
 from cmir_repro.distributed import anyone, gather
@@ -81,6 +81,15 @@ def test_two_processes_train_dim_as_one_does(both, alone):
             np.testing.assert_allclose(one[f"dim {name}"], value, atol=1e-5, err_msg=name)
     moved = (fresh().image.stem[0].weight - system.image.stem[0].weight).abs().max()
     assert moved > 1e-3  # else the comparison says nothing
+
+
+def test_two_processes_train_aai_as_one_does(both, tmp_path):
+    """Losses, weights, momentum copies and queues; the fusion encoder's pairs are shared out."""
+    system, log = aligned(tmp_path)
+    for one in both:
+        np.testing.assert_allclose(one["aai losses"], [row["loss"] for row in log], atol=1e-4)
+        for name, value in system.state_dict().items():
+            np.testing.assert_allclose(one[f"aai {name}"], value, atol=1e-4, err_msg=name)
 
 
 def test_the_first_process_validates_for_all(both):

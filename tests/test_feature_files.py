@@ -7,7 +7,14 @@ import pytest
 
 from cmir_repro.errors import InputError
 from cmir_repro.evaluate import score_files
-from cmir_repro.feature_files import Truth, align, load_features, save_features, truth_of
+from cmir_repro.feature_files import (
+    Truth,
+    align,
+    images_of,
+    load_features,
+    save_features,
+    truth_of,
+)
 from cmir_repro.protocol import preset
 
 IDS = np.array(["a", "b", "c"])
@@ -61,6 +68,8 @@ def test_a_refused_save_leaves_the_old_file(tmp_path):
         ({"ids": IDS, "features": X, "labels": [0.5, 1, 2]}, "whole numbers or strings"),
         ({"ids": IDS, "features": X, "source": [0, 1, 2]}, "source must be strings"),
         ({"ids": IDS, "features": X, "source": ["a"]}, "source of shape"),
+        ({"ids": IDS, "features": X, "image": [0, 1, 2]}, "image must be strings, got int64"),
+        ({"ids": IDS, "features": X, "image": ["a"]}, "image of shape"),
         ({"ids": IDS, "features": np.where(X == 3, np.nan, X)}, r"first row 1 \(id 'b'\)"),
         ({"ids": IDS, "features": np.where(X > 3, np.inf, X)}, "of 2 rows are NaN"),
     ],
@@ -188,3 +197,18 @@ def test_queries_and_gallery_must_have_the_same_width(tmp_path):
     save_features(tmp_path / "g.npz", IDS, X, labels=IDS)
     css = preset("tirg/css")
     refused("1 dimensions, the gallery 2", score_files, tmp_path / "q.npz", tmp_path / "g.npz", css)
+
+
+def test_sentences_say_which_image_they_describe(tmp_path):
+    save_features(tmp_path / "i.npz", IDS, X)
+    save_features(tmp_path / "s.npz", ["s", "t", "u", "v"], X[[0, 1, 2, 0]], image=list("caac"))
+    images, sentences = load_features(tmp_path / "i.npz"), load_features(tmp_path / "s.npz")
+    assert images_of(sentences, images).tolist() == [2, 0, 0, 2]
+    refused("i.npz does not say which image a sentence describes", images_of, images, images)
+    save_features(tmp_path / "s.npz", ["s", "t"], X[:2], image=["a", "d"])
+    refused("image 'd' of sentence 't' is not in .*i.npz", images_of,
+            load_features(tmp_path / "s.npz"), images)  # fmt: skip
+    np.save(tmp_path / "s.npy", X)
+    (tmp_path / "s.csv").write_text("image,id\nb,s\nb,t\na,u\n")
+    found = load_features(tmp_path / "s.npy", tmp_path / "s.csv")
+    assert images_of(found, images).tolist() == [1, 1, 0]

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from cmir_repro import composed, grid, identity, ledger, paths
+from cmir_repro import aai_methods, composed, grid, identity, ledger, paths
 from cmir_repro.methods import ABLATION, METHODS, SCALES
 from cmir_repro.tasks import QueryBatches
 
@@ -39,6 +39,14 @@ def steps_done():
 def folder(monkeypatch, tmp_path):
     monkeypatch.setenv("CMIR_DATA", str(tmp_path))
     return tmp_path
+
+
+def test_cells_of_image_and_sentence_retrieval_have_names_of_their_own(folder):
+    cells = grid.aai_cells("mini")
+    assert (
+        len({identity.name(cell) for cell in cells}) == len(cells) == 3 * len(aai_methods.METHODS)
+    )
+    assert [cell.train.seed for cell in cells[:2]] == [0, 0]  # all methods of a seed come first
 
 
 def counts(cells):
@@ -108,10 +116,17 @@ def test_a_grid_is_filled_once(quick, capsys, monkeypatch):
     assert not identity.current(cell)
 
 
-@pytest.mark.parametrize("method", ["TIRG + DIM", "TIRG + DIM, weight 0.3"])
-def test_the_recorded_command_makes_the_same_cell(quick, capsys, method):
-    (cell,) = grid.cells("mini", ["css"], ["3d-3d"], [method], (7,))
-    words = shlex.split(f"python -m cmir_repro.grid {grid._cell(cell)}")
+@pytest.mark.parametrize(
+    ("system", "task", "method"),
+    [
+        ("dim", "3d-3d", "TIRG + DIM"),
+        ("dim", "3d-3d", "TIRG + DIM, weight 0.3"),
+        ("aai", "3d", "AAI without IMS"),
+    ],
+)
+def test_the_recorded_command_makes_the_same_cell(quick, capsys, system, task, method):
+    (cell,) = grid.SYSTEMS[system][0]("mini", ["css"], [task], [method], (7,))
+    words = shlex.split(f"python -m cmir_repro.grid {grid._cell(system, cell)}")
     assert words[:3] == ["python", "-m", "cmir_repro.grid"]
     assert grid.main([*words[3:], "--list"]) == 0
     assert capsys.readouterr().out.splitlines() == [

@@ -196,7 +196,7 @@ def test_sentences_and_numbers_do_not_run_over_each_other(pictures, k, times):
 
 
 def test_looks_stay_distinct_beyond_the_colours():
-    assert len({plots._look(i) for i in range(len(plots.COLORS) * len(plots.MARKERS))}) == 49
+    assert len({plots.look(i) for i in range(len(plots.COLORS) * len(plots.MARKERS))}) == 49
 
 
 def test_save_figure_writes_the_same_bytes_and_the_data(pictures, tmp_path, monkeypatch, capsys):

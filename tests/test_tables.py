@@ -221,7 +221,8 @@ def test_readme_is_filled_checked_and_left_alone(three_seeds, root, capsys):
     assert tables.main([]) == 0
     text = file.read_text()
     assert "| TIRG | 3 | 63.0 [55.5, 70.5] |" in text
-    assert text.count("No run of this setting") == len(tables.README_TABLES) - 1
+    empty = len(tables.README_TABLES) + len(tables.AAI_TABLES) - 1
+    assert text.count("No run of this setting") == empty
     assert text.startswith("Before\n")
     assert text.endswith("\nafter\n")
     assert tables.main(["--check"]) == 0
@@ -246,11 +247,21 @@ def test_the_overview_counts_seeds_and_says_what_does_not_fit(three_seeds):
     tirg = dict(zip(titles, rows["TIRG"], strict=True))
     assert tirg["CSS 3D"] == "3 + 0"
     assert tirg["CSS 2D-3D"] == tirg["MIT-States"] == "trains"
-    assert tirg["CIRR"] == "features"
+    assert tirg["FashionIQ"] == tirg["CIRR"] == "trains"
     assert dict(zip(titles, rows["Image only"], strict=True))["CSS 3D"] == "1"
     operator = dict(zip(titles, rows["Attribute as operator"], strict=True))
     assert operator["MIT-States"] == "trains"
     assert operator["CSS 3D"] == operator["FashionIQ"] == "–"
+
+
+def test_the_overview_names_the_protocol_that_runs_are_scored_by():
+    """What evaluate implements: one gallery, one query each, nothing left unmeasured."""
+    for column in tables.COLUMNS:
+        protocol = preset(column.protocol)
+        assert protocol.aggregate == "mean over queries"
+        assert protocol.captions is protocol.subset_cutoffs is None
+        assert set(tables.CUTOFFS) <= set(protocol.cutoffs)
+        assert column.task in ("photo", "3d-3d", "2d-3d")
 
 
 def test_the_readme_shows_every_table_once():

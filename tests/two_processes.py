@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import test_aai
 import torch
 import torch.distributed as dist
 from accelerate import PartialState
@@ -83,6 +84,23 @@ def run(root, tiny):
     return composed.run(config, progress=False)
 
 
+class PairShares(Shares):
+    """Made-up images and sentences for AAI."""
+
+    def __call__(self, step, rank, processes):
+        given = test_aai.batch(step)
+        share = test_aai.B // processes
+        return {name: x[rank * share : (rank + 1) * share] for name, x in given.items()}
+
+
+def aligned(folder):
+    """A few steps of AAI with every term, size augmentation and queue."""
+    system = test_aai.build(mlm=1.0, size_augmentation=True)
+    config = TrainConfig.make(**TRAINING | {"batch": test_aai.B, "learning_rate": 0.02})
+    log = train(system, PairShares(), config, folder, identity=IDENTITY, progress=False)
+    return system, log
+
+
 def functions(rank):
     """Gradients through `gather`, what it makes of memory formats, and flags."""
     x, y = (torch.arange(6.0).view(2, 3).add(i + rank).requires_grad_() for i in (0, 10))
@@ -114,6 +132,10 @@ def main(rank: int, port: int, root: Path, data: Path, tiny: css.Scale) -> None:
     out["losses"] = [row["loss"] for row in log if "loss" in row]
     out["validations"] = len(seen)
     out["selection"] = log[-1]["val selection"]
+
+    system, log = aligned(root / "aai")
+    out |= {f"aai {name}": x.numpy() for name, x in system.state_dict().items()}
+    out["aai losses"] = [row["loss"] for row in log if "loss" in row]
 
     # One of the two is told to stop; both do, after the same step.
     at = {1: lambda: signal.raise_signal(signal.SIGINT)} if rank == 1 else None

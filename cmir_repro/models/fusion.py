@@ -1,0 +1,116 @@
+"""The fusion encoder: words that look at a picture, or at its vector.
+
+Letters: B pairs, L words, N vectors of the picture, D width, H heads.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cmir_repro.errors import InputError
+from cmir_repro.models.token_set import TokenSet
+
+
+class FusionOutput(NamedTuple):
+    """cls: (B, D) float, the first word; tokens: (B, L, D) float, zero in padding.
+
+    attention: of each layer (B, H, L, N) float, where the words looked, each row of sum 1; None
+    if it was not asked for.
+    """
+
+    cls: Tensor
+    tokens: Tensor
+    attention: list[Tensor] | None
+
+
+class FusionEncoder(nn.Module):
+    """Layers of self-attention, cross-attention to the picture and a two-layer net, in this order.
+
+    The order is ALBEF's (Li et al. 2021); norm before each part, where BERT's is after it, and no
+    dropout inside the attention are our choice. Works on sets of one vector too, as when the
+    aggregated vectors are fused: then every word looks at the one there is.
+
+    Args:
+        width: D, of the words.
+        image_width: of the picture's vectors.
+        layers: how many.
+        heads: H; divides D.
+        dropout: probability after each part.
+
+    Raises:
+        InputError: the heads do not divide the width.
+    """
+
+    def __init__(
+        self, width: int, image_width: int, layers: int, heads: int, dropout: float = 0.1
+    ) -> None:
+        super().__init__()
+        if width % heads:
+            raise InputError(f"{heads} heads do not divide a width of {width}; change one of them")
+        self.image_norm = nn.LayerNorm(image_width)
+        self.layers = nn.ModuleList(
+            _Layer(width, image_width, heads, dropout) for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, text: TokenSet, image: TokenSet, attention: bool = False) -> FusionOutput:
+        """The words (B, L, D) after they have seen the picture (B, N, image_width).
+
+        Args:
+            attention: also give the maps, which costs B * H * L * N numbers a layer.
+        """
+        x, source, maps = text.tokens, self.image_norm(image.tokens), []
+        for layer in self.layers:
+            x, seen = layer(x, text.real, source, image.real, attention)
+            maps.append(seen)
+        tokens = TokenSet.padded(self.norm(x), text.lengths).tokens
+        return FusionOutput(tokens[:, 0], tokens, maps if attention else None)
+
+
+class _Layer(nn.Module):
+    def __init__(self, width: int, image_width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.self_attention = _Attention(width, width, heads)
+        self.cross_attention = _Attention(width, image_width, heads)
+        self.net = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, x: Tensor, real: Tensor, source: Tensor, source_real: Tensor, ask: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        words = self.norms[0](x)
+        found, _ = self.self_attention(words, words, real, False)
+        x = x + self.dropout(found)
+        found, seen = self.cross_attention(self.norms[1](x), source, source_real, ask)
+        x = x + self.dropout(found)
+        return x + self.dropout(self.net(self.norms[2](x))), seen
+
+
+class _Attention(nn.Module):
+    def __init__(self, width: int, source_width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key, self.value = nn.Linear(source_width, width), nn.Linear(source_width, width)
+        self.out = nn.Linear(width, width)
+
+    def forward(
+        self, x: Tensor, source: Tensor, real: Tensor, ask: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        q, k, v = (
+            y.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, H, L or N, D / H)
+            for y in (self.query(x), self.key(source), self.value(source))
+        )
+        allowed, weights = real[:, None, None], None  # (B, 1, 1, N)
+        if ask:  # the fused kernels never build the weights
+            scores = (q @ k.transpose(2, 3)).float() / q.shape[3] ** 0.5  # (B, H, L, N)
+            weights = scores.masked_fill(~allowed, -torch.inf).softmax(3)
+            found = weights.to(v.dtype) @ v
+        else:
+            found = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+        return self.out(found.transpose(1, 2).flatten(2)), weights

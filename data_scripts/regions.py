@@ -1,0 +1,206 @@
+"""Ready region features with sentences (SCAN, VSE-infinity) into the prepared layout:
+
+    python data_scripts/regions.py --root f30k_precomp
+    python data_scripts/regions.py --root coco_precomp --precision float32
+
+--root holds PART_ims.npy, (N, regions, D) float, PART_caps.txt, five lines an image, and perhaps
+PART_ids.txt, for PART train, dev and test; COCO's testall comes before its test. Where to get them:
+captions.md.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from cmir_repro import paths
+from cmir_repro.data import audit, captions, captions_json
+from cmir_repro.data.captions import RELEASES
+from cmir_repro.data.captions_json import Captions
+from cmir_repro.data.captions_text import lines
+from cmir_repro.data.pixels import fill
+from cmir_repro.data.prepared import Prepared
+from cmir_repro.errors import InputError
+from cmir_repro.files import sha256
+
+FEATURES = "regions"
+PARTS = {"train": ("train",), "val": ("dev",), "test": ("testall", "test")}  # the first there is
+EACH = 5  # captions an image
+PRECISIONS = ("float16", "float32")
+_CHUNK = 32  # images read at a time: 47 MB of 36 x 2048 numbers, five times over
+
+
+class Features(NamedTuple):
+    """part: as in the files' names; array: (N, regions, D) float, memory-mapped; repeat: rows of
+    an image, 1 or EACH, all the same."""
+
+    part: str
+    array: np.ndarray
+    repeat: int
+
+
+def regions(
+    root: Path,
+    name: str | None = None,
+    precision: str = "float16",
+    partial: bool = False,
+    progress: bool = True,
+) -> Prepared:
+    """Check the folder and write it to data/NAME, or open what lies there if it is the same.
+
+    Args:
+        root: the folder.
+        name: of the data set; by default "flickr30k-regions" or so.
+        precision: of the stored features. Half the bytes by default (our choice): a region
+            feature has three digits that matter.
+        partial: take other counts than the known ones.
+        progress: show bars.
+
+    Raises:
+        InputError: a file is missing, damaged or does not fit the others.
+    """
+    root = Path(root)
+    key = captions.release_of(root.resolve().name)
+    found, features = read(root)
+    counts = captions.facts(found)
+    print(audit.table(counts, RELEASES[key].expected))
+    if not partial:
+        audit.check(counts, RELEASES[key].expected, f"{key} with Karpathy's splits")
+    images = found.images.drop(columns="path")
+    images = images.assign(part=images["split"], row=images.groupby("split").cumcount())
+
+    def draw(target: Path) -> None:
+        for split, here in features.items():
+            digest = found.files[f"{here.part}_ims.npy"]
+            _copy(target / f"ready-{FEATURES}-{split}.npy", here, precision, digest, progress)
+
+    coverage = captions.covered(found, np.ones(len(images), dtype=bool))
+    return captions.finish(
+        name or f"{key}-{FEATURES}",
+        found,
+        RELEASES[key],
+        {"precision": precision, "pixels": "none"},
+        images,
+        coverage,
+        {FEATURES: [FEATURES, FEATURES]},
+        draw,
+    )
+
+
+def read(root: Path) -> tuple[Captions, dict[str, Features]]:
+    """Tables, and the features of each split.
+
+    Raises:
+        InputError: as `regions`.
+    """
+    rows, files, features = [], {}, {}
+    for split, parts in PARTS.items():
+        part = next((p for p in parts if (root / f"{p}_caps.txt").exists()), parts[-1])
+        texts = lines(root / f"{part}_caps.txt")
+        array = _open(root / f"{part}_ims.npy")
+        if not texts or len(texts) % EACH or len(array) not in (len(texts), len(texts) // EACH):
+            raise InputError(
+                f"{root / part}_ims.npy has {len(array):,} rows for {len(texts):,} captions; it "
+                f"takes one a caption or one for {EACH}; get both again"
+            )
+        blank = next((number for number, text in enumerate(texts) if not text), None)
+        if blank is not None:
+            raise InputError(f"{root / part}_caps.txt, line {blank + 1} is blank; get it again")
+        names = _ids(root / f"{part}_ids.txt", len(texts) // EACH)
+        ids = names or [f"{split}_{number:06d}" for number in range(len(texts) // EACH)]
+        for number, image in enumerate(ids):
+            place = f"{part}_ids.txt, image {number + 1}"
+            # An id is a word, and no file is looked for under it.
+            image, _ = captions_json.located(place, image)
+            rows.append((image, image, split, texts[EACH * number : EACH * (number + 1)]))
+        for file in (f"{part}_caps.txt", f"{part}_ims.npy", f"{part}_ids.txt"):
+            if (root / file).exists():
+                files[file] = sha256(root / file)
+        features[split] = Features(part, array, EACH * len(array) // len(texts))
+    kinds = {here.array.shape[1:] for here in features.values()}
+    if len(kinds) > 1:
+        raise InputError(f"{root}: the parts have features of different shapes: {sorted(kinds)}")
+    return captions_json.tables(str(root), rows, files, EACH), features
+
+
+def _open(path: Path) -> np.ndarray:
+    """(N, regions, D) float, memory-mapped."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist") from error
+    except Exception as error:  # numpy raises many kinds for a damaged file
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} is no whole array of numbers ({reason}); get it again") from error
+    if not isinstance(array, np.ndarray) or array.ndim != 3 or array.dtype.kind != "f":
+        raise InputError(f"{path} must be (images, regions, D) float; it is another array")
+    return array
+
+
+def _ids(path: Path, count: int) -> list[str]:
+    """An id an image, from a file with one a line or one a caption; [] where there is no file."""
+    if not path.exists():
+        return []
+    ids = lines(path)
+    if len(ids) == EACH * count:
+        for number in range(1, EACH):
+            if ids[::EACH] != ids[number::EACH]:
+                raise InputError(f"{path}: the {EACH} captions of an image have different ids")
+        ids = ids[::EACH]
+    if len(ids) != count:
+        raise InputError(f"{path} has {len(ids):,} lines for {count:,} images; get it again")
+    return ids
+
+
+def _copy(path: Path, here: Features, precision: str, digest: str, progress: bool) -> None:
+    """Write the features of a split, one row an image, chunk by chunk."""
+    part, array, repeat = here
+
+    def draw(rows: slice) -> np.ndarray:
+        out = np.empty((rows.stop - rows.start, *array.shape[1:]), dtype=precision)
+        for start in range(rows.start, rows.stop, _CHUNK):
+            stop = min(start + _CHUNK, rows.stop)
+            some = array[repeat * start : repeat * stop]
+            some = some.reshape(stop - start, repeat, *array.shape[1:])
+            if (some != some[:, :1]).any():
+                raise InputError(
+                    f"{part}_ims.npy has a row a caption, but the {EACH} of an image differ "
+                    f"(images {start + 1} to {stop}); get it again"
+                )
+            with np.errstate(over="ignore"):
+                out[start - rows.start : stop - rows.start] = some[:, 0]
+        if not np.isfinite(out).all():
+            raise InputError(
+                f"{part}_ims.npy has values that {precision} cannot hold; --precision float32, or "
+                "get the file again"
+            )
+        return out
+
+    shape = (len(array) // repeat, *array.shape[1:])
+    size = np.prod(shape) * np.dtype(precision).itemsize / 1e9
+    title = f"{path.stem} ({size:.1f} GB)" if progress else None
+    fill(path, shape, draw, digest + precision, title, precision)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--root", type=Path, required=True, help="folder with PART_ims.npy ...")
+    parser.add_argument("--name", help="of the prepared data set")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float16")
+    parser.add_argument("--partial", action="store_true", help="take files with other counts")
+    given = parser.parse_args(arguments)
+    try:
+        data = regions(**vars(given))
+    except InputError as error:
+        sys.exit(f"regions.py: {error}")
+    print(f"{data.info['name']} in {paths.shown(data.folder)}, protocol: {data.info['protocol']}")
+    print(pd.DataFrame(data.info["coverage"]).T.to_string())
+
+
+if __name__ == "__main__":
+    main()
