@@ -399,7 +399,7 @@ def test_selection_decides_what_is_trained_on_and_validated_on(
         evaluate, "ranks", lambda *a, **k: seen["validated"].add(len(a[0])) or score(*a, **k)
     )
     monkeypatch.setattr(
-        composed,
+        runs,
         "train",
         lambda s, b, *a, **k: seen.update(queries=set(b.ids)) or train(s, b, *a, **k),
     )
