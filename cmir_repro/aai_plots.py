@@ -57,19 +57,19 @@ def pooling_curves(curves: Mapping[str, Mapping[str, np.ndarray]], title: str = 
 def sentence_rows(
     pictures: np.ndarray,
     sentences: Sequence[Sequence[str]],
-    hits: np.ndarray,
-    ranks: Sequence[float],
+    hits: np.ndarray | None = None,
+    ranks: Sequence[float] | None = None,
     title: str = "",
 ) -> Figure:
-    """A row per picture: the picture, then the sentences found for it, best first.
+    """A row per picture: the picture, then sentences: those found for it, best first, or its own.
 
     A tick marks the picture's own sentences, a cross the others.
 
     Args:
         pictures: (Q, h, w, 3) uint8.
         sentences: Q lists of k sentences.
-        hits: (Q, k) bool, whether a sentence is the picture's own.
-        ranks: Q ranks of its first own sentence.
+        hits: (Q, k) bool, whether a sentence is the picture's own; None: nothing was searched.
+        ranks: Q ranks of its first own sentence; None likewise.
         title: of the figure.
 
     Raises:
@@ -93,12 +93,15 @@ def sentence_rows(
     )
     for q, (axis, told) in enumerate(axes):
         show(axis, pictures[q])
-        axis.set_xlabel(f"rank {ranks[q]:,.0f}", fontsize=9, labelpad=3)
+        if ranks is not None:
+            axis.set_xlabel(f"rank {ranks[q]:,.0f}", fontsize=9, labelpad=3)
         told.axis("off")
         y = 1 - 0.15 / heights[q]
-        for text, hit in zip(wrapped[q], hits[q], strict=True):
-            color = HIT if hit else MISS
-            told.text(0, y, "✓" if hit else "✗", color=color, va="top", fontsize=11)
+        marks = [None] * len(wrapped[q]) if hits is None else hits[q]
+        for text, hit in zip(wrapped[q], marks, strict=True):
+            if hit is not None:
+                color = HIT if hit else MISS
+                told.text(0, y, "✓" if hit else "✗", color=color, va="top", fontsize=11)
             told.text(0.035, y, text, va="top", fontsize=9)
             y -= LINE * (text.count("\n") + 1.4) / heights[q]
     figure.suptitle(title or None)

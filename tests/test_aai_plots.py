@@ -35,6 +35,12 @@ def test_sentences_are_marked_as_own_or_not():
     assert texts == ["✓", "a red cube", "✗", "a blue ball"]
 
 
+def test_sentences_that_nobody_searched_for_have_no_marks():
+    figure = aai_plots.sentence_rows(pictures(1), [["a red cube"]])
+    assert [text.get_text() for text in figure.axes[1].texts] == ["a red cube"]
+    assert figure.axes[0].get_xlabel() == ""
+
+
 def test_sentences_and_pictures_must_fit():
     with pytest.raises(InputError):
         aai_plots.sentence_rows(pictures(2), [["one"]], np.array([[True]]), [1.0])
