@@ -8,7 +8,8 @@ from torch import nn
 
 from cmir_repro.data.views import DRAWS
 from cmir_repro.errors import InputError
-from cmir_repro.systems.aai import AAI, AAIConfig
+from cmir_repro.models.token_set import TokenSet
+from cmir_repro.systems.aai import AAI, AAIConfig, Side
 from cmir_repro.train import TrainConfig
 
 B, V, SHAPE = 6, 20, (24, 36, 3)
@@ -248,3 +249,22 @@ def test_what_makes_no_sense_is_refused(changes, message):
 def test_cls_pooling_needs_such_a_token():
     with pytest.raises(InputError, match="cls"):
         build(pooler="cls")
+
+
+def test_gradients_of_repeated_rows_are_the_same_every_time():
+    """Several threads may not add them up in another order: a run must repeat itself exactly."""
+    tokens = torch.randn(32, 64, 64, generator=torch.Generator().manual_seed(0))
+    weight = torch.randn(256, 64, 64, generator=torch.Generator().manual_seed(1))
+    rows = torch.arange(256) % 5
+    lengths = torch.full((32,), 64)
+    threads, found = torch.get_num_threads(), set()
+    torch.set_num_threads(2)
+    try:
+        for _ in range(5):
+            x = tokens.clone().requires_grad_()
+            taken = Side(TokenSet(x, lengths), x).take(rows).tokens.tokens
+            (taken * weight).sum().backward()
+            found.add(hash(x.grad.numpy().tobytes()))
+    finally:
+        torch.set_num_threads(threads)
+    assert len(found) == 1

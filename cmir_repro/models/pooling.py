@@ -67,7 +67,8 @@ class GPO(nn.Module):
         B, N = tokens.shape[:2]
         if N <= B:  # fewer sizes than sets: the weights of every size once, then a look-up
             sizes = torch.arange(1, N + 1, device=lengths.device)
-            theta = self._weights(sizes, N)[lengths - 1]  # (B, N)
+            # Not [lengths - 1]: several threads would add the gradients of a size in any order.
+            theta = self._weights(sizes, N).index_select(0, lengths - 1)  # (B, N)
         else:
             theta = self._weights(lengths, N)
         padding = ~real_positions(lengths, N)[..., None]

@@ -99,7 +99,9 @@ class Side(NamedTuple):
 
     def take(self, rows: Tensor) -> "Side":
         """Some samples, for the fusion encoder, which does not read `local`."""
-        return Side(TokenSet(self.tokens.tokens[rows], self.tokens.lengths[rows]), self.local[:0])
+        # Not tokens[rows]: several threads would add the gradients of a row in any order.
+        tokens = self.tokens.tokens.index_select(0, rows)
+        return Side(TokenSet(tokens, self.tokens.lengths[rows]), self.local[:0])
 
 
 class AAI(nn.Module):
