@@ -12,8 +12,14 @@ from dataclasses import asdict, dataclass, fields, replace
 from cmir_repro.errors import InputError, one_of
 
 TIES = ("mean", "best", "worst")
-AGGREGATES = ("mean over queries", "mean over categories", "each direction, mean over folds")
+AGGREGATES = (
+    "mean over queries",
+    "mean over categories",
+    "each direction, mean over folds",
+    "mean average precision over queries",
+)
 DIRECTIONS = ("both",)
+SIMILARITIES = ("cosine", "hamming")  # of protocols with depths; others have cosine
 # Whose images are ranked, by name and in words.
 POOLS = {
     "category": "all images of the split and category",
@@ -39,7 +45,7 @@ class Protocol:
     The fields in words (`gallery`, `relevance`) say what the caller's arrays must hold; the
     functions that score check the others and refuse what they do not implement. Those that may be
     None apply to some data sets only (with categories, with several captions, of images and
-    sentences), and are stored only there.
+    sentences, with many relevant items), and are stored only there.
 
     Raises:
         InputError: a field has the wrong type or an impossible value.
@@ -62,6 +68,9 @@ class Protocol:
     sentences: int | None = None  # how many sentences each image must have; None: any number
     fold: int | None = None  # images ranked together, in file order; None: all
     folds: int | None = None  # how many folds are averaged, from the first on
+    # How many places average precision looks at: "all", "queries" (as many as there are queries),
+    # or a number; the first is the headline. Cutoffs are then those of precision.
+    depths: tuple[str | int, ...] | None = None
 
     def __post_init__(self) -> None:
         for field in ("name", "gallery", "relevance", "similarity"):
@@ -81,6 +90,7 @@ class Protocol:
             subset = _cutoffs("subset_cutoffs", self.subset_cutoffs)
             object.__setattr__(self, "subset_cutoffs", subset)
         self._check_directions()
+        self._check_depths()
 
     def _check_directions(self) -> None:
         """The fields of images and sentences, which stand or fall together."""
@@ -101,6 +111,27 @@ class Protocol:
             raise InputError("fold (images per fold) and folds (how many) go together")
         if "fold" in given and self.fold * self.folds > given.get("images", math.inf):
             raise InputError(f"{self.folds} folds of {self.fold} images exceed {self.images}")
+
+    def _check_depths(self) -> None:
+        """The fields of average precision, which stand or fall together."""
+        if (self.depths is None) != (self.aggregate != AGGREGATES[3]):
+            raise InputError(
+                f"aggregate {self.aggregate!r} does not go with depths {self.depths!r}; "
+                f"{AGGREGATES[3]!r} needs some, and no other takes any"
+            )
+        if self.depths is None:
+            return
+        depths = tuple(self.depths) if isinstance(self.depths, list | tuple) else ()
+        good = all(d in ("all", "queries") or (type(d) is int and d > 0) for d in depths)
+        if not depths or not good or len(set(depths)) < len(depths):
+            raise InputError(
+                f"depths must be 'all', 'queries' or whole numbers from 1, each once, got "
+                f"{self.depths}"
+            )
+        object.__setattr__(self, "depths", depths)
+        one_of("similarity", self.similarity, SIMILARITIES)
+        if self.drop_source:
+            raise InputError("drop_source does not go with depths: there is no source image")
 
     def changed(self, **new: object) -> "Protocol":
         """This protocol with other fields, and a name that says so: `tirg/css[ties=worst]`."""
@@ -210,6 +241,26 @@ def _image_sentence(
     )
 
 
+def _categories(name: str, similarity: str) -> Protocol:
+    """Mean average precision where items with a category in common are relevant to each other.
+
+    The depth "all" is what the field reports (DCMH, SSAH, UCCH). "queries" is what the code of
+    CRCGS computes: average precision of as many places as there are queries, divided by the
+    relevant ones within. It is far higher, so both are always measured, side by side.
+    """
+    return Protocol(
+        name=name,
+        gallery="all items that are no queries, those trained on included",
+        drop_source=False,
+        relevance="shares at least one category",
+        cutoffs=(10, 100, 1000),
+        tie_tolerance=1e-6 if similarity == "cosine" else 0.0,  # distances are whole numbers
+        similarity=similarity,
+        aggregate=AGGREGATES[3],
+        depths=("all", "queries"),
+    )
+
+
 PRESETS = {
     protocol.name: protocol
     for protocol in (
@@ -251,14 +302,20 @@ PRESETS = {
         # Any number of images, with any number of sentences each.
         _image_sentence("own/image-sentence"),
         _image_sentence("css/image-sentence"),
+        # Features of any numbers, and codes of bits.
+        _categories("map-all", "cosine"),
+        _categories("map-all/hamming", "hamming"),
     )
 }
-# Other names of the same measurement. What sets these apart from one another is the model and its
-# training, or a capital letter in the text, and no rule of scoring.
+# Other names of the same measurement. What sets those of FashionIQ apart from one another is the
+# model and its training, or a capital letter in the text, and no rule of scoring.
 ALIASES = {
     "fashioniq/clip4cir": "fashioniq/original",
     "fashioniq/magiclens": "fashioniq/original",
     "fashioniq/cosmo": "fashioniq/artemis",
+    # Both depths are in each.
+    "map-at-queries": "map-all",
+    "map-at-queries/hamming": "map-all/hamming",
 }
 
 _GALLERY = "[gallery="  # as `Protocol.changed` writes it
@@ -283,6 +340,15 @@ def incomplete(name: str, lacks: str) -> str:
     """
     protocol = preset(name)
     return protocol.changed(gallery=f"{protocol.gallery}, {lacks}").name
+
+
+def hashed(name: str) -> Protocol:
+    """The preset of codes beside `name`, of features; what the data lack stays in the name.
+
+    `map-all[gallery=...]` -> `map-all/hamming[gallery=...]`.
+    """
+    base, changed, gallery = name.partition(_GALLERY)
+    return preset(f"{base}/hamming{changed}{gallery}")
 
 
 def only_protocol(protocols: Iterable[Protocol | Mapping]) -> Protocol:

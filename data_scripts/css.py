@@ -27,6 +27,7 @@ from cmir_repro.data.render_2d import CANVAS, draw_2d
 from cmir_repro.data.reopen import reopen
 from cmir_repro.data.safe_pickle import load_npy
 from cmir_repro.data.scenes import CELLS, COLOR, COLORS, EMPTY, MATERIAL, SHAPE, SHAPES, SIZE, SIZES
+from cmir_repro.data.table_hash import tables_hash
 from cmir_repro.device import choose
 from cmir_repro.errors import InputError, one_of
 from cmir_repro.files import sha256
@@ -111,7 +112,7 @@ def released(
             "val_fraction": css.VAL_FRACTION,
             "seed": css.WORLD_SEED,
         },
-        "tables_sha256": css.tables_hash(*tables),
+        "tables_sha256": tables_hash(*tables),
         "sources": SOURCES,
         "licence": "not stated by the source",
         "protocol": css.PROTOCOL,

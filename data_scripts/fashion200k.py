@@ -23,7 +23,6 @@ import pandas as pd
 from cmir_repro import paths
 from cmir_repro.data import pairs, prepared
 from cmir_repro.data.archive import unpack_into
-from cmir_repro.data.css import tables_hash
 from cmir_repro.data.fashion200k import (
     LABELS,
     PARTS,
@@ -36,6 +35,7 @@ from cmir_repro.data.pictures import states
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.reopen import reopen
 from cmir_repro.data.resize import fill_squares
+from cmir_repro.data.table_hash import tables_hash
 from cmir_repro.errors import InputError, one_of
 from cmir_repro.files import sha256
 from cmir_repro.protocol import incomplete

@@ -22,10 +22,10 @@ import pandas as pd
 from cmir_repro import paths
 from cmir_repro.data import prepared
 from cmir_repro.data.archive import unpack
-from cmir_repro.data.css import tables_hash
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.reopen import reopen
 from cmir_repro.data.resize import fill_squares
+from cmir_repro.data.table_hash import tables_hash
 from cmir_repro.errors import InputError
 from cmir_repro.protocol import incomplete
 

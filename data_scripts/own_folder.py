@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from cmir_repro import paths
-from cmir_repro.data import css, prepared, splits
+from cmir_repro.data import prepared, splits
 from cmir_repro.data.attributes import draw_queries, hold_out_pairs
 from cmir_repro.data.csv_file import read_csv
 from cmir_repro.data.pictures import inside, pixel_digests
@@ -31,6 +31,7 @@ from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.reopen import reopen
 from cmir_repro.data.resize import fill_squares
 from cmir_repro.data.sampling import generator_of
+from cmir_repro.data.table_hash import tables_hash
 from cmir_repro.errors import InputError, one_of
 from cmir_repro.files import sha256
 
@@ -146,7 +147,7 @@ def own_folder(
         **origin,
         **made.info,
         "tasks": {VIEW: [VIEW, VIEW]},
-        "tables_sha256": css.tables_hash(made.images, made.queries),
+        "tables_sha256": tables_hash(made.images, made.queries),
     }
     prepared.write(target, info, made.images, made.queries)
     return Prepared(target)

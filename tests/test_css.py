@@ -10,6 +10,7 @@ import pytest
 from cmir_repro.data import css, pixels, prepared, world
 from cmir_repro.data.render_2d import render_2d
 from cmir_repro.data.scenes import EMPTY
+from cmir_repro.data.table_hash import tables_hash
 from cmir_repro.errors import InputError
 
 TINY = css.Scale(bases=(30, 20), edits=(12, 8), width=36, height=24)
@@ -48,7 +49,7 @@ def test_a_prepared_data_set_is_the_world_it_was_made_of(tiny):
     assert data.info["name"] == "css"
     assert data.info["provenance"]["kind"] == "rendered"
     assert data.info["provenance"]["generator_version"] == world.VERSION
-    assert data.info["tables_sha256"] == css.tables_hash(data.images, data.queries)
+    assert data.info["tables_sha256"] == tables_hash(data.images, data.queries)
     for number, part in enumerate(("train", "test")):
         made = world.generate(TINY.bases[number], TINY.edits[number], part, css.WORLD_SEED)
         images = data.images[data.images["part"] == part]

@@ -3,14 +3,17 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
+from cmir_repro import evaluate
 from cmir_repro.errors import InputError
 from cmir_repro.protocol import (
     ALIASES,
     CAPTIONS,
     PRESETS,
     Protocol,
+    hashed,
     incomplete,
     only_protocol,
     preset,
@@ -225,3 +228,52 @@ def test_what_trained_runs_are_scored_by_promises_nothing_that_is_not_measured(n
     assert protocol.drop_source
     assert protocol.pool is protocol.captions is protocol.subset_cutoffs is None
     assert {1, 5, 10, 50} <= set(protocol.cutoffs)
+
+
+@pytest.mark.parametrize(("name", "similarity"), [("", "cosine"), ("/hamming", "hamming")])
+def test_average_precision_is_always_of_both_depths(name, similarity):
+    protocol = preset(f"map-all{name}")
+    assert preset(f"map-at-queries{name}") is protocol
+    assert protocol.similarity == similarity
+    assert protocol.depths == ("all", "queries")
+    assert protocol.relevance == "shares at least one category"
+    assert not protocol.drop_source
+    assert protocol.as_dict()["depths"] == ["all", "queries"]
+    assert [n for n, p in PRESETS.items() if p.depths] == ["map-all", "map-all/hamming"]
+
+
+def test_codes_keep_what_the_data_lack():
+    name = incomplete("map-all", "3 pictures missing")
+    assert hashed(name).name == name.replace("map-all", "map-all/hamming")
+    assert hashed(name).gallery == preset(name).gallery
+    with pytest.raises(InputError, match="'tirg/css/hamming' is unknown"):
+        hashed("tirg/css")
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "message"),
+    [
+        ("map-all", {"depths": None}, "does not go with depths None"),
+        ("tirg/css", {"depths": ("all",)}, "aggregate 'mean over queries' does not go with depths"),
+        ("map-all", {"depths": ()}, "depths must be"),
+        ("map-all", {"depths": ("all", "all")}, "each once"),
+        ("map-all", {"depths": ("half",)}, "depths must be"),
+        ("map-all", {"depths": (0,)}, "depths must be"),
+        ("map-all", {"depths": "all"}, "depths must be"),
+        ("map-all", {"similarity": "dot"}, "similarity 'dot' is unknown"),
+        ("map-all", {"drop_source": True}, "drop_source does not go with depths"),
+    ],
+)
+def test_impossible_depths_are_refused(name, edit, message):
+    with pytest.raises(InputError, match=message):
+        dataclasses.replace(preset(name), **edit)
+
+
+def test_recall_is_not_measured_under_the_protocol_of_average_precision():
+    one = np.ones((2, 3))
+    ranks = np.ones(2)
+    pool = evaluate.pool(np.zeros(2, int), np.zeros(2, int), None, preset("map-all"))
+    with pytest.raises(InputError, match="aggregate 'mean average precision over queries'"):
+        evaluate.summary(ranks, preset("map-all"), 0, pool)
+    with pytest.raises(InputError, match="similarity 'hamming'"):
+        evaluate.ranks(one, one, [0, 0], [0, 0], None, preset("map-all/hamming"))

@@ -19,7 +19,7 @@ from cmir_repro.files import sha256
 
 CATEGORIES = ("dress", "shirt", "toptee")  # of FashionIQ
 CIRR_SPLITS = {"train": "train", "val": "val", "test": "test1"}  # ours -> the release's
-_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 class Annotations(NamedTuple):
@@ -97,7 +97,9 @@ def cirr(root: Path) -> Annotations:
         listed = _read(root, f"image_splits/split.rc2.{released}.json", dict, files)
         _check_ids(f"split.rc2.{released}.json", list(listed))
         for name, path in listed.items():
-            images.append((name, split, "all", name, _inside(f"split.rc2.{released}.json", path)))
+            images.append(
+                (name, split, "all", name, inside_path(f"split.rc2.{released}.json", path))
+            )
         name = f"cap.rc2.{released}.json"
         if not (root / "captions" / name).exists():
             absent.append(f"captions/{name}")
@@ -154,7 +156,7 @@ def _read(root: Path, name: str, kind: type, files: dict[str, str]) -> list | di
 def _check_ids(where: str, names: list) -> None:
     """Ids become file names and words of a table: nothing else may be in them."""
     for name in names:
-        if not isinstance(name, str) or not _ID.fullmatch(name):
+        if not isinstance(name, str) or not ID.fullmatch(name):
             raise InputError(f"{where}: {name!r} is no image id (letters, digits, . _ -)")
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -175,7 +177,7 @@ def _check_listed(place: str, image: object, listed: set | dict) -> None:
         raise InputError(f"{place}: image {image!r} is not in the split's list of images")
 
 
-def _inside(where: str, path: object) -> str:
+def inside_path(where: str, path: object) -> str:
     """A picture's path without "./" and ending."""
     plain = PurePosixPath(path) if isinstance(path, str) else None
     if plain is None or plain.is_absolute() or ".." in plain.parts or "\\" in path:

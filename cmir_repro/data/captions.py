@@ -15,11 +15,11 @@ import pandas as pd
 from cmir_repro import paths
 from cmir_repro.data import prepared, sentences
 from cmir_repro.data.captions_json import Captions
-from cmir_repro.data.css import tables_hash
-from cmir_repro.data.photographs import SUFFIXES, VIEW, _draw, _places, find_pictures
+from cmir_repro.data.photographs import SUFFIXES, VIEW, draw_pictures, find_pictures, places
 from cmir_repro.data.pictures import pixel_digests
 from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.reopen import reopen
+from cmir_repro.data.table_hash import tables_hash
 from cmir_repro.errors import InputError
 from cmir_repro.protocol import incomplete, preset
 
@@ -127,12 +127,14 @@ def prepare(
             f"{first} ({', '.join(SUFFIXES)}) is missing; missing are: {'; '.join(costs)}. "
             f"Get them again, {way}"
         )
-    images = _places(found.images[here]).drop(columns="path")
+    images = places(found.images[here]).drop(columns="path")
     pixels = "none" if pictures is None else f"{size} x {size}, middle of the scaled picture"
 
     def draw(target: Path) -> None:
         if pictures is not None:
-            _draw(target, images, [file for file in files if file is not None], size, progress)
+            draw_pictures(
+                target, images, [file for file in files if file is not None], size, progress
+            )
 
     tasks = {} if pictures is None else {VIEW: [VIEW, VIEW]}
     return finish(name, found, release, {**made, "pixels": pixels}, images, coverage, tasks, draw)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from cmir_repro.data.annotations import _ID, _inside
+from cmir_repro.data.annotations import ID, inside_path
 from cmir_repro.data.caption_tokens import clean
 from cmir_repro.data.prepared import SPLITS
 from cmir_repro.errors import InputError, one_of
@@ -53,18 +53,18 @@ def karpathy(path: Path, most: int | None = MOST) -> Captions:
     """
     path = Path(path)
     rows = []
-    for number, entry in enumerate(_list(path, _read(path, dict), "images")):
+    for number, entry in enumerate(json_list(path, read_json(path, dict), "images")):
         place = f"{path.name}, image {number}"
-        name, split = (_field(place, entry, key, str) for key in ("filename", "split"))
+        name, split = (json_field(place, entry, key, str) for key in ("filename", "split"))
         one_of(f"{place}: split", split, KARPATHY_SPLITS)
-        folder = _field(place, entry, "filepath", str) if "filepath" in entry else ""
+        folder = json_field(place, entry, "filepath", str) if "filepath" in entry else ""
         texts = []
-        for sentence in _field(place, entry, "sentences", list):
+        for sentence in json_field(place, entry, "sentences", list):
             if isinstance(sentence, dict) and "raw" not in sentence:
-                words = _field(place, sentence, "tokens", list)
+                words = json_field(place, sentence, "tokens", list)
                 texts.append(" ".join(_text(place, word) for word in words))
             else:
-                texts.append(_text(place, _field(place, sentence, "raw", str)))
+                texts.append(_text(place, json_field(place, sentence, "raw", str)))
         file = f"{folder}/{name}" if folder else name
         rows.append((*located(place, file), KARPATHY_SPLITS[split], texts))
     return tables(path.name, rows, {path.name: sha256(path)}, most)
@@ -85,9 +85,9 @@ def albef(train: Path, val: Path, test: Path, most: int | None = MOST) -> Captio
     found, by_id = {}, {}
     paths = [Path(path) for path in (train, val, test)]
     for split, path in zip(SPLITS, paths, strict=True):
-        for number, entry in enumerate(_read(path, list)):
+        for number, entry in enumerate(read_json(path, list)):
             place = f"{path.name}, entry {number}"
-            image, file = located(place, _field(place, entry, "image", str))
+            image, file = located(place, json_field(place, entry, "image", str))
             captions = entry.get("caption")
             captions = captions if isinstance(captions, list) else [captions]
             texts = [_text(place, text) for text in captions]
@@ -115,17 +115,17 @@ def coco(path: Path, most: int | None = MOST) -> Captions:
         InputError: as `karpathy`.
     """
     path = Path(path)
-    value = _read(path, dict)
+    value = read_json(path, dict)
     rows = {}
-    for number, entry in enumerate(_list(path, value, "images")):
+    for number, entry in enumerate(json_list(path, value, "images")):
         place = f"{path.name}, image {number}"
-        key = _field(place, entry, "id", int)
+        key = json_field(place, entry, "id", int)
         if key in rows:
             raise InputError(f"{place}: id {key} is listed twice; get the file again")
-        rows[key] = (*located(place, _field(place, entry, "file_name", str)), "test", [])
-    for number, entry in enumerate(_list(path, value, "annotations")):
+        rows[key] = (*located(place, json_field(place, entry, "file_name", str)), "test", [])
+    for number, entry in enumerate(json_list(path, value, "annotations")):
         place = f"{path.name}, annotation {number}"
-        key = _field(place, entry, "image_id", int)
+        key = json_field(place, entry, "image_id", int)
         if key not in rows:
             raise InputError(f"{place}: image_id {key} is not among the images")
         rows[key][3].append(_text(place, entry.get("caption")))
@@ -138,10 +138,10 @@ def located(place: str, file: str) -> tuple[str, str]:
     Raises:
         InputError: the name leads out of the folder or has signs that no picture has.
     """
-    path = _inside(place, file) if file.strip("./") else ""
+    path = inside_path(place, file) if file.strip("./") else ""
     parts = path.split("/")
     for part in parts:
-        if not _ID.fullmatch(part):
+        if not ID.fullmatch(part):
             raise InputError(f"{place}: {file!r} is no file name (letters, digits, . _ - and /)")
     return parts[-1], path
 
@@ -189,7 +189,7 @@ def tables(
     )
 
 
-def _read(path: Path, kind: type) -> dict | list:
+def read_json(path: Path, kind: type) -> dict | list:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -201,11 +201,11 @@ def _read(path: Path, kind: type) -> dict | list:
     return value
 
 
-def _list(path: Path, value: dict, key: str) -> list:
-    return _field(path.name, value, key, list)
+def json_list(path: Path, value: dict, key: str) -> list:
+    return json_field(path.name, value, key, list)
 
 
-def _field(place: str, entry: object, key: str, kind: type) -> object:
+def json_field(place: str, entry: object, key: str, kind: type) -> object:
     if not isinstance(entry, dict):
         raise InputError(f"{place} is no dictionary; get the file again")
     if type(entry.get(key)) is not kind:  # a bool is no number here

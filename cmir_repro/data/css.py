@@ -18,6 +18,7 @@ from cmir_repro.data.pixels import fill
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.render_2d import render_2d
 from cmir_repro.data.render_3d import draw_jitter, render_3d
+from cmir_repro.data.table_hash import tables_hash
 from cmir_repro.errors import InputError, one_of
 
 WORLD_SEED = 0
@@ -153,12 +154,6 @@ def _info(scale: str, images: pd.DataFrame, queries: pd.DataFrame) -> dict:
         "protocol": PROTOCOL,
         "tasks": TASKS,
     }
-
-
-def tables_hash(images: pd.DataFrame, queries: pd.DataFrame) -> str:
-    """Digest of what the tables say, free of file format: the same on every machine."""
-    text = images.to_csv(index=False) + queries.to_csv(index=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _render(

@@ -14,10 +14,10 @@ import pandas as pd
 from cmir_repro import paths
 from cmir_repro.data import prepared
 from cmir_repro.data.annotations import Annotations
-from cmir_repro.data.css import tables_hash
 from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.reopen import reopen
 from cmir_repro.data.resize import fill_squares
+from cmir_repro.data.table_hash import tables_hash
 from cmir_repro.errors import InputError
 from cmir_repro.protocol import incomplete
 
@@ -67,7 +67,7 @@ def prepare(
     if "members" in queries:
         kept = [" ".join(m for m in row.split() if m not in gone) for row in queries["members"]]
         queries = queries.assign(members=kept)
-    images = _places(images[here]).drop(columns="path")
+    images = places(images[here]).drop(columns="path")
     provenance = {
         "kind": "released",
         "files": found.files,
@@ -79,7 +79,7 @@ def prepare(
         return reopen(target, {**provenance, "coverage": coverage})
     prepared.check_tables(images, queries, name)  # before minutes of reading pictures
     if pictures is not None:
-        _draw(target, images, [file for file in files if file is not None], size, progress)
+        draw_pictures(target, images, [file for file in files if file is not None], size, progress)
     lost = sum(part["lost"] for part in coverage.values())
     without = int((~with_target).sum())
     left_out = [
@@ -156,7 +156,7 @@ def _refuse_missing(
     )
 
 
-def _places(images: pd.DataFrame) -> pd.DataFrame:
+def places(images: pd.DataFrame) -> pd.DataFrame:
     """With part and row: a picture lies once, in the file of the first split that lists it."""
     order = images["split"].map({split: i for i, split in enumerate(SPLITS)})
     first = images.assign(order=order).sort_values("order", kind="stable")
@@ -168,7 +168,9 @@ def _places(images: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _draw(target: Path, images: pd.DataFrame, files: list[Path], size: int, progress: bool) -> None:
+def draw_pictures(
+    target: Path, images: pd.DataFrame, files: list[Path], size: int, progress: bool
+) -> None:
     """Write the pixel file of each part; files: one a row of `images`."""
     for part in images["part"].unique():
         rows = images.assign(file=files)

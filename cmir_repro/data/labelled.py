@@ -1,0 +1,170 @@
+"""Images with tags (or another vector of text) and categories, beside the prepared images.
+
+    ready-text-PART.npy     (N, D), tags as uint8 0/1, or float features of a text
+    ready-labels-PART.npy   uint8 (N, C), 1: the image carries the category
+    ready-image-PART.npy    float (N, F), features of the pictures; may be absent
+
+Rows are those of the part, as of pixel files. `dataset.json` names D and C: "text" holds "kind"
+(a key of KINDS) and "names", "categories" the names. The column `trains` of the image table says
+which images of the split "train" are trained on; the others are in the database only. There are
+no queries between images, so that table is empty.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cmir_repro.data import prepared
+from cmir_repro.data.prepared import Prepared
+from cmir_repro.data.sentences import no_queries
+from cmir_repro.errors import InputError, one_of
+from cmir_repro.files import atomic
+
+KINDS = ("tags", "features")  # a bag of words, 0 or 1 each; or numbers of any size
+TEXT, LABELS, IMAGE = "text", "labels", "image"  # names of the ready arrays
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """N images with text and categories; the four index arrays hold positions among them.
+
+    images: (N,) int64, rows of `Prepared.images`; ids: (N,) str.
+    text: (N, D) uint8 or float32; labels: (N, C) bool.
+    train, val, query, database: int64. The database is everything but the queries, images trained
+    and validated on included, as is usual in this field (DCMH and its successors).
+    """
+
+    images: np.ndarray
+    ids: np.ndarray
+    text: np.ndarray
+    labels: np.ndarray
+    words: list[str]
+    categories: list[str]
+    train: np.ndarray
+    val: np.ndarray
+    query: np.ndarray
+    database: np.ndarray
+
+
+def assemble(
+    images: pd.DataFrame,
+    rows: np.ndarray,
+    text: np.ndarray,
+    labels: np.ndarray,
+    words: list[str],
+    categories: list[str],
+) -> Labelled:
+    """Arrays and splits as one value.
+
+    Args:
+        images: the image table. rows: (N,) int64, its rows that are used.
+        text: (N, D). labels: (N, C), true where the image carries the category.
+
+    Raises:
+        InputError: shapes or names do not agree, a number is not finite, or a split is empty.
+    """
+    table = images.iloc[rows]
+    _check_shapes(table, text, labels, words, categories)
+    split = table["split"].to_numpy()
+    trains = table["trains"].to_numpy(dtype=bool) if "trains" in table else split == "train"
+    found = Labelled(
+        images=np.asarray(rows, dtype=np.int64),
+        ids=table["image"].to_numpy(dtype=str),
+        text=text,
+        labels=np.asarray(labels, dtype=bool),
+        words=list(words),
+        categories=list(categories),
+        train=np.flatnonzero((split == "train") & trains),
+        val=np.flatnonzero(split == "val"),
+        query=np.flatnonzero(split == "test"),
+        database=np.flatnonzero(split != "test"),
+    )
+    for name in ("train", "query", "database"):
+        if not len(getattr(found, name)):
+            raise InputError(f"no image is for {name}; the column split says train, val or test")
+    return found
+
+
+def labelled(data: Prepared) -> Labelled:
+    """The text and categories of a prepared data set.
+
+    Raises:
+        InputError: it has none, or they are damaged.
+    """
+    name = data.info["name"]
+    for key in ("text", "categories"):
+        if key not in data.info:
+            raise InputError(
+                f"the data set {name!r} has no {key} for label-based retrieval; one of "
+                "data_scripts/labelled.md makes data that have"
+            )
+    one_of(f"text kind of {name}", data.info["text"].get("kind"), KINDS)
+    rows = np.arange(len(data.images))
+    text = data.gather(rows, lambda part: data.ready(TEXT, part))
+    labels = data.gather(rows, lambda part: data.ready(LABELS, part))
+    words, categories = data.info["text"]["names"], data.info["categories"]
+    return assemble(data.images, rows, text, labels, words, categories)
+
+
+def write(
+    folder: Path,
+    info: Mapping,
+    images: pd.DataFrame,
+    arrays: Mapping[str, np.ndarray],
+    *,
+    kind: str,
+    words: list[str],
+    categories: list[str],
+) -> Prepared:
+    """Write a data set of one part, whose pixel file, if any, is in the folder already.
+
+    Args:
+        info: see prepared.INFO_KEYS; provenance with "kind".
+        images: columns image, split, label and, where only a share of train is trained on, trains
+            (bool); part and row are added, in this order.
+        arrays: TEXT (N, D), LABELS (N, C) and perhaps IMAGE (N, F), in the order of `images`. A
+            matrix too large for memory may be on disk already (`array_file`); then leave it out.
+        kind: a key of KINDS.
+
+    Raises:
+        InputError: something does not fit together, or the disk is full.
+    """
+    one_of("text kind", kind, KINDS)
+    table = images.assign(part="all", row=np.arange(len(images)))
+    for name, array in arrays.items():
+        with atomic(array_file(folder, name)) as temporary, temporary.open("wb") as file:
+            np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+    # What is on disk is checked before anything counts as prepared.
+    whole = {
+        name: np.load(array_file(folder, name), mmap_mode="r", allow_pickle=False)
+        for name in (TEXT, LABELS)
+    }
+    assemble(table, np.arange(len(table)), whole[TEXT], whole[LABELS], words, categories)
+    more = {"text": {"kind": kind, "names": list(words)}, "categories": list(categories)}
+    prepared.write(folder, {**info, **more}, table, no_queries())
+    return Prepared(folder)
+
+
+def array_file(folder: Path, name: str) -> Path:
+    """Where an array of the part that `write` makes lies."""
+    return Path(folder) / f"ready-{name}-all.npy"
+
+
+def _check_shapes(table: pd.DataFrame, text, labels, words, categories) -> None:
+    for what, array, names in (("text", text, words), ("labels", labels, categories)):
+        if array.shape != (len(table), len(names)):
+            raise InputError(
+                f"{what} {array.shape} does not fit {len(table):,} images and {len(names):,} names"
+            )
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if list(names).count(name) > 1)
+            raise InputError(f"{what}: the name {twice!r} occurs twice")
+    if text.dtype.kind == "f" and not np.isfinite(text).all():
+        row = int(np.flatnonzero(~np.isfinite(text).all(1))[0])
+        raise InputError(f"text of image {table['image'].iloc[row]!r} holds no finite number")
+    odd = np.flatnonzero(((labels != 0) & (labels != 1)).any(1))
+    if len(odd):
+        raise InputError(f"labels of image {table['image'].iloc[odd[0]]!r} are not all 0 or 1")

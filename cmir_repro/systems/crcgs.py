@@ -1,0 +1,365 @@
+"""CRCGS: image <-> tags with generative teachers, contrast and support sets, then hashed.
+
+Zhang et al., Image-Text Retrieval via Contrastive Learning with Auxiliary Generative Features and
+Support-set Regularization, SIGIR 2022. Known are the abstract and the released code (repository
+Hambaobao/CRCGS), which differ; each difference is a setting here, by default as the abstract
+describes it, `RELEASED` is what the code computes. The paper's own equations are unknown.
+
+Letters: B batch, C categories, D tags, F image features, E width of the retrieval space, K width
+of the converted space and of the teachers' codes, L bits.
+"""
+
+from typing import Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from cmir_repro.config import Config
+from cmir_repro.models.category_memory import CategoryMemory
+from cmir_repro.models.generators import Discriminator, Generator, image_to_text, text_to_image
+from cmir_repro.models.hash_head import HashHead
+from cmir_repro.models.retrieval_towers import Towers
+from cmir_repro.models.trunks import TRUNKS, build_trunk
+from cmir_repro.objectives import categories, generative, hashing, label_similarity, support_set
+
+# torch's Adam: AdamW without decay; the betas are the released ones.
+_ADAM = {"betas": (0.5, 0.999), "weight_decay": 0.0}
+
+
+class TeacherConfig(Config):
+    """The generators; their training is not released, so all but the sizes is our choice."""
+
+    codes: tuple[int, ...] = (2048, 1024)  # widths of the encoders; the last is K
+    text_back: int = Field(2000, ge=1)  # width before the tags, in the image-to-text decoder
+    image_back: int = Field(2048, ge=1)  # width before the features, in the other one
+    dropout: float = Field(0.3, ge=0, lt=1)
+    steps: int = Field(2000, ge=1)
+    batch: int = Field(80, ge=3)
+    learning_rate: float = Field(1e-4, gt=0)
+
+
+class CRCGSConfig(Config):
+    """Nets and objectives of the student; a weight of 0 takes a term out."""
+
+    image_encoder: Literal[tuple(TRUNKS)] = "features"
+    image_weights: str = "none"
+    hidden: int = Field(2048, ge=1)
+    embed_dim: int = Field(1024, ge=1)  # E
+    layers: int = Field(3, ge=1)
+    activation: Literal["tanh", "relu"] = "tanh"
+    # Base objective: classification (phi), likelihood of shared categories (alpha), invariance
+    # (beta); "regression" is DSCMR's ||p - Y||.
+    classification: Literal["logistic", "regression"] = "logistic"
+    phi: float = Field(1.0, ge=0)
+    alpha: float = Field(1.0, ge=0)
+    beta: float = Field(0.001, ge=0)
+    distill: float = Field(0.2, ge=0)
+    adversary: float = Field(0.01, ge=0)
+    contrast: float = Field(0.03, ge=0)
+    support: float = Field(0.001, ge=0)
+    # "described": aligned pairs together, unaligned ones apart (InfoNCE); "other categories" does
+    # not push apart what shares a category; "released": see generative.released_contrast.
+    contrast_form: Literal["described", "other categories", "released"] = "described"
+    # The released code contrasts the student with the teachers only; its figure draws an arrow
+    # between image and text of the student, too.
+    contrast_with: Literal["teachers", "students", "both"] = "both"
+    # What the noise of the released contrast is divided by: the code passes the number of batches
+    # where the number of samples is meant.
+    contrast_count: Literal["samples", "batches"] = "samples"
+    contrast_temperature: float = Field(0.07, gt=0)
+    support_temperature: float = Field(0.07, gt=0)
+    memory: int = Field(0, ge=0)  # earlier samples that the support set may use; 0: batch only
+    judge_steps: int = Field(3, ge=1)  # steps of the discriminators for one of the student
+    judge_image: tuple[int, ...] = (2048, 1024, 512)
+    judge_text: tuple[int, ...] = (512, 64, 32)
+
+    @model_validator(mode="after")
+    def _possible(self):
+        if not (self.phi or self.alpha or self.contrast or self.support):
+            raise ValueError("phi, alpha, contrast and support are all 0: nothing is learnt")
+        if self.memory and not self.support:
+            raise ValueError("memory is for the support set; set support or take memory out")
+        return self
+
+    @property
+    def generates(self) -> bool:
+        """Whether a teacher is needed."""
+        contrasted = self.contrast and self.contrast_with != "students"
+        return bool(self.distill or self.adversary or contrasted)
+
+
+class HashConfig(Config):
+    """The second stage: heads on the frozen student, one for each number of bits."""
+
+    bits: tuple[int, ...] = (16, 32, 64, 128)
+    hidden: int = Field(512, ge=1)
+    dropout: float = Field(0.3, ge=0, lt=1)
+    similarity: float = Field(1.0, ge=0)
+    likelihood: float = Field(1.0, ge=0)
+    quantisation: float = Field(0.0, ge=0)  # released: off
+    steps: int = Field(2000, ge=1)
+    batch: int = Field(100, ge=3)
+    learning_rate: float = Field(1e-4, gt=0)
+
+
+class Teachers(nn.Module):
+    """Image to text and text to image, trained to reconstruct the other modality (L1).
+
+    Args:
+        config: widths. image_dim: F. text_dim: D.
+    """
+
+    def __init__(self, config: TeacherConfig, image_dim: int, text_dim: int) -> None:
+        super().__init__()
+        drop = config.dropout
+        self.image_to_text: Generator = image_to_text(
+            image_dim, text_dim, config.codes, config.text_back, dropout=drop
+        )
+        self.text_to_image: Generator = text_to_image(
+            text_dim, image_dim, config.codes, config.image_back, dropout=drop
+        )
+
+    def parameter_groups(self, config) -> list[tuple]:
+        return [(list(self.parameters()), 1.0, _ADAM)]
+
+    def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        """Losses of a batch: features (B, F) and text (B, D) float -> "loss" and its parts, ()."""
+        text = (self.image_to_text(batch["features"]) - batch["text"]).abs().mean()
+        image = (self.text_to_image(batch["text"]) - batch["features"]).abs().mean()
+        return {"loss": text + image, "text": text, "image": image}
+
+    @torch.no_grad()
+    def codes(self, features: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """The auxiliary generative features f and g, (N, K) each, without dropout."""
+        self.eval()
+        return self.image_to_text.encode(features), self.text_to_image.encode(text)
+
+
+class CRCGS(nn.Module):
+    """The student, its discriminators and objectives.
+
+    One step in `judge_steps + 1` trains the student, the others the discriminators, as long as
+    the adversarial term has a weight.
+
+    Args:
+        config: what to build.
+        shape: of one picture (H, W, 3), or (F,) of ready features.
+        text_dim: D. categories: C. rows: samples of the training split. batch: of training.
+        teachers: trained, of K = codes[-1]; None where the configuration needs none.
+    """
+
+    def __init__(
+        self,
+        config: CRCGSConfig,
+        shape: tuple[int, ...],
+        text_dim: int,
+        categories: int,
+        rows: int,
+        batch: int,
+        teachers: Teachers | None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.batch, self.rows = batch, rows
+        # In a list, so that they are no part of this module: they are saved on their own.
+        self._teachers = [teachers.eval().requires_grad_(False)] if teachers else []
+        convert = teachers.image_to_text.code_dim if teachers else config.embed_dim
+        trunk, image_dim = build_trunk(config.image_encoder, config.image_weights, shape)
+        self.towers = Towers(
+            trunk,
+            image_dim,
+            text_dim,
+            categories,
+            config.hidden,
+            config.embed_dim,
+            convert,
+            layers=config.layers,
+            activation=config.activation,
+        )
+        if config.adversary:
+            (teachers,) = self._teachers
+            features = teachers.text_to_image.out_dim
+            self.image_judge = Discriminator(features, config.judge_image)
+            self.text_judge = Discriminator(text_dim, config.judge_text)
+        if config.memory:
+            self.memory = CategoryMemory(config.memory, convert, categories)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        terms = ("distill", "adversary", "contrast", "support")
+        self.terms = ["base", *(name for name in terms if getattr(config, name))]
+        self.shown = ["loss", *self.terms, *(["judge"] if config.adversary else [])]
+        # The last figures of the log; saved, so that a resumed run logs what an unbroken one does.
+        self.register_buffer("seen", torch.zeros(len(self.shown)))
+
+    @property
+    def cycle(self) -> int:
+        """Steps of which one is the student's."""
+        return 1 + self.config.judge_steps if self.config.adversary else 1
+
+    def batch_of(self, step: int) -> int:
+        """Which batch a step sees: the discriminators' come before the student's of the same."""
+        return -(-step // self.cycle)
+
+    def parameter_groups(self, config) -> list[tuple]:
+        """See train._groups; all at one rate, as released."""
+        return [([p for p in self.parameters() if p.requires_grad], 1.0, _ADAM)]
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        """Image input -> (B, E) float, any length."""
+        return self.towers.encode_images(images)
+
+    def encode_texts(self, text: Tensor) -> Tensor:
+        """(B, D) float -> (B, E) float, any length."""
+        return self.towers.encode_texts(text)
+
+    def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        """The losses of a batch.
+
+        Args:
+            batch: image (B, H, W, 3) uint8 or (B, F) float, text (B, D) float, labels (B, C)
+                float; with teachers f and g (B, K) float.
+
+        Returns:
+            "loss" and its parts, each () float. In a step of the discriminators the figures are
+            the student's last, and only the gradient is theirs.
+        """
+        judging = self.training and int(self.steps) % self.cycle != 0
+        if self.training:
+            self.steps += 1
+        if judging:
+            judge = self._judge(batch)
+            self.seen[-1] = judge.detach()
+            losses = dict(zip(self.shown, self.seen.clone(), strict=True))
+            # Its value is the student's, its gradient the discriminators'.
+            return {**losses, "loss": losses["loss"] + (judge - judge.detach())}
+        losses = self._student(batch)
+        if self.config.adversary:
+            losses["judge"] = self.seen[-1].clone()
+        self.seen.copy_(torch.stack([losses[name].detach() for name in self.shown]))
+        return losses
+
+    def _student(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        c, labels = self.config, batch["labels"]
+        u, v = self.encode_images(batch["image"]), self.encode_texts(batch["text"])  # (B, E)
+        with torch.autocast(u.device.type, enabled=False):  # exp(1 / 0.07) is coarse in 16 bits
+            u, v = u.float(), v.float()
+            a, b = self.towers.convert_images(u), self.towers.convert_texts(v)  # (B, K)
+            shared = label_similarity.share(labels)  # (B, B)
+            losses = {"base": self._base(u, v, labels, shared)}
+            if c.distill:
+                losses["distill"] = generative.distillation(a, batch["f"], b, batch["g"])
+            if c.adversary:
+                losses["adversary"] = self._deceive(a, b)
+            if c.contrast:
+                losses["contrast"] = self._contrast(a, b, batch, shared)
+            if c.support:
+                known = self.memory.filled() if c.memory else None
+                losses["support"] = support_set.support_loss(
+                    a, b, labels, c.support_temperature, known
+                )
+            weighted = [getattr(c, name) * losses[name] for name in self.terms[1:]]
+            total = losses["base"] + sum(weighted)
+        if c.memory and self.training:
+            self.memory.push(a.detach(), b.detach(), labels)
+        return {"loss": total, **losses}
+
+    def _base(self, u: Tensor, v: Tensor, labels: Tensor, shared: Tensor) -> Tensor:
+        c = self.config
+        classify = {
+            "logistic": categories.classification,
+            "regression": categories.class_regression,
+        }[c.classification]
+        classified = classify(self.towers.classify(u), self.towers.classify(v), labels)
+        alike = sum(categories.likelihood(x, z, shared) for x, z in ((u, u), (u, v), (v, v)))
+        return c.phi * classified + c.alpha * alike + c.beta * categories.invariance(u, v)
+
+    def _contrast(self, a: Tensor, b: Tensor, batch: dict[str, Tensor], shared: Tensor) -> Tensor:
+        """Intra (f, a), (g, b); inter (f, b), (g, a) and, as the figure has it, (a, b)."""
+        c, pairs = self.config, []
+        if c.contrast_with != "students":
+            f, g = batch["f"], batch["g"]
+            pairs += [(f, a), (g, b), (f, b), (g, a)]
+        if c.contrast_with != "teachers":
+            pairs.append((a, b))
+        if c.contrast_form == "released":
+            count = {"samples": self.rows, "batches": -(-self.rows // self.batch)}
+            q = (self.batch - 1) / count[c.contrast_count]
+            terms = [
+                generative.released_contrast(x, z, c.contrast_temperature, q, self.batch)
+                for x, z in pairs
+            ]
+        else:
+            spared = shared if c.contrast_form == "other categories" else None
+            terms = [generative.infonce(x, z, c.contrast_temperature, spared) for x, z in pairs]
+        return torch.stack(terms).mean()
+
+    def _deceive(self, a: Tensor, b: Tensor) -> Tensor:
+        """What is generated from the student should pass for what the teacher generates."""
+        (teachers,) = self._teachers
+        images, texts = teachers.text_to_image.decode(b), teachers.image_to_text.decode(a)
+        return sum(
+            generative.judged(functional_call(judge, _fixed(judge), (made,)), teacher=True)
+            for judge, made in ((self.image_judge, images), (self.text_judge, texts))
+        )
+
+    def _judge(self, batch: dict[str, Tensor]) -> Tensor:
+        """The discriminators' loss; "real" is what a teacher's own code decodes to, as released."""
+        (teachers,) = self._teachers
+        with torch.no_grad():
+            self.towers.eval()
+            a = self.towers.convert_images(self.encode_images(batch["image"]))
+            b = self.towers.convert_texts(self.encode_texts(batch["text"]))
+            self.towers.train()
+            image, text = teachers.text_to_image.decode, teachers.image_to_text.decode
+            made = (image(b), image(batch["g"])), (text(a), text(batch["f"]))
+        return (
+            sum(
+                generative.judged(judge(ours), teacher=False)
+                + generative.judged(judge(theirs), teacher=True)
+                for judge, (ours, theirs) in zip(
+                    (self.image_judge, self.text_judge), made, strict=True
+                )
+            )
+            / 2
+        )
+
+
+class Hasher(nn.Module):
+    """A head that turns retrieval features of both modalities into codes."""
+
+    def __init__(self, config: HashConfig, embed_dim: int, bits: int) -> None:
+        super().__init__()
+        self.config = config
+        self.head = HashHead(embed_dim, bits, config.hidden, config.dropout)
+
+    def parameter_groups(self, config) -> list[tuple]:
+        return [(list(self.parameters()), 1.0, _ADAM)]
+
+    def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        """Losses of frozen features u, v (B, E) with labels (B, C): "loss" and its parts, ()."""
+        c, u, v = self.config, batch["u"], batch["v"]
+        middle = (u + v) / 2
+        h_i, h_t, h_c = self.head(u), self.head(v), self.head(middle)  # (B, L) in (-1, 1)
+        shared = label_similarity.share(batch["labels"])
+        pairs = ((h_i, h_i), (h_i, h_t), (h_t, h_t))
+        parts = {
+            "similarity": hashing.hash_similarity(middle, h_c),
+            "likelihood": sum(categories.likelihood(x, z, shared) for x, z in pairs),
+            "quantisation": hashing.quantisation(h_c),
+        }
+        return {"loss": sum(getattr(c, name) * value for name, value in parts.items()), **parts}
+
+
+def _fixed(module: nn.Module) -> dict[str, Tensor]:
+    """Its weights, through which gradients pass and to which none go."""
+    return {name: p.detach() for name, p in module.named_parameters()}
+
+
+# What the released code computes, where it differs from what the abstract describes.
+RELEASED = {
+    "contrast_form": "released",
+    "contrast_with": "teachers",
+    "contrast_count": "batches",
+    "memory": 0,
+}

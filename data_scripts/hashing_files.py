@@ -1,0 +1,274 @@
+"""Files of arrays that papers on hashing pass around, .mat (5 and 7.3) or .h5py, to prepared data:
+
+    python data_scripts/hashing_files.py --name flickr --release flickr --rows first \\
+        --files FLICKR-25K.mat
+    python data_scripts/hashing_files.py --name nus --release nus-tc21 --train 10500 --val 2100 \\
+        --test 2100 --files nus-wide-tc21-iall.mat nus-wide-tc21-yall.mat nus-wide-tc21-lall.mat
+    python data_scripts/hashing_files.py --name ucch --release flickr --rows last \\
+        --files mirflickr25k-iall-vgg.mat mirflickr25k-yall.mat mirflickr25k-lall.mat
+    python data_scripts/hashing_files.py --name pgnn --rows released --files DIR/*.mat
+
+Arrays are found by name, in whichever file they are. The audit is printed and, with
+--release, must give the known counts. Where to get the files: labelled_files.md.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cmir_repro import paths
+from cmir_repro.data import audit, labelled_release
+from cmir_repro.data.captions_json import located
+from cmir_repro.data.hashing_arrays import KEYS, NAMES, Found, find
+from cmir_repro.data.labelled import IMAGE, LABELS, TEXT, array_file
+from cmir_repro.data.labelled_release import related
+from cmir_repro.data.mat_files import MatFile
+from cmir_repro.data.photographs import VIEW, draw_pictures, find_pictures
+from cmir_repro.data.pixels import fill
+from cmir_repro.data.prepared import SPLITS, Prepared
+from cmir_repro.errors import InputError
+from cmir_repro.files import sha256
+
+ROWS = ("random", "first", "last", "released")  # which rows are queries
+DATABASE = "database"
+# DCMH and its successors, UCCH.
+RELEASES = {
+    "flickr": {"rows": 20_015, "numbers of a text": 1_386, "categories": 24},
+    "nus-tc21": {"rows": 195_834, "numbers of a text": 1_000, "categories": 21},
+    "nus-tc10": {"rows": 186_577, "numbers of a text": 1_000, "categories": 10},
+    "coco": {"rows": 122_218, "categories": 80},
+    "other": {},
+}
+
+
+def chosen(
+    rows: str,
+    sizes: dict[str, int],
+    usable: np.ndarray,
+    released: tuple[int, int] | None,
+    seed: int,
+) -> np.ndarray:
+    """What each of N rows is for: (N,) str, train, val, test or DATABASE; "" leaves it out.
+
+    Args:
+        rows: of ROWS. Random ones are drawn among the usable rows, and the others left out; the
+            first or last ones are queries as they are, and train and val drawn from all others.
+            Released queries are test, and everything else that is not val is trained on.
+        sizes: train, val, test -> how many.
+        usable: (N,) bool, whether a row has a category and a tag.
+        released: rows of train and test, one after the other; None: the files do not say.
+        seed: of the draw.
+
+    Raises:
+        InputError: there are too few rows, or the files have no released split.
+    """
+    out = np.full(len(usable), DATABASE, dtype=object)
+    if rows == "released":
+        if released is None:
+            raise InputError("the files have no train_lab and test_lab; choose other --rows")
+        out[: released[0]], out[released[0] :] = "train", "test"
+        return labelled_release.hold_out(out, sizes["val"] / max(released[0], 1), seed)
+    pool = np.arange(len(usable))
+    if rows == "random":
+        out[~usable], pool = "", np.flatnonzero(usable)
+    else:
+        test = sizes["test"]
+        if not 0 < test < len(pool):
+            raise InputError(f"--test {test} must leave some of {len(pool):,} rows to train")
+        pool, ends = (pool[test:], pool[:test]) if rows == "first" else (pool[:-test], pool[-test:])
+        out[ends], sizes = "test", {**sizes, "test": 0}
+    for part, drawn in labelled_release.shuffled(pool, sizes, seed).items():
+        out[pool[drawn]] = part
+    return out
+
+
+def hashing_files(
+    files: Sequence[Path],
+    name: str,
+    rows: str,
+    sizes: dict[str, int],
+    seed: int = 0,
+    release: str = "other",
+    partial: bool = False,
+    images: Path | None = None,
+    size: int = 224,
+    progress: bool = True,
+) -> Prepared:
+    """Check the files and write them to data/NAME, or open what lies there if it is equal.
+
+    Args:
+        files: of one release. name: of the data set.
+        release: whose counts the files must give, unless `partial`.
+        rows, sizes, seed: as in `chosen`.
+        images, size: folder of the photographs, where the files name them instead of having
+            their pixels, and the side of their squares in pixels.
+        progress: show bars.
+
+    Raises:
+        InputError: a file is missing, damaged or does not fit the others, counts are not the known
+            ones, a picture is missing, or something else was prepared there before.
+    """
+    with contextlib.ExitStack() as stack:
+        found = find([stack.enter_context(MatFile(file)) for file in files])
+        text, labels = found.text.matrix(), found.labels.matrix()
+        if labels.dtype != np.uint8:
+            raise InputError(f"{found.labels.arrays[0].said()} holds other numbers than 0 and 1")
+        kind = "tags" if text.dtype == np.uint8 else "features"
+        usable = labels.any(1) & (text.any(1) if kind == "tags" else True)
+        there = labels.any(0)  # DAEVR's labels of COCO have an empty column
+        facts = {
+            "rows": len(labels),
+            "numbers of a text": text.shape[1],
+            "categories": int(there.sum()),
+            "categories that no row has": int((~there).sum()),
+            "labels": int(labels.sum(dtype=np.int64)),
+            "rows without a category": int((~labels.any(1)).sum()),
+            "rows without a tag": int((~text.any(1)).sum()),
+        }
+        print(audit.table(facts, RELEASES[release]))
+        if not partial:
+            audit.check(facts, RELEASES[release], release)
+        use = chosen(rows, sizes, usable, found.sizes, seed)
+        kept = np.flatnonzero(use != "")
+        ids = [f"row-{row:06d}" for row in range(len(use))]
+        if found.names is not None:
+            places = [located(f"name {n}", text) for n, text in enumerate(found.names, start=1)]
+            ids = [image for image, _ in places]
+        table = pd.DataFrame(
+            {
+                "image": np.array(ids, dtype=object)[kept],
+                "split": np.where(use == DATABASE, "train", use)[kept],
+                "label": np.array(ids, dtype=object)[kept],  # categories say what is relevant
+                "trains": (use == "train")[kept],
+            }
+        )
+        digests = {Path(file).name: sha256(Path(file)) for file in files}
+        draw = _drawer(found, kept, table, images, size, repr(digests), progress)
+        text, labels = text[kept], labels[kept][:, there]
+        facts = {**facts, **{part: int((use == part).sum()) for part in (*SPLITS, DATABASE)}}
+        test = use[kept] == "test"
+        facts["relevant pairs of query and database, %"] = round(
+            related(labels[test], labels[~test]), 2
+        )
+        pixels = images is not None or (found.picture is not None and len(found.picture.shape) == 3)
+        record = {
+            "provenance": {
+                "kind": "released",
+                "files": digests,
+                "release": release,
+                "splits": {"rows": rows, "seed": seed, **sizes},
+                "pixels": f"{size} x {size}, middle of the scaled picture"
+                if images
+                else "as stored",
+            },
+            "licence": "not stated",
+            "sources": [],
+            "left_out": [f"rows without a category or a tag: {len(use) - len(kept):,}"],
+            "audit": [{"fact": fact, "found": count} for fact, count in facts.items()],
+            "tasks": {VIEW: [VIEW, VIEW]} if pixels else {},
+        }
+        return labelled_release.finish(
+            name,
+            record,
+            table,
+            {TEXT: text, LABELS: labels},
+            kind=kind,
+            words=[f"{kind[:-1]} {number}" for number in range(1, text.shape[1] + 1)],
+            categories=[f"category {number}" for number in np.flatnonzero(there) + 1],
+            draw=draw,
+        )
+
+
+def _drawer(
+    found: Found,
+    kept: np.ndarray,
+    table: pd.DataFrame,
+    images: Path | None,
+    size: int,
+    key: str,
+    progress: bool,
+) -> Callable[[Path], None]:
+    """What writes pixels or features of the kept rows into a folder, without holding them all."""
+    if images is not None:
+        if found.names is None:
+            raise InputError(f"--images needs the names of the pictures, {' or '.join(NAMES)}")
+        paths_ = pd.Series([located("names", found.names[row])[1] for row in kept])
+        files = find_pictures(images, paths_)
+        gone = [path for path, file in zip(paths_, files, strict=True) if file is None]
+        if gone:
+            raise InputError(
+                f"{images / gone[0]} is missing, as are {len(gone):,} of {len(files):,} pictures"
+            )
+        placed = table.assign(part="all", row=np.arange(len(table)))
+        return lambda target: draw_pictures(target, placed, files, size, progress)
+    picture = found.picture
+    if picture is None:
+        raise InputError(f"no file has {', '.join(KEYS['picture'])}; add it, or give --images")
+    said = picture.arrays[0].said()
+    if len(picture.shape) == 3:
+        types = picture.arrays[0].take(slice(0, 1)).dtype
+        if picture.shape[2] != 3 or types != np.uint8:
+            raise InputError(f"{said} of {types} are no pictures (height, width, 3, N) of uint8")
+    elif len(picture.shape) != 1:
+        raise InputError(f"{said} is neither pictures nor a matrix of features")
+
+    def rows(part: slice) -> np.ndarray:
+        block = picture.take(kept[part])
+        if len(picture.shape) == 1 and not np.isfinite(block).all():
+            raise InputError(f"{said} holds a number that is not finite")
+        return block
+
+    def draw(target: Path) -> None:
+        pixels = len(picture.shape) == 3
+        path = target / f"pixels-{VIEW}-all.npy" if pixels else array_file(target, IMAGE)
+        shape = (len(kept), *picture.shape)
+        digest = hashlib.sha256(f"{key} {kept.tolist()}".encode()).hexdigest()
+        fill(
+            path,
+            shape,
+            rows,
+            digest,
+            path.stem if progress else None,
+            "uint8" if pixels else "float32",
+        )
+
+    return draw
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--files", type=Path, nargs="+", required=True)
+    parser.add_argument("--name", required=True, help="of the prepared data set")
+    parser.add_argument("--release", choices=RELEASES, default="other", help="counts demanded")
+    parser.add_argument("--partial", action="store_true", help="take files with other counts")
+    parser.add_argument("--rows", choices=ROWS, default="random", help="that are queries")
+    parser.add_argument("--train", type=int, default=10_000, help="rows that are trained on")
+    parser.add_argument("--val", type=int, default=2_000)
+    parser.add_argument("--test", type=int, default=2_000, help="rows that are queries")
+    parser.add_argument("--seed", type=int, default=0, help="of the splits")
+    parser.add_argument("--images", type=Path, help="folder of the pictures that FAll or imgs name")
+    parser.add_argument("--size", type=int, default=224, help="of their squares, in pixels")
+    given = vars(parser.parse_args(arguments))
+    try:
+        if given["seed"] < 0 or given["size"] < 1:
+            raise InputError("--seed must be at least 0 and --size at least 1")
+        data = hashing_files(sizes={part: given.pop(part) for part in SPLITS}, **given)
+    except InputError as error:
+        sys.exit(f"hashing_files.py: {error}")
+    print(f"{data.info['name']} in {paths.shown(data.folder)}, protocol: {data.info['protocol']}")
+    for row in data.info["audit"][-5:]:
+        print(f"{row['fact']}: {row['found']:,}")
+    for line in data.info["left_out"]:
+        print(f"left out: {line}")
+
+
+if __name__ == "__main__":
+    main()

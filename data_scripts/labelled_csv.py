@@ -1,0 +1,254 @@
+"""Pictures with attributes and a text, one a row of a CSV, into the prepared layout:
+
+    python data_scripts/labelled_csv.py --name photos-tags --csv metadata.csv --images images \
+        --id id --suffix .jpg --labels articleType,baseColour,gender --text name
+
+Each value of the columns --labels becomes a category, "baseColour: blue", and each word of the
+column --text a tag, if enough training rows have it. Of equal pictures the first is kept, with the
+tags and categories of all. What the audit prints: labelled_files.md.
+"""
+
+import argparse
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cmir_repro import paths
+from cmir_repro.data import audit, labelled_release
+from cmir_repro.data.caption_tokens import clean
+from cmir_repro.data.captions import drawn_splits
+from cmir_repro.data.captions_json import located
+from cmir_repro.data.csv_file import read_csv
+from cmir_repro.data.labelled import LABELS, TEXT
+from cmir_repro.data.labelled_release import bag_of_words, related, some
+from cmir_repro.data.photographs import SUFFIXES, VIEW, draw_pictures, find_pictures
+from cmir_repro.data.pictures import pixel_digests
+from cmir_repro.data.prepared import SPLITS, Prepared
+from cmir_repro.errors import InputError, one_of
+from cmir_repro.files import sha256
+
+NO_VALUE = ("", "na", "n/a", "nan", "null")  # what tables write where they know nothing
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the prepared data depend on, besides the files."""
+
+    id: str  # column that names the picture
+    labels: tuple[str, ...]  # columns whose values become categories
+    text: str  # column whose words become tags
+    suffix: str = ""  # a picture's file is its id and this
+    size: int = 224  # pixels
+    at_least: int = 5  # training rows that have a word of the vocabulary; our choice
+    val: float = 0.1  # shares of the pictures
+    test: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        columns = (self.id, self.text, *self.labels)
+        if not self.labels or len(set(columns)) < len(columns):
+            raise InputError("--id, --text and --labels must name different columns, --labels some")
+        if self.size < 1 or self.at_least < 1:
+            raise InputError("--size and --at-least must be at least 1")
+
+
+def labelled_csv(
+    name: str,
+    csv: Path,
+    images: Path,
+    settings: Settings,
+    licence: str = "not stated",
+    source: str | None = None,
+    allow_missing: bool = False,
+    progress: bool = True,
+) -> Prepared:
+    """Check CSV and pictures and write them to data/NAME, or open what lies there if it is equal.
+
+    Args:
+        name: of the data set: lower-case letters, digits, - and _.
+        csv: one picture a row. images: folder with the pictures.
+        licence, source: recorded; where they are from and what may be done with them.
+        allow_missing: leave out pictures that are not there.
+        progress: show bars.
+
+    Raises:
+        InputError: a name, column or value cannot be used, a picture is missing or damaged,
+            something else was prepared there before, or the folder cannot be written.
+    """
+    table, said, names = _read(Path(csv), settings)
+    listed = len(table)
+    files, here = _find(images, table, allow_missing)
+    table, said = table[here].reset_index(drop=True), [said[row] for row in np.flatnonzero(here)]
+
+    digests, broken = pixel_digests(files, progress)
+    if broken.any():
+        raise InputError(digests[broken.argmax()])
+    first = table["image"].groupby(digests).transform("first")
+    kept = (first == table["image"]).to_numpy()
+    place = pd.Series(np.arange(kept.sum()), table["image"][kept])[first].to_numpy()
+    images_, files = table[kept].reset_index(drop=True), [files[row] for row in kept.nonzero()[0]]
+    # A category or a word of any of equal pictures is one of the picture.
+    labels = np.zeros((len(images_), len(names)), dtype=np.uint8)
+    rows, columns = table["labels"].explode().dropna().pipe(lambda s: (s.index, s.astype(int)))
+    labels[place[rows], columns] = 1
+    words = [[] for _ in range(len(images_))]
+    for row, more in zip(place, said, strict=True):
+        words[row] += more
+
+    images_["split"] = drawn_splits(len(images_), settings.val, settings.test, settings.seed)
+    counted = labelled_release.rows_with(
+        [words[row] for row in np.flatnonzero(images_["split"] == "train")]
+    )
+    vocabulary = sorted(counted.index[counted >= settings.at_least])
+    if not vocabulary:
+        raise InputError(f"{csv}: no word of {settings.text} is in {settings.at_least} training "
+                         "rows; give another --text or --at-least")  # fmt: skip
+    tags = bag_of_words(words, vocabulary)
+    without = {"a category": ~labels.any(1), "a word of the vocabulary": ~tags.any(1)}
+    used = ~np.logical_or(*without.values())
+    left_out = [
+        f"pictures that are missing: {listed - len(table):,}",
+        "pictures with the pixels of an earlier one, which got their categories and tags: "
+        f"{some(table['image'][~kept])}",
+        *(f"pictures without {what}: {some(images_['image'][no])}" for what, no in without.items()),
+    ]
+    images_, tags, labels = images_[used].reset_index(drop=True), tags[used], labels[used]
+    files = [files[row] for row in np.flatnonzero(used)]
+    there = labels.any(0)  # the others were those of pictures that are left out
+    labels, names = labels[:, there], [names[column] for column in np.flatnonzero(there)]
+    images_["label"] = [_label(row, names) for row in labels]
+    facts = counts(images_, tags, labels)
+    print(audit.table(facts, {}))
+    record = {
+        "provenance": {
+            "kind": "photographs",
+            "files": {Path(csv).name: sha256(Path(csv))},
+            "pictures_sha256": labelled_release.digest(digests),
+            "allow_missing": allow_missing,
+            **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()},
+        },
+        "licence": licence,
+        "sources": [source] if source else [],
+        "left_out": left_out,
+        "coverage": {"images": {"here": len(table), "listed": listed}},
+        "audit": [{"fact": fact, "found": found} for fact, found in facts.items()],
+        "tasks": {VIEW: [VIEW, VIEW]},
+    }
+    table = images_[["image", "split", "label"]]
+
+    def draw(target: Path) -> None:
+        placed = table.assign(part="all", row=np.arange(len(table)))
+        draw_pictures(target, placed, files, settings.size, progress)
+
+    return labelled_release.finish(
+        name,
+        record,
+        table,
+        {TEXT: tags, LABELS: labels},
+        kind="tags",
+        words=vocabulary,
+        categories=names,
+        draw=draw,
+    )
+
+
+def counts(images: pd.DataFrame, tags: np.ndarray, labels: np.ndarray) -> dict[str, int | float]:
+    """What is audited."""
+    test = (images["split"] == "test").to_numpy()
+    return {
+        **{f"pictures, {split}": int((images["split"] == split).sum()) for split in SPLITS},
+        "tags of the vocabulary": tags.shape[1],
+        "tags a picture, mean": round(float(tags.sum(1).mean()), 2),
+        "categories": labels.shape[1],
+        "categories a picture, mean": round(float(labels.sum(1).mean()), 2),
+        "categories that no training picture has": int(
+            (~labels[(images["split"] == "train").to_numpy()].any(0)).sum()
+        ),
+        "pairs of query and database that are relevant, %": round(
+            related(labels[test], labels[~test]), 2
+        ),
+    }
+
+
+def _read(csv: Path, settings: Settings) -> tuple[pd.DataFrame, list[list[str]], list[str]]:
+    """image, path (without ending) and labels (numbers) of each row, its words, and the names."""
+    table = read_csv(csv)
+    for column in (settings.id, settings.text, *settings.labels):
+        one_of(f"{csv}: column", column, table.columns)
+    places = [
+        located(f"{csv.name}, row {number}", name + settings.suffix)
+        for number, name in enumerate(table[settings.id], start=1)
+    ]
+    found = pd.DataFrame(places, columns=["image", "path"])
+    twice = found.loc[found["image"].duplicated(), "image"]
+    if len(twice):
+        raise InputError(f"{csv}: {settings.id} {twice.iloc[0]!r} occurs twice; ids must differ")
+    values = table[list(settings.labels)].apply(lambda c: c.str.lower().str.split().str.join(" "))
+    values = values.mask(values.isin(NO_VALUE))
+    named = pd.DataFrame({column: f"{column}: " + values[column] for column in values})
+    names = [name for column in named for name in sorted(named[column].dropna().unique())]
+    number = {name: position for position, name in enumerate(names)}
+    found["labels"] = [
+        [number[name] for name in row if isinstance(name, str)]
+        for row in named.itertuples(index=False)
+    ]
+    return found, [clean(text, None).split() for text in table[settings.text]], names
+
+
+def _find(folder: Path, table: pd.DataFrame, allow_missing: bool) -> tuple[list[Path], np.ndarray]:
+    """The files of the pictures that are there, and (N,) bool, which those are."""
+    files = find_pictures(folder, table["path"])
+    here = np.array([file is not None for file in files])
+    if not here.all() and not (allow_missing and here.any()):
+        first = Path(folder) / table["path"][~here].iloc[0]
+        way = "or leave them out with --allow-missing" if here.any() else "none is there"
+        raise InputError(
+            f"{first} ({', '.join(SUFFIXES)}) is missing, as are {(~here).sum():,} of the "
+            f"{len(here):,} pictures; get them again, {way}"
+        )
+    return [file for file in files if file is not None], here
+
+
+def _label(row: np.ndarray, names: list[str]) -> str:
+    return "; ".join(names[column] for column in np.flatnonzero(row))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+    def names(text: str) -> tuple[str, ...]:
+        return tuple(name.strip() for name in text.split(",") if name.strip())
+
+    parser.add_argument("--name", required=True, help="of the data set, and of its folder")
+    parser.add_argument("--csv", type=Path, required=True)
+    parser.add_argument("--images", type=Path, required=True, help="folder with the pictures")
+    parser.add_argument("--id", required=True, help="column that names the picture")
+    parser.add_argument("--labels", type=names, required=True, help="columns, comma between")
+    parser.add_argument("--text", required=True, help="column whose words become tags")
+    parser.add_argument("--suffix", default="", help="added to an id for the file name, say .jpg")
+    parser.add_argument("--size", type=int, default=224, help="of the squares, in pixels")
+    parser.add_argument("--at-least", type=int, default=5, help="training rows that have a tag")
+    parser.add_argument("--val", type=float, default=0.1, help="share for validation")
+    parser.add_argument("--test", type=float, default=0.2, help="share for the queries")
+    parser.add_argument("--seed", type=int, default=0, help="of the splits")
+    parser.add_argument("--licence", default="not stated", help="recorded")
+    parser.add_argument("--source", help="address they are from; recorded")
+    parser.add_argument("--allow-missing", action="store_true", help="leave out absent pictures")
+    given = vars(parser.parse_args(arguments))
+    try:
+        settings = Settings(**{key: given.pop(key) for key in Settings.__dataclass_fields__})
+        data = labelled_csv(**given, settings=settings)
+    except InputError as error:
+        sys.exit(f"labelled_csv.py: {error}")
+    print(f"{data.info['name']} in {paths.shown(data.folder)}, protocol: {data.info['protocol']}")
+    for line in data.info["left_out"]:
+        print(f"left out: {line}")
+
+
+if __name__ == "__main__":
+    main()

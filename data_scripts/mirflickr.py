@@ -1,0 +1,141 @@
+"""MIRFLICKR-25K, pictures with tags and categories, into the prepared layout:
+
+    python data_scripts/mirflickr.py --root mirflickr --labels mirflickr25k_annotations_v080 \\
+        --images mirflickr
+    python data_scripts/mirflickr.py --root mirflickr --labels DIR --annotations-only
+
+The audit is printed and must give the known counts; --partial takes others.
+Where to get the files, and what the audit prints: labelled.md.
+"""
+
+import hashlib
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from cmir_repro.data import tag_files
+from cmir_repro.data.tag_files import Tagged
+from cmir_repro.errors import InputError
+from cmir_repro.files import sha256
+
+# The owners' and those of iTomxy/data; 20,015 is what DCMH and its successors use.
+EXPECTED = {
+    "images": 25_000,
+    "tags in the vocabulary": 1_386,
+    "categories": 24,
+    "labels": 92_902,
+    "labels of images without a file of tags": 0,
+    "tags of all images": 94_281,
+    "images with a category": 24_581,
+    "images with a category and a tag": 20_015,
+}
+# A list _r1 is a part of another one, so that images with a category stay the same.
+WITH_RELEVANT = {k: v for k, v in EXPECTED.items() if k != "labels"} | {"categories": 38}
+SOURCES = ["https://press.liacs.nl/mirflickr/mirdownload.html"]
+LICENCE = "pictures: each its own licence (meta/license); annotations: not stated"
+ORDER = ("train", "test", "val")
+RULE = "one shuffle of the images; train, test, val in this order, the others in the database only"
+
+
+def read(root: Path, annotations: Path, relevant: bool) -> tuple[Tagged, dict]:
+    """The release as it is, and what its audit counts.
+
+    Args:
+        root: folder with meta/tags and doc/common_tags.txt.
+        annotations: folder with CLASS.txt and CLASS_r1.txt.
+        relevant: CLASS_r1, the pictures to which a class is more than incidental, is one more.
+
+    Raises:
+        InputError: a file is missing or damaged.
+    """
+    words = tag_files.names(root / "doc" / "common_tags.txt", counted=True)
+    numbers, told = _numbered(root / "meta" / "tags")
+    text = tag_files.tags(told, words)
+    lists = sorted(annotations.glob("*.txt"), key=lambda file: file.stem)
+    lists = [f for f in lists if f.stem != "README" and (relevant or not f.stem.endswith("_r1"))]
+    if not lists:
+        raise InputError(f"{annotations} has no CLASS.txt; --labels names the annotations' folder")
+    labels = np.zeros((len(numbers), len(lists)), dtype=bool)
+    astray = 0
+    for number, file in enumerate(lists):
+        listed = tag_files.members(file)
+        here = np.isin(listed, numbers)
+        labels[np.searchsorted(numbers, listed[here]), number] = True
+        astray += int((~here).sum())
+    some, both = labels.any(1), labels.any(1) & text.any(1)
+    counts = {
+        "images": len(numbers),
+        "tags in the vocabulary": len(words),
+        "categories": len(lists),
+        "labels": int(labels.sum()),
+        "labels of images without a file of tags": astray,
+        "tags of all images": int(text.sum(dtype=np.int64)),
+        "images with a category": int(some.sum()),
+        "images with a category and a tag": int(both.sum()),
+    }
+    names = [f"im{number}" for number in numbers[both]]
+    left_out = [
+        f"images without a category: {(~some).sum():,}",
+        f"other images without one of the {len(words):,} tags: {(some & ~both).sum():,}",
+    ]
+    files = {"doc/common_tags.txt": sha256(root / "doc" / "common_tags.txt")}
+    files |= {file.name: sha256(file) for file in lists}
+    files["meta/tags, as a matrix"] = hashlib.sha256(text.tobytes()).hexdigest()
+    categories = [file.stem for file in lists]
+    packed = np.packbits(text[both], axis=1)
+    found = Tagged(
+        names, names, packed, labels[both], words, categories, files, left_out, SOURCES, LICENCE
+    )
+    return found, counts
+
+
+def split(labels: np.ndarray, sizes: dict[str, int], seed: int) -> dict[str, np.ndarray]:
+    """Rows for each split, by RULE.
+
+    Args:
+        labels: (N, C), of which only N matters. sizes: train, val, test -> how many images.
+
+    Raises:
+        InputError: there are too few.
+    """
+    if min(sizes.values()) < 0 or sum(sizes.values()) > len(labels):
+        asked = " ".join(f"--{part} {size}" for part, size in sizes.items())
+        raise InputError(f"{len(labels):,} images are too few for {asked}; ask for fewer")
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(labels))
+    ends = np.cumsum([sizes[part] for part in ORDER])
+    return dict(zip(ORDER, np.split(order, ends)[:3], strict=True))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = tag_files.options(__doc__, train=10_000, val=2_000, test=2_000)
+    parser.add_argument("--root", type=Path, required=True, help="with meta/tags and doc")
+    parser.add_argument("--labels", type=Path, required=True, help="folder of CLASS.txt")
+    parser.add_argument("--classes", type=int, choices=(24, 38), default=24, help="38: with _r1")
+    given = parser.parse_args(arguments)
+    name, expected = "mirflickr", EXPECTED
+    if given.classes == 38:
+        name, expected = "mirflickr-38", WITH_RELEVANT
+    try:
+        found, counts = read(given.root, given.labels, given.classes == 38)
+        tag_files.finish(given, name, found, counts, expected, split, RULE)
+    except InputError as error:
+        sys.exit(f"mirflickr.py: {error}")
+
+
+def _numbered(folder: Path) -> tuple[np.ndarray, list[Path]]:
+    """The numbers of the pictures that have a file of tags, ascending, and these files."""
+    found = {
+        int(match[1]): file
+        for file in (folder.iterdir() if folder.is_dir() else ())
+        if (match := re.fullmatch(r"tags([1-9][0-9]{0,8})\.txt", file.name))
+    }
+    if not found:
+        raise InputError(f"{folder} has no tags1.txt ...; --root names the folder above meta/")
+    numbers = sorted(found)
+    return np.array(numbers, dtype=np.int64), [found[number] for number in numbers]
+
+
+if __name__ == "__main__":
+    main()

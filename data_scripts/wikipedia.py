@@ -1,0 +1,180 @@
+"""The Wikipedia benchmark (Rasiwasia et al. 2010) into the prepared layout:
+
+    python data_scripts/wikipedia.py --root wikipedia_dataset
+
+--root holds raw_features.mat or wikiData.mat (I_tr, I_te, T_tr, T_te, and perhaps L_tr, L_te), the
+lists trainset_txt_img_cat.list and testset_txt_img_cat.list, and categories.list. A share of train
+becomes val. The audit must give the known counts; --partial takes others.
+Where to get the files, and what the audit prints: labelled_files.md.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cmir_repro import paths
+from cmir_repro.data import audit, labelled_release
+from cmir_repro.data.captions_text import lines
+from cmir_repro.data.labelled import IMAGE, LABELS, TEXT
+from cmir_repro.data.mat_files import MatFile
+from cmir_repro.data.prepared import Prepared
+from cmir_repro.errors import InputError
+from cmir_repro.files import sha256
+
+FEATURES = ("wikiData.mat", "raw_features.mat")  # the first there is
+CATEGORIES = "categories.list"
+SPLITS = {"train": ("trainset_txt_img_cat.list", "tr"), "test": ("testset_txt_img_cat.list", "te")}
+EXPECTED = {
+    "pairs, train and val": 2_173,
+    "pairs, test": 693,
+    "numbers of a picture": 128,  # histogram of SIFT words
+    "numbers of a text": 10,  # topics of an LDA
+    "categories": 10,
+}
+ORIGIN = {
+    "sources": ["https://github.com/BMC-SDNU/Cross-Modal-Retrieval"],
+    "licence": "none stated",
+}
+
+
+def wikipedia(
+    root: Path, name: str = "wikipedia", val: float = 0.1, seed: int = 0, partial: bool = False
+) -> Prepared:
+    """Check the folder and write it to data/NAME, or open what lies there if it is the same.
+
+    Args:
+        root: the folder.
+        name: of the data set.
+        val: share of the training pairs for validation, drawn with `seed` (our choice: the
+            benchmark has no validation split).
+        partial: take other counts than the known ones.
+
+    Raises:
+        InputError: a file is missing, damaged or does not fit the others, counts are not the
+            known ones, or something else was prepared there before.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise InputError(f"{root} is no folder; --root is the folder with {FEATURES[1]}")
+    mat = next((root / file for file in FEATURES if (root / file).exists()), root / FEATURES[1])
+    categories = lines(root / CATEGORIES)
+    images = pd.concat([_listed(root, split, len(categories)) for split in SPLITS])
+    images = images.reset_index(drop=True)
+    picture, text = _features(mat, images)
+    numbers = images.pop("category").to_numpy()
+    images["label"] = np.array(categories, dtype=object)[numbers]
+    facts = counts(images, picture, text, categories)
+    print(audit.table(facts, EXPECTED))
+    if not partial:
+        audit.check(facts, EXPECTED, "the Wikipedia benchmark")
+    images["split"] = labelled_release.hold_out(images["split"].to_numpy(), val, seed)
+    files = (mat.name, CATEGORIES, *(list_ for list_, _ in SPLITS.values()))
+    record = {
+        **ORIGIN,
+        "provenance": {
+            "kind": "released",
+            "files": {file: sha256(root / file) for file in files},
+            "splits": f"as released; of train a share of {val} is val, drawn with seed {seed}",
+        },
+        "left_out": [],
+        "audit": [{"fact": fact, "found": found} for fact, found in facts.items()],
+    }
+    return labelled_release.finish(
+        name,
+        record,
+        images,
+        {TEXT: text, LABELS: np.eye(len(categories), dtype=np.uint8)[numbers], IMAGE: picture},
+        kind="features",
+        words=[f"topic {number}" for number in range(1, text.shape[1] + 1)],
+        categories=categories,
+    )
+
+
+def counts(
+    images: pd.DataFrame, picture: np.ndarray, text: np.ndarray, categories: list[str]
+) -> dict[str, int]:
+    """What is audited; pictures and texts with the numbers of another can be copies."""
+    test = (images["split"] == "test").to_numpy()
+    same = np.unique(picture, axis=0, return_inverse=True)[1].ravel()
+    each = images["label"].value_counts()
+    return {
+        "pairs, train and val": int((~test).sum()),
+        "pairs, test": int(test.sum()),
+        "numbers of a picture": picture.shape[1],
+        "numbers of a text": text.shape[1],
+        "categories": len(categories),
+        "pairs of the rarest category": int(each.min()),
+        "pairs of the most frequent category": int(each.max()),
+        "pictures with the numbers of an earlier one": len(same) - len(np.unique(same)),
+        "test pictures with the numbers of one of train": int(
+            np.isin(same[test], same[~test]).sum()
+        ),
+    }
+
+
+def _listed(root: Path, split: str, categories: int) -> pd.DataFrame:
+    """image, split, text (ids of both) and category (from 0) of the pairs of a list."""
+    path = root / SPLITS[split][0]
+    rows = []
+    for number, line in enumerate(lines(path), start=1):
+        parts = line.split("\t")
+        wrong = len(parts) != 3 or not all(parts[:2])
+        if wrong or not (parts[2].isdecimal() and 1 <= int(parts[2]) <= categories):
+            raise InputError(
+                f"{path}, line {number}: expected text, image and category (1 to {categories}) "
+                f"with tabs between, found {line!r:.80}"
+            )
+        rows.append((parts[1], split, parts[0], int(parts[2]) - 1))
+    return pd.DataFrame(rows, columns=["image", "split", "text", "category"])
+
+
+def _features(path: Path, images: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """float32 (N, F) of the pictures and (N, D) of the texts, train before test as in `images`."""
+    parts = {"I": [], "T": []}
+    with MatFile(path) as mat:
+        for split, (file, short) in SPLITS.items():
+            here = images[images["split"] == split]
+            for what, found in parts.items():
+                found.append(mat.take(f"{what}_{short}").astype(np.float32))
+                if found[-1].ndim != 2 or len(found[-1]) != len(here):
+                    raise InputError(
+                        f"{path}: {what}_{short} is {found[-1].shape}, but {file} lists "
+                        f"{len(here):,} pairs; get both again"
+                    )
+                if not np.isfinite(found[-1]).all():
+                    raise InputError(f"{path}: {what}_{short} holds a number that is not finite")
+            if f"L_{short}" in mat.shapes:
+                label = mat.take(f"L_{short}").ravel()
+                if not np.array_equal(label, here["category"] + 1):
+                    raise InputError(f"{path}: L_{short} differs from {file}; get both again")
+    for what, (train, test) in parts.items():
+        if train.shape[1] != test.shape[1]:
+            raise InputError(
+                f"{path}: {what}_tr has {train.shape[1]} columns, {what}_te {test.shape[1]}"
+            )
+    return np.concatenate(parts["I"]), np.concatenate(parts["T"])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--root", type=Path, required=True, help="the released folder")
+    parser.add_argument("--name", default="wikipedia", help="of the prepared data set")
+    parser.add_argument("--val", type=float, default=0.1, help="share of train for validation")
+    parser.add_argument("--seed", type=int, default=0, help="of that share")
+    parser.add_argument("--partial", action="store_true", help="take files with other counts")
+    given = parser.parse_args(arguments)
+    try:
+        data = wikipedia(**vars(given))
+    except InputError as error:
+        sys.exit(f"wikipedia.py: {error}")
+    print(f"{data.info['name']} in {paths.shown(data.folder)}, protocol: {data.info['protocol']}")
+    print(data.images["split"].value_counts().to_string())
+
+
+if __name__ == "__main__":
+    main()
