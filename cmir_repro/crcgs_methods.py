@@ -21,11 +21,10 @@ _RELEASED = {**RELEASED, "contrast": 0.03, "support": 0.001, "contrast_temperatu
 # what each part is missed for, and the released code with one defect after the other.
 METHODS = {
     REFERENCE: _BASE,
-    "Base + generative features": {"support": 0.0, "memory": 0},
+    "Base + generative features": {"support": 0.0, "memory": 0},  # CRCGS without support set
     "Base + contrast": {**_NO_GENERATIVE, "support": 0.0, "memory": 0},
     "Base + support set": {**_NO_GENERATIVE, "contrast": 0.0},
     FULL: {},
-    "CRCGS without support set": {"support": 0.0, "memory": 0},
     "CRCGS without generative features": _NO_GENERATIVE,
     "CRCGS without distillation": {"distill": 0.0},
     "CRCGS without adversary": {"adversary": 0.0},
@@ -40,6 +39,7 @@ METHODS = {
     "DSCMR": {
         **_BASE,
         "classification": "regression",
+        "likeness": "count",
         "alpha": 0.001,
         "beta": 0.1,
         "layers": 1,
@@ -54,14 +54,17 @@ NEIGHBOURS = {
 ABLATION = tuple(name for name in METHODS if name.startswith(("Base", "CRCGS")))
 DEFECTS = tuple(name for name in METHODS if name.startswith("Released"))
 
-# Our choice: what fits two cores and minutes, chosen on validation images; and the released sizes.
+# Our choice, by MAP on validation images of CSS at mini (one seed; the base objective alone: 76.7).
+# A support set that weighs 0.1, 1, 3 gives 76.6, 72.8, 70.0; contrast that weighs 0.1 gives 77.8.
+_WEIGHTS = {"contrast": 0.1, "support": 0.1}
+# Our choice: what fits two cores and minutes; and the released sizes.
 _MINI = {
     "hidden": 256,
     "embed_dim": 128,
     "judge_image": (256, 128, 64),
     "judge_text": (64, 32, 16),
-    "contrast": 0.1,
-    "support": 1.0,
+    "judge_steps": 1,  # released: 3
+    **_WEIGHTS,
     "memory": 512,
 }
 _MINI_TEACHER = {
@@ -72,7 +75,7 @@ _MINI_TEACHER = {
     "learning_rate": 1e-3,
 }
 _MINI_HASH = {"hidden": 128, "steps": 400, "learning_rate": 1e-3}
-_MINI_TRAIN = {"steps": 400, "batch": 80, "learning_rate": 1e-3, "evaluate_every": 100}
+_MINI_TRAIN = {"steps": 800, "batch": 80, "learning_rate": 2e-3, "evaluate_every": 200}
 _PAPER_TRAIN = {"steps": 2500, "batch": 80, "learning_rate": 1e-4, "evaluate_every": 125}
 _TRAIN = {"schedule": "constant", "clip": 0.0}
 SCALES = {
@@ -82,13 +85,15 @@ SCALES = {
         "hashing": _MINI_HASH,
         "neighbour": {"hidden_image": 256, "hidden_text": 256, "dims": 32},
         "train": {**_TRAIN, **_MINI_TRAIN},
+        "train_of": {"css": {"learning_rate": 1e-3}},  # by validation; where data are few, slower
     },
     "paper": {
-        "model": {"contrast": 0.1, "support": 1.0, "memory": 4096},
+        "model": {**_WEIGHTS, "memory": 4096},
         "teacher": {},
         "hashing": {},
         "neighbour": {},
         "train": {**_TRAIN, **_PAPER_TRAIN},
+        "train_of": {},
     },
 }
 
@@ -150,11 +155,24 @@ def configure(
         scale=scale,
         method=method,
         model=student,
-        teacher=size["teacher"] if student and student.generates else None,
+        teacher=_teacher(size["teacher"], student),
         neighbour=neighbour,
         hashing=size["hashing"],
-        train=_train(size["train"], student, neighbour, {"seed": seed, **(training or {})}),
+        train=_train(
+            {**size["train"], **size["train_of"].get(dataset, {})},
+            student,
+            neighbour,
+            {"seed": seed, **(training or {})},
+        ),
     )
+
+
+def _teacher(settings: dict, student: CRCGSConfig | None) -> dict | None:
+    """The teachers that a student needs; the released contrast goes with the released form."""
+    if not (student and student.generates):
+        return None
+    form = "released" if student.contrast_form == "released" else "squared"
+    return {"form": form, **settings}
 
 
 def _train(settings: dict, student, neighbour, changes: dict) -> dict:

@@ -79,16 +79,7 @@ class _Student:
 
     def run(self, job: runs.Job, progress: bool) -> tuple:
         config, task = self.config, self.task
-        torch.manual_seed(config.train.seed)  # initial weights
-        system = CRCGS(
-            config.model,
-            task.shape(),
-            task.text.shape[1],
-            task.labels.shape[1],
-            len(task.labelled.train),
-            config.train.batch,
-            self.teachers,
-        )
+        system = _student(config, task, self.teachers)
         if not job.load(system):
             batches = LabelledBatches(task, config.train, self._codes(), system.batch_of)
             job.train(system, batches, _validator(task, config, _embedder(task)), progress)
@@ -185,6 +176,15 @@ def teachers(config: CRCGSRun, task: LabelledTask, progress: bool = True) -> Tea
     return system
 
 
+def untrained(config: CRCGSRun, task: LabelledTask) -> tuple[np.ndarray, np.ndarray]:
+    """What a run's student gives before its first step: (N, E) float32 of images and of texts."""
+    taught = None
+    if config.teacher:
+        taught = Teachers(config.teacher, task.features.shape[1], task.text.shape[1])
+    u, v = _embedder(task)(_student(config, task, taught))
+    return u.numpy(), v.numpy()
+
+
 def score(
     images: dict[str, np.ndarray], texts: dict[str, np.ndarray], task: LabelledTask, seed: int = 0
 ) -> tuple[dict[tuple[str, str, str], np.ndarray], dict]:
@@ -221,6 +221,20 @@ def score(
     first = next(iter(by_scoring.values()))
     more = {"metrics": first, "by_scoring": by_scoring, "curves": curves}
     return precisions, {**results[0], **more}
+
+
+def _student(config: CRCGSRun, task: LabelledTask, taught: Teachers | None) -> CRCGS:
+    """The student of a run with its initial weights."""
+    torch.manual_seed(config.train.seed)
+    return CRCGS(
+        config.model,
+        task.shape(),
+        task.text.shape[1],
+        task.labels.shape[1],
+        len(task.labelled.train),
+        config.train.batch,
+        taught,
+    )
 
 
 def _stage(seed: int, settings: dict):

@@ -2,6 +2,7 @@
 
     python -m cmir_repro.grid --scale paper --seconds 540
     python -m cmir_repro.grid --system aai
+    python -m cmir_repro.grid --system crcgs --datasets css wikipedia
 
 A cell that is broken off goes on where it stopped the next time.
 """
@@ -11,7 +12,7 @@ import signal
 import sys
 import time
 
-from cmir_repro import aai_methods, aai_run, composed, identity, paths
+from cmir_repro import aai_methods, aai_run, composed, crcgs_methods, crcgs_run, identity, paths
 from cmir_repro.config import Config
 from cmir_repro.device import choose
 from cmir_repro.errors import InputError, one_of
@@ -57,19 +58,34 @@ def cells(scale: str, datasets=None, tasks=None, methods=None, seeds=SEEDS) -> l
 
 def aai_cells(scale: str, datasets=None, tasks=None, methods=None, seeds=SEEDS) -> list[Config]:
     """The cells of image <-> sentence retrieval, in the same order."""
+    return _cells(aai_methods, aai_methods.METHODS, scale, datasets, tasks, methods, seeds)
+
+
+def crcgs_cells(scale: str, datasets=None, tasks=None, methods=None, seeds=SEEDS) -> list[Config]:
+    """The cells of label-based retrieval, in the same order."""
+    known = [*crcgs_methods.NEIGHBOURS, *crcgs_methods.METHODS]
+    return _cells(crcgs_methods, known, scale, datasets, tasks, methods, seeds)
+
+
+def _cells(home, known, scale, datasets, tasks, methods, seeds) -> list[Config]:
     for method in methods or ():
-        one_of("method", method, aai_methods.METHODS)
+        one_of("method", method, known)
     return [
-        aai_methods.configure(dataset, task, scale, method, seed)
+        home.configure(dataset, task, scale, method, seed)
         for dataset in datasets or ["css"]
-        for task in tasks or (aai_methods.default_task(dataset),)
+        for task in tasks or (home.default_task(dataset),)
         for seed in seeds
-        for method in aai_methods.METHODS
+        for method in known
         if methods is None or method in methods
     ]
 
 
-SYSTEMS = {"dim": (cells, composed), "aai": (aai_cells, aai_run)}  # what there is, what runs it
+# What there is, and what runs it.
+SYSTEMS = {
+    "dim": (cells, composed),
+    "aai": (aai_cells, aai_run),
+    "crcgs": (crcgs_cells, crcgs_run),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -36,7 +36,8 @@ def start(dataset: str, scale: str = "auto", task: str = "auto") -> Setting:
     size = device.scale_for(chosen, scale)
     data = open_data(dataset, size, chosen)
     task = default_task(dataset) if task == "auto" else task
-    views(data, task)  # refuses an unknown one before anything is trained
+    if data.info["tasks"]:  # data with categories have none between images
+        views(data, task)  # refuses an unknown one before anything is trained
     versions = ", ".join(f"{name} {version}" for name, version in ledger.software().items())
     hardware = ledger.hardware(chosen)
     print(versions)

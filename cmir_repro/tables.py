@@ -15,10 +15,12 @@ import pandas as pd
 from cmir_repro import (
     aai_tables,
     comparable,
+    crcgs_tables,
     intervals,
     ledger,
     paths,
     published,
+    published_hashing,
     published_image_sentence,
 )
 from cmir_repro.errors import InputError
@@ -40,15 +42,36 @@ README_TABLES = {
 # Image <-> sentence tables: marker -> data set, scale and task; and what others have published.
 AAI_TABLES = {
     "aai-css-mini-3d": ("css", "mini", "3d"),
+    "aai-photo-names-mini": ("photo-names", "mini", "photo"),
+    "aai-coco-pictures-mini": ("coco-pictures", "mini", "photo"),
     "aai-css-paper-3d": ("css", "paper", "3d"),
+}
+# Label-based tables, likewise.
+CRCGS_TABLES = {
+    "crcgs-css-mini": ("css", "mini", "3d-colour-shape"),
+    "crcgs-wikipedia-mini": ("wikipedia", "mini", "labels"),
+    "crcgs-photos-tags-mini": ("photos-tags", "mini", "labels"),
+    "crcgs-css-paper": ("css", "paper", "3d-colour-shape"),
 }
 PUBLISHED_TABLES = {
     "published-flickr30k": "flickr30k-1k",
     "published-coco-1k": "coco-1k-5fold",
     "published-coco-5k": "coco-5k",
 }
+PUBLISHED_HASHING = {
+    "published-mirflickr": "mirflickr",
+    "published-nuswide": "nuswide",
+    "published-coco-hashing": "coco",
+}
 # Every table that README.md has a place for.
-MARKERS = ("overview", *README_TABLES, *AAI_TABLES, *PUBLISHED_TABLES)
+MARKERS = (
+    "overview",
+    *README_TABLES,
+    *AAI_TABLES,
+    *PUBLISHED_TABLES,
+    *CRCGS_TABLES,
+    *PUBLISHED_HASHING,
+)
 
 
 def finished(
@@ -281,6 +304,10 @@ def _table(marker: str) -> str:
         return overview()
     if marker in AAI_TABLES:
         return aai_tables.markdown(*AAI_TABLES[marker])
+    if marker in CRCGS_TABLES:
+        return crcgs_tables.markdown(*CRCGS_TABLES[marker])
+    if marker in PUBLISHED_HASHING:
+        return published_hashing.markdown(PUBLISHED_HASHING[marker])
     if marker in PUBLISHED_TABLES:
         return published_image_sentence.markdown(PUBLISHED_TABLES[marker])
     dataset, scale, task = README_TABLES[marker]

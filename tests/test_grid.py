@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from cmir_repro import aai_methods, composed, grid, identity, ledger, paths
+from cmir_repro import aai_methods, composed, crcgs_methods, grid, identity, ledger, paths
+from cmir_repro.errors import InputError
 from cmir_repro.methods import ABLATION, METHODS, SCALES
 from cmir_repro.tasks import QueryBatches
 
@@ -47,6 +48,15 @@ def test_cells_of_image_and_sentence_retrieval_have_names_of_their_own(folder):
         len({identity.name(cell) for cell in cells}) == len(cells) == 3 * len(aai_methods.METHODS)
     )
     assert [cell.train.seed for cell in cells[:2]] == [0, 0]  # all methods of a seed come first
+
+
+def test_cells_of_label_based_retrieval_hold_its_neighbours_too(folder):
+    cells = grid.crcgs_cells("mini", datasets=["css", "wikipedia"])
+    methods = {*crcgs_methods.METHODS, *crcgs_methods.NEIGHBOURS}
+    assert {cell.method for cell in cells} == methods
+    assert len({identity.name(cell) for cell in cells}) == len(cells) == 2 * 3 * len(methods)
+    with pytest.raises(InputError, match="method"):
+        grid.crcgs_cells("mini", methods=["CRCG"])
 
 
 def counts(cells):
@@ -122,6 +132,7 @@ def test_a_grid_is_filled_once(quick, capsys, monkeypatch):
         ("dim", "3d-3d", "TIRG + DIM"),
         ("dim", "3d-3d", "TIRG + DIM, weight 0.3"),
         ("aai", "3d", "AAI without IMS"),
+        ("crcgs", "3d-colour-shape", "CCA, ITQ"),
     ],
 )
 def test_the_recorded_command_makes_the_same_cell(quick, capsys, system, task, method):

@@ -12,6 +12,7 @@ of the converted space and of the teachers' codes, L bits.
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -29,7 +30,15 @@ _ADAM = {"betas": (0.5, 0.999), "weight_decay": 0.0}
 
 
 class TeacherConfig(Config):
-    """The generators; their training is not released, so all but the sizes is our choice."""
+    """The generators; their training is not released, so all but sizes and form is our choice.
+
+    The released class ends in ReLU and is trained on absolute differences (`form` "released").
+    On few and rare tags that teaches nearly nothing: the median of a rare tag is 0, and so becomes
+    what is generated, with no gradient left. Hence the default, "squared": squared differences and
+    no last ReLU.
+    """
+
+    form: Literal["squared", "released"] = "squared"
 
     codes: tuple[int, ...] = (2048, 1024)  # widths of the encoders; the last is K
     text_back: int = Field(2000, ge=1)  # width before the tags, in the image-to-text decoder
@@ -52,6 +61,8 @@ class CRCGSConfig(Config):
     # Base objective: classification (phi), likelihood of shared categories (alpha), invariance
     # (beta); "regression" is DSCMR's ||p - Y||.
     classification: Literal["logistic", "regression"] = "logistic"
+    # S of the likelihood: 1 where a category is shared, or how many are (DSCMR's code).
+    likeness: Literal["shared", "count"] = "shared"
     phi: float = Field(1.0, ge=0)
     alpha: float = Field(1.0, ge=0)
     beta: float = Field(0.001, ge=0)
@@ -105,7 +116,7 @@ class HashConfig(Config):
 
 
 class Teachers(nn.Module):
-    """Image to text and text to image, trained to reconstruct the other modality (L1).
+    """Image to text and text to image, trained to reconstruct the other modality.
 
     Args:
         config: widths. image_dim: F. text_dim: D.
@@ -113,12 +124,13 @@ class Teachers(nn.Module):
 
     def __init__(self, config: TeacherConfig, image_dim: int, text_dim: int) -> None:
         super().__init__()
-        drop = config.dropout
+        self.config = config
+        how = {"dropout": config.dropout, "last_relu": config.form == "released"}
         self.image_to_text: Generator = image_to_text(
-            image_dim, text_dim, config.codes, config.text_back, dropout=drop
+            image_dim, text_dim, config.codes, config.text_back, **how
         )
         self.text_to_image: Generator = text_to_image(
-            text_dim, image_dim, config.codes, config.image_back, dropout=drop
+            text_dim, image_dim, config.codes, config.image_back, **how
         )
 
     def parameter_groups(self, config) -> list[tuple]:
@@ -126,8 +138,9 @@ class Teachers(nn.Module):
 
     def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of a batch: features (B, F) and text (B, D) float -> "loss" and its parts, ()."""
-        text = (self.image_to_text(batch["features"]) - batch["text"]).abs().mean()
-        image = (self.text_to_image(batch["text"]) - batch["features"]).abs().mean()
+        apart = F.l1_loss if self.config.form == "released" else F.mse_loss
+        text = apart(self.image_to_text(batch["features"]), batch["text"])
+        image = apart(self.text_to_image(batch["text"]), batch["features"])
         return {"loss": text + image, "text": text, "image": image}
 
     @torch.no_grad()
@@ -266,6 +279,8 @@ class CRCGS(nn.Module):
 
     def _base(self, u: Tensor, v: Tensor, labels: Tensor, shared: Tensor) -> Tensor:
         c = self.config
+        if c.likeness == "count":
+            shared = label_similarity.common(labels)
         classify = {
             "logistic": categories.classification,
             "regression": categories.class_regression,
