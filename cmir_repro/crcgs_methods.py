@@ -178,6 +178,7 @@ def _teacher(settings: dict, student: CRCGSConfig | None) -> dict | None:
 def _train(settings: dict, student, neighbour, changes: dict) -> dict:
     """Training settings with steps counted as `train.train` does, discriminators' included."""
     settings = recipe("fast", **{**settings, **changes}).model_dump()
+    one_of("selection", settings["selection"], ("val", "last"))  # nothing is chosen on test images
     if student and student.adversary:
         for key in ("steps", "evaluate_every", "log_every"):
             settings[key] *= 1 + student.judge_steps

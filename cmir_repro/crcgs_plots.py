@@ -15,6 +15,7 @@ from cmir_repro.plots import (
     MUTED,
     WIDTH,
     closed,
+    columns_of,
     look,
     pictures_of,
     same_length,
@@ -35,7 +36,7 @@ def bits_against_map(table: pd.DataFrame, chance: float | None = None, title: st
     Raises:
         InputError: no rows, or a column is missing.
     """
-    table = _needs(table, "method", "bits", "metric", "mean", "low", "high")
+    table = columns_of(table, "the table", "method", "bits", "metric", "mean", "low", "high")
     metrics, bits = list(table["metric"].unique()), sorted(table["bits"].unique())
     figure, axes = plt.subplots(1, len(metrics), figsize=(WIDTH, 3.4), sharey=True, squeeze=False)
     methods = list(table["method"].unique())
@@ -73,7 +74,7 @@ def precision_recall_curves(
     Raises:
         InputError: no rows, or a column is missing.
     """
-    table = _needs(table, "method", "panel", "recall", "precision")
+    table = columns_of(table, "the table", "method", "panel", "recall", "precision")
     panels = list(table["panel"].unique())
     figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 3.4), sharey=True, squeeze=False)
     for axis, panel in zip(axes[0], panels, strict=True):
@@ -112,13 +113,13 @@ def tagged(pictures: np.ndarray, texts: Sequence[str], title: str = "") -> Figur
     """
     pictures = pictures_of(pictures, "pictures")
     same_length(pictures=pictures, texts=texts)
-    told = [wrap(text, 24) for text in texts]
+    told = [_lines(text, 24) for text in texts]
     lines = max(text.count("\n") + 1 for text in told)
     height = WIDTH / len(told) * pictures.shape[1] / pictures.shape[2] + LINE * lines + 0.2
     figure, axes = plt.subplots(1, len(told), figsize=(WIDTH, height), squeeze=False)
     for axis, picture, text in zip(axes[0], pictures, told, strict=True):
         show(axis, picture)
-        axis.set_title(text, loc="left", fontsize=8.5, y=-0.02, va="top")
+        axis.set_xlabel(text, loc="left", fontsize=8.5, labelpad=3)
     figure.suptitle(title or None)
     return figure
 
@@ -154,7 +155,7 @@ def shared_label_rows(
     wide = 1.9  # of the words, in pictures
     unit = WIDTH / (wide + k)
     height = unit * pictures.shape[2] / pictures.shape[3]
-    words = [wrap(text, 26) for text in queries]
+    words = [_lines(text, 26) for text in queries]
     told = [[wrap(text, 16) if text else "✗" for text in row] for row in shared]
     lines = [max(text.count("\n") + 1 for text in row) for row in told]
     heights = [
@@ -185,15 +186,11 @@ def shared_label_rows(
     return figure
 
 
+def _lines(text: str, characters: int) -> str:
+    """Text with breaks of its own, and more where a line would be too long."""
+    return "\n".join(wrap(line, characters) for line in text.split("\n"))
+
+
 def _legend_below(figure: Figure, axis) -> None:
     handles, labels = axis.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4))
-
-
-def _needs(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    missing = [column for column in columns if column not in table]
-    if missing or table.empty:
-        raise InputError(
-            f"the table lacks {', '.join(missing)}" if missing else "the table has no rows to draw"
-        )
-    return table

@@ -262,7 +262,7 @@ def learning_curves(
     for i, name in enumerate(names):
         color, marker = look(i)
         if name in losses:
-            history = _columns(losses[name], name, "step", "loss")
+            history = columns_of(losses[name], name, "step", "loss")
             mean = history["loss"].rolling(window, min_periods=1, center=True).mean()
             if window > 1:
                 loss_axis.plot(history["step"], history["loss"], color=color, alpha=0.2, lw=0.7)
@@ -276,7 +276,7 @@ def learning_curves(
                 label=name,
             )
         if recalls and name in recalls:
-            history = _columns(recalls[name], name, "step", "recall")
+            history = columns_of(recalls[name], name, "step", "recall")
             recall_axis.plot(
                 history["step"], history["recall"], color=color, marker=marker, ms=5, label=name
             )
@@ -311,7 +311,7 @@ def recall_intervals(
     Raises:
         InputError: no rows, or a column is missing.
     """
-    table = _columns(table, "the table", "method", "mean", "low", "high")
+    table = columns_of(table, "the table", "method", "mean", "low", "high")
     if "metric" not in table:
         table = table.assign(metric="recall (%)")
     methods, metrics = list(table["method"].unique()), list(table["metric"].unique())
@@ -353,7 +353,7 @@ def difference_intervals(table: pd.DataFrame, title: str = "", unit: str = "poin
     Raises:
         InputError: no rows, or a column is missing.
     """
-    table = _columns(table, "the table", "method", "difference", "low", "high")
+    table = columns_of(table, "the table", "method", "difference", "low", "high")
     groups = list(table["group"].unique()) if "group" in table else [None]
     figure, axis = plt.subplots(figsize=(0.75 * WIDTH, 0.3 * (len(table) + len(groups)) + 1.1))
     names, height = {}, 0.0
@@ -400,7 +400,7 @@ def gap_panels(
     Raises:
         InputError: a column is missing, or titles do not fit the panels.
     """
-    frame = _columns(coordinates, "coordinates", "method", "seed", "set", "row", "x", "y")
+    frame = columns_of(coordinates, "coordinates", "method", "seed", "set", "row", "x", "y")
     if "model" not in frame:
         frame = frame.assign(model="")
     models, sets = list(frame["model"].unique()), list(frame["set"].unique())
@@ -608,7 +608,7 @@ def same_length(**things) -> None:
         raise InputError(f"one of each per row is needed, got {lengths}")
 
 
-def _columns(frame, name, *needed) -> pd.DataFrame:
+def columns_of(frame, name, *needed) -> pd.DataFrame:
     missing = [column for column in needed if column not in frame]
     if missing:
         raise InputError(f"{name} lacks the columns {', '.join(missing)}")

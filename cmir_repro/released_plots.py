@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cmir_repro.plots import HIT, MISS, MUTED, WIDTH, _columns, closed, look, wrap
+from cmir_repro.plots import HIT, MISS, MUTED, WIDTH, closed, columns_of, look, wrap
 
 _FORCES = {"push": "push, all others together", "pull": "pull towards the partner"}
 
@@ -23,7 +23,7 @@ def force_panels(table: pd.DataFrame, title: str = "") -> Figure:
     Raises:
         InputError: no rows, or a column is missing.
     """
-    table = _columns(table, "the table", "form", "cosine", "pull", "push")
+    table = columns_of(table, "the table", "form", "cosine", "pull", "push")
     forms = list(table["form"].unique())
     figure, axes = plt.subplots(1, len(forms), figsize=(WIDTH, 3.3), sharey=True, squeeze=False)
     for axis, form in zip(axes[0], forms, strict=True):
@@ -51,7 +51,7 @@ def depth_curves(table: pd.DataFrame, marks: Mapping[str, int], title: str = "")
     Raises:
         InputError: no rows, or a column is missing.
     """
-    table = _columns(table, "the table", "codes", "depth", "map")
+    table = columns_of(table, "the table", "codes", "depth", "map")
     figure, axis = plt.subplots(figsize=(0.75 * WIDTH, 3.6))
     for i, (codes, rows) in enumerate(table.groupby("codes", sort=False)):
         color, marker = look(i)
@@ -91,7 +91,7 @@ def order_dots(table: pd.DataFrame, title: str = "") -> Figure:
     Raises:
         InputError: no rows, or a column is missing.
     """
-    table = _columns(table, "the table", "codes", "order", "map").reset_index(drop=True)
+    table = columns_of(table, "the table", "codes", "order", "map").reset_index(drop=True)
     kinds = list(table["codes"].unique())
     figure, axis = plt.subplots(figsize=(WIDTH, 0.75 * len(kinds) + 1.3))
     place = table["codes"].map(kinds.index).to_numpy()

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from tiny_crcgs import LABELS, TINY, B, F, batch, build, encoded, forward, teacher_of
+from torch import nn
 
 from cmir_repro.objectives import generative
 from cmir_repro.objectives.support_set import support_loss
@@ -30,11 +31,14 @@ def test_one_step_in_a_cycle_is_the_students_and_all_of_a_cycle_see_its_batch():
     assert [plain.batch_of(step) for step in range(4)] == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("shape", [(F,), (24, 36, 3)])
-def test_a_step_changes_the_weights_of_its_own_and_nothing_else(shape):
+@pytest.mark.parametrize("trunk", ["features", "batch norm", "convnet"])
+def test_a_step_changes_the_weights_of_its_own_and_nothing_else(trunk):
     """Neither through the optimiser's momentum nor through statistics of batch norm."""
-    pixels = len(shape) == 3
+    pixels = trunk == "convnet"
+    shape = (24, 36, 3) if pixels else (F,)
     system = build(shape, image_encoder="convnet" if pixels else "features", judge_steps=2)
+    if trunk == "batch norm":
+        system.towers.image = nn.BatchNorm1d(F)
     optimizer = _optimizer(system, TrainConfig.make(learning_rate=1e-2))
     before = {name: x.clone() for name, x in teacher_of(system).state_dict().items()}
     for step in range(7):

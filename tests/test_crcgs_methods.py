@@ -167,6 +167,7 @@ def test_nothing_in_the_tables_changes_when_one_configures():
         ({"scale": "huge"}, "scale"),
         ({"model": {"supprt": 1.0}}, "supprt"),
         ({"training": {"step": 1}}, "step"),
+        ({"training": {"selection": "test"}}, "selection"),
         ({"method": "DCMH", "model": {"alpha": 1.0}}, "alpha"),
         ({"model": dict.fromkeys(("phi", "alpha", "contrast", "support", "memory"), 0)}, "learnt"),
         ({"dataset": ""}, "dataset"),

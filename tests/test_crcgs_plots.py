@@ -56,8 +56,8 @@ def test_pictures_that_share_nothing_get_a_cross():
 
 
 def test_tags_stand_below_their_pictures():
-    figure = crcgs_plots.tagged(pictures(2), ["red", "blue"])
-    assert [axis.get_title(loc="left") for axis in figure.axes] == ["red", "blue"]
+    figure = crcgs_plots.tagged(pictures(2), ["red\n[red cube]", "blue"])
+    assert [axis.get_xlabel() for axis in figure.axes] == ["red\n[red cube]", "blue"]
 
 
 def test_what_does_not_fit_is_refused():
@@ -67,5 +67,5 @@ def test_what_does_not_fit_is_refused():
         crcgs_plots.bits_against_map(
             pd.DataFrame(columns=["method", "bits", "metric", "mean", "low", "high"])
         )
-    with pytest.raises(InputError, match="lacks precision"):
+    with pytest.raises(InputError, match="lacks the columns precision"):
         crcgs_plots.precision_recall_curves(pd.DataFrame({"method": [], "panel": [], "recall": []}))

@@ -1,6 +1,5 @@
 """A label-based run from configuration to record: its stages, found again, resumed, repeated."""
 
-import ast
 import json
 
 import numpy as np
@@ -54,6 +53,7 @@ SCORINGS = ["cosine", "hamming-4", "hamming-12"]
 def tiny(monkeypatch, tmp_path):
     """Small sizes of everything, the data set "tiny-labels", and folders of our own."""
     monkeypatch.setitem(crcgs_methods.SCALES, "mini", TINY)
+    monkeypatch.setattr(label_retrieval, "RESAMPLES", 20)  # the bootstrap is tested elsewhere
     for name in ("DATA", "RUNS", "RESULTS"):
         monkeypatch.setenv(f"CMIR_{name}", str(tmp_path / name.lower()))
     tiny_labels.write(tmp_path / "data")
@@ -142,7 +142,7 @@ def test_average_precision_by_hand():
 
 def test_a_query_without_a_category_is_left_out_and_has_no_precision():
     labels = tiny_labels.arrays()[LABELS]
-    labels[-3] = 0
+    labels[11] = 0
     tiny_labels.write(paths.data(), **{LABELS: labels})
     run = go(configured(REFERENCE))
     result = run.record.result
@@ -327,7 +327,8 @@ def test_neighbours_run_and_stand_in_one_table_with_students():
     assert list(found) == ["CCA, ITQ", "DCMH", REFERENCE]
     table = crcgs_tables.map_table(found)
     assert set(table[table["method"] == "DCMH"]["scoring"]) == {"hamming-4", "hamming-12"}
-    assert set(table[table["method"] == "CCA, ITQ"]["scoring"]) == set(SCORINGS)
+    fitted = table[table["method"] == "CCA, ITQ"]
+    assert fitted["scoring"].unique().tolist() == SCORINGS  # from short to long
 
 
 def test_what_is_fitted_has_no_steps_and_an_empty_log():
@@ -374,7 +375,6 @@ def test_what_cannot_be_run_is_refused_before_anything_is_trained(monkeypatch):
     monkeypatch.setattr("cmir_repro.runs.train", never)
     for config, message in (
         (configure("tiny-labels", "3d-colour"), "task of tiny-labels"),
-        (configure("css", "3d-material"), "categories"),
         (configured(dataset="tiny-lables"), "not prepared yet"),
         (configured(REFERENCE, training={"batch": 49}), "batch 49 is larger than the 48"),
         (configured(REFERENCE, image_encoder="convnet"), "pixels|views?"),
@@ -388,46 +388,3 @@ def test_records_of_another_source_are_not_current(monkeypatch):
     go(config)
     monkeypatch.setattr(identity, "sources", lambda config: "other")
     assert not identity.current(config)
-
-
-def test_the_digest_of_sources_covers_what_nets_objectives_and_batches_are_made_of(monkeypatch):
-    used = set()
-    monkeypatch.setattr(ledger, "code_hash", lambda files, own=(): used.update(files) or "digest")
-    identity.sources(configured())
-    assert all((paths.REPOSITORY / "cmir_repro" / file).exists() for file in used)
-    starts = ("systems/crcgs.py", "systems/neighbours.py", "label_retrieval.py")
-    folders = ("models/", "objectives/", "systems/")
-    needed = {n for start in starts for n in imported(start) if n.startswith(folders)}
-    needed |= {"shallow.py", "tie_groups.py", "mean_average_precision.py", "intervals.py"}
-    needed |= {"data/labelled.py", "data/scene_tags.py", "data/sampling.py", "labelled_task.py"}
-    assert needed <= used
-
-
-def test_arrows_run_one_way():
-    """Systems know nothing of runs and data, evaluation nothing of models."""
-    below = imported("systems/crcgs.py") | imported("systems/neighbours.py")
-    above = {"crcgs_run.py", "crcgs_methods.py", "labelled_task.py", "ledger.py", "runs.py"}
-    assert "models/retrieval_towers.py" in below  # the walk goes through
-    assert not below & (above | {"train.py", "tasks.py", "label_retrieval.py", "data/labelled.py"})
-    evaluation = imported("label_retrieval.py")
-    assert "mean_average_precision.py" in evaluation
-    assert not {name for name in evaluation if name.startswith(("models/", "systems/"))}
-    for name in ("generative", "support_set", "categories", "hashing", "label_similarity"):
-        assert not {n for n in imported(f"objectives/{name}.py") if n.startswith("models/")}
-
-
-def imported(start):
-    """Files of the package that a file imports, directly or through others."""
-    package, seen, waiting = paths.REPOSITORY / "cmir_repro", set(), [start]
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        for node in ast.walk(ast.parse((package / name).read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cmir_repro"):
-                base = node.module.split(".")[1:]
-                for path in ["/".join(base)] + ["/".join([*base, a.name]) for a in node.names]:
-                    if path and (package / f"{path}.py").exists():
-                        waiting.append(f"{path}.py")
-    return seen

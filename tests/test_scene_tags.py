@@ -2,8 +2,10 @@
 
 import hashlib
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cmir_repro.data import scene_tags, world
@@ -146,6 +148,21 @@ def test_scenes_occur_once_a_split_and_have_a_tag(tiny_css):
     assert len(found.categories) == found.labels.shape[1] == 24
     scenes = np.stack([world.from_label(key) for key in images["label"].iloc[found.images]])
     assert np.array_equal(found.labels, categorise(scenes, SHAPES, "colour-shape")[0])
+
+
+def test_a_scene_of_two_splits_stays_in_both(scenes):
+    """A query may look like an image of the database; within a split it counts once."""
+    keys = world.labels(scenes[:3])
+    images = pd.DataFrame(
+        {
+            "image": list("abcdefg"),
+            "split": ["train", "test", "train", "train", "val", "test", "test"],
+            "label": [keys[i] for i in (0, 0, 0, 1, 0, 2, 0)],
+        }
+    )
+    found = of_scenes(SimpleNamespace(images=images), "3d", "colour")
+    assert found.ids.tolist() == ["a", "b", "d", "e", "f"]
+    assert np.array_equal(found.text[0], found.text[1])
 
 
 def test_a_view_changes_what_shapes_are_called_and_nothing_else(tiny_css):

@@ -7,7 +7,7 @@ from cmir_repro.data import labelled
 from cmir_repro.data.labelled import IMAGE, LABELS, TEXT
 
 N, F, D, C = 72, 10, 8, 4
-SPLITS = ("train",) * 48 + ("val",) * 10 + ("test",) * 14
+SPLITS = ("test",) * 14 + ("val",) * 10 + ("train",) * 48
 INFO = {
     "name": "tiny-labels",
     "provenance": {"kind": "released"},
