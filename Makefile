@@ -1,5 +1,5 @@
 # Two targets do everything from a bare checkout with Python >= 3.11, make and git:
-#   make reproduce    set-up, then notebooks 01..11, figures, ledger and README tables
+#   make reproduce    set-up, then notebooks 01..14, figures, ledger and README tables
 #   make test         set-up, then lint, unit tests, every notebook at mini, nbval, the science
 # And where there is a GPU, as often as there is time for it:
 #   make grid SCALE=paper SECONDS=540    as many missing runs of the tables as fit, then the tables
