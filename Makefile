@@ -48,6 +48,7 @@ bench: setup
 	$(PY) tests/benchmarks/bench_render.py
 	$(PY) tests/benchmarks/bench_evaluate.py
 	$(PY) tests/benchmarks/bench_rerank.py
+	$(PY) tests/benchmarks/bench_map.py
 	$(PY) tests/benchmarks/bench_train.py --device $(DEVICE) --scale $(if $(filter auto,$(SCALE)),mini,$(SCALE))
 
 clean:
