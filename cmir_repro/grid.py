@@ -14,6 +14,7 @@ import time
 
 from cmir_repro import aai_methods, aai_run, composed, crcgs_methods, crcgs_run, identity, paths
 from cmir_repro.config import Config
+from cmir_repro.data.where import check_prepared
 from cmir_repro.device import choose
 from cmir_repro.errors import InputError, one_of
 from cmir_repro.methods import (
@@ -115,6 +116,8 @@ def main(arguments: list[str] | None = None) -> int:
             # The alarm becomes Ctrl-C: training ends its step, saves, and says where it stopped.
             signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
             signal.alarm(a.seconds)
+        for dataset in {cell.dataset for cell in missing}:
+            check_prepared(dataset)
         for cell in bar(missing, unit="cell", desc="grid"):
             command = f"python -m cmir_repro.grid {_cell(a.system, cell)}"
             runs.run(cell, device=device, command=command)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from cmir_repro import device, ledger, plots
 from cmir_repro.data.prepared import Prepared
+from cmir_repro.data.where import check_prepared
 from cmir_repro.methods import default_task
 from cmir_repro.tasks import open_data, views
 
@@ -34,6 +35,7 @@ def start(dataset: str, scale: str = "auto", task: str = "auto") -> Setting:
     plots.style()
     chosen = device.choose()
     size = device.scale_for(chosen, scale)
+    check_prepared(dataset)
     data = open_data(dataset, size, chosen)
     task = default_task(dataset) if task == "auto" else task
     if data.info["tasks"]:  # data with categories have none between images
