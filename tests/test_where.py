@@ -16,9 +16,7 @@ def test_the_named_script_and_page_exist(name):
 
 def test_what_is_missing_is_named_with_its_script(monkeypatch, tmp_path):
     monkeypatch.setenv("CMIR_DATA", str(tmp_path))
-    with pytest.raises(
-        InputError, match=r"'wikipedia' is not prepared.*wikipedia\.py"
-    ):
+    with pytest.raises(InputError, match=r"'wikipedia' is not prepared.*wikipedia\.py"):
         check_prepared("wikipedia")
     check_prepared("css")
     (tmp_path / "wikipedia").mkdir()
