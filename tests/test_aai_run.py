@@ -108,7 +108,7 @@ def test_a_model_without_fusion_is_scored_by_itc_alone(tiny_css):
     assert not hasattr(run.system, "fusion")
 
 
-def test_the_matcher_scores_a_pair_as_the_net_does(tiny_css):
+def test_the_matcher_gives_the_log_odds_of_the_net(tiny_css):
     config = configured()
     task = aai_run.PairTask("css", "mini", "3d", config.model, "cpu", False)
     tokens = aai_run.tokeniser(config.model, task)
@@ -120,7 +120,8 @@ def test_the_matcher_scores_a_pair_as_the_net_does(tiny_css):
     with torch.no_grad():
         text = system.encode_texts(numbers, lengths)
         pictures = system.encode_images(task.pictures("test").take(image))
-        wanted = system.match(text, pictures)[:, 1].numpy()
+        probability = system.match(text, pictures).softmax(1)[:, 1]
+    wanted = (probability / (1 - probability)).log().numpy()
     np.testing.assert_allclose(found.match(image, sentence), wanted, atol=1e-5)
     both = image_sentence.ranks(found.images, found.sentences, pairs.image_of, task.protocol)
     assert len(both.image_to_sentence) == len(pairs.images)

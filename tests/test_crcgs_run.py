@@ -118,9 +118,10 @@ def test_every_query_is_in_the_ledger_by_scoring_direction_and_depth():
         assert set(rows) == {(way, depth) for way in ("i2t", "t2i") for depth in ("all", "queries")}
         for key, values in rows.items():
             assert values.index.tolist() == queries.tolist()
-            np.testing.assert_array_equal(values, run.precisions[(scoring, *key)])
+            wanted = run.precisions[(scoring, *key)]
+            np.testing.assert_allclose(values, wanted, atol=5.1e-4)  # kept to a thousandth
             metric = run.record.result["by_scoring"][scoring][f"{key[0]} MAP@{key[1]}"]
-            assert values.mean() == pytest.approx(metric["value"])
+            assert values.mean() == pytest.approx(metric["value"], abs=1e-3)
 
 
 def test_average_precision_by_hand():
