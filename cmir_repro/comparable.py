@@ -32,15 +32,8 @@ def finished(
     if not found:
         return {}
     only_protocol(r.result["protocol"] for r in found)
-    for what, values in (
-        ("selection rules", {r.selection for r in found}),
-        ("data tables", {r.data["tables"] for r in found}),
-    ):
-        if len(values) > 1:
-            raise InputError(
-                f"one table would mix {what}: {', '.join(sorted(values))}; "
-                "remove the records of one of them from results/records"
-            )
+    check_same("selection rules", {r.selection for r in found})
+    check_same("data tables", {r.data["tables"] for r in found})
     by_method: dict[str, list[ledger.Record]] = {}
     for method in methods:
         rows = [r for r in found if r.method == method]
@@ -53,6 +46,19 @@ def finished(
         if rows:
             by_method[method] = rows
     return by_method
+
+
+def check_same(what: str, values: set[str]) -> None:
+    """Refuse a table of records that differ: there may be one value of `what` only.
+
+    Raises:
+        InputError: there are more; all are named.
+    """
+    if len(values) > 1:
+        raise InputError(
+            f"one table would mix {what}: {', '.join(sorted(values))}; "
+            "remove the records of one of them from results/records"
+        )
 
 
 def machine(record: ledger.Record) -> str:

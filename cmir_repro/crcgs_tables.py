@@ -29,12 +29,7 @@ def finished(dataset: str, scale: str, task: str) -> dict[str, list[ledger.Recor
     every = [r for records in found.values() for r in records]
     if every:
         only_protocol(_of_codes(r.result["protocol"]) for r in every)
-    if len({r.data["tables"] for r in every}) > 1:
-        raise InputError(
-            f"one table would mix data tables of {dataset!r}: "
-            f"{', '.join(sorted({r.data['tables'] for r in every}))}; "
-            "remove the records of one of them from results/records"
-        )
+    comparable.check_same("data tables", {r.data["tables"] for r in every})
     return found
 
 
@@ -198,7 +193,7 @@ def _bits(scoring: str) -> int:
 
 def _below(by_method: dict[str, list[ledger.Record]]) -> str:
     every = [r for records in by_method.values() for r in records]
-    record, seconds = every[0], [r.seconds for r in every]
+    record, seconds = every[0], [r.seconds for r in every if r.steps] or [0.0]
     trained = next((r for r in every if r.steps), record)
     result = record.result
     left_out = result["without_relevant"]
@@ -212,7 +207,8 @@ def _below(by_method: dict[str, list[ledger.Record]]) -> str:
         f"database; MAP@queries, the released code's rule, at the first {result['queries']:,} "
         "only. Mean over seeds with the 95 % t-interval of that mean; the difference, mean of both "
         "directions by cosine, is a paired bootstrap over queries (the seeds are not resampled). "
-        f"Training the student took {min(seconds):.0f} to {max(seconds):.0f} s. Hardware: "
+        f"Training, without teachers and hash heads, took {min(seconds):.0f} to "
+        f"{max(seconds):.0f} s. Hardware: "
         + "; ".join(sorted({comparable.machine(r) for r in every}))
         + "."
     )

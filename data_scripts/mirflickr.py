@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from cmir_repro.data import tag_files
+from cmir_repro.data.labelled_release import shuffled
 from cmir_repro.data.tag_files import Tagged
 from cmir_repro.errors import InputError
 from cmir_repro.files import sha256
@@ -35,7 +36,6 @@ EXPECTED = {
 WITH_RELEVANT = {k: v for k, v in EXPECTED.items() if k != "labels"} | {"categories": 38}
 SOURCES = ["https://press.liacs.nl/mirflickr/mirdownload.html"]
 LICENCE = "pictures: each its own licence (meta/license); annotations: not stated"
-ORDER = ("train", "test", "val")
 RULE = "one shuffle of the images; train, test, val in this order, the others in the database only"
 
 
@@ -91,23 +91,6 @@ def read(root: Path, annotations: Path, relevant: bool) -> tuple[Tagged, dict]:
     return found, counts
 
 
-def split(labels: np.ndarray, sizes: dict[str, int], seed: int) -> dict[str, np.ndarray]:
-    """Rows for each split, by RULE.
-
-    Args:
-        labels: (N, C), of which only N matters. sizes: train, val, test -> how many images.
-
-    Raises:
-        InputError: there are too few.
-    """
-    if min(sizes.values()) < 0 or sum(sizes.values()) > len(labels):
-        asked = " ".join(f"--{part} {size}" for part, size in sizes.items())
-        raise InputError(f"{len(labels):,} images are too few for {asked}; ask for fewer")
-    order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(labels))
-    ends = np.cumsum([sizes[part] for part in ORDER])
-    return dict(zip(ORDER, np.split(order, ends)[:3], strict=True))
-
-
 def main(arguments: list[str] | None = None) -> None:
     parser = tag_files.options(__doc__, train=10_000, val=2_000, test=2_000)
     parser.add_argument("--root", type=Path, required=True, help="with meta/tags and doc")
@@ -119,7 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
         name, expected = "mirflickr-38", WITH_RELEVANT
     try:
         found, counts = read(given.root, given.labels, given.classes == 38)
-        tag_files.finish(given, name, found, counts, expected, split, RULE)
+        tag_files.finish(given, name, found, counts, expected, shuffled, RULE)
     except InputError as error:
         sys.exit(f"mirflickr.py: {error}")
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_ledger import made_up
+from test_ledger import made_up_run
 
 from cmir_repro import aai_tables, ledger
 from cmir_repro.aai_methods import FULL, REFERENCE, configure
@@ -34,18 +34,7 @@ def keep(method, seed, ranks, rsum):
         "sentences": 4,
         "by_scoring": metrics,
     }
-    record = made_up("TIRG", seed).model_copy(
-        update={
-            "run": f"{method.lower().replace(' ', '-').replace(',', '')}-{seed}",
-            "method": method,
-            "dataset": config.dataset,
-            "scale": config.scale,
-            "task": config.task,
-            "config": config.model_dump(mode="json"),
-            "result": result,
-        }
-    )
-    ledger.save(record, np.array(names), np.array(values, dtype=float), [])
+    ledger.save(made_up_run(config, result), np.array(names), np.array(values, dtype=float), [])
 
 
 @pytest.fixture

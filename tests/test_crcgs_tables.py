@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_ledger import made_up
+from test_ledger import made_up_run
 
 from cmir_repro import crcgs_tables, ledger
 from cmir_repro.crcgs_methods import FULL, REFERENCE, configure
@@ -36,18 +36,7 @@ def keep(method, seed, i2t, t2i, value, scorings=("cosine", "hamming-32")):
         "by_scoring": {scoring: metrics for scoring in scorings},
         "curves": {scoring: {"i2t": curve, "t2i": curve} for scoring in scorings},
     }
-    record = made_up("TIRG", seed).model_copy(
-        update={
-            "run": f"{method.lower().replace(' ', '-').replace(',', '')}-{seed}",
-            "method": method,
-            "dataset": config.dataset,
-            "scale": config.scale,
-            "task": config.task,
-            "config": config.model_dump(mode="json"),
-            "result": result,
-        }
-    )
-    ledger.save(record, np.array(ids), np.array(values, dtype=float), [])
+    ledger.save(made_up_run(config, result), np.array(ids), np.array(values, dtype=float), [])
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from PIL import Image
 from cmir_repro import paths
 from cmir_repro.data.labelled import labelled
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.errors import InputError
 
 _spec = importlib.util.spec_from_file_location(
     "data_scripts_mirflickr", paths.REPOSITORY / "data_scripts" / "mirflickr.py"
@@ -227,10 +226,3 @@ def test_bad_input_is_one_line_that_names_the_file(release):
     refused("common_tags.txt does not exist", (annotations, annotations))
     (root / "meta" / "tags").rename(root / "meta" / "other")
     refused("--root names the folder above meta/", release)
-
-
-def test_a_split_needs_enough_images():
-    with pytest.raises(InputError, match="5 images are too few"):
-        script.split(np.zeros((5, 2)), {"train": 3, "val": 2, "test": 1}, 0)
-    found = script.split(np.zeros((6, 2)), {"train": 3, "val": 2, "test": 1}, 0)
-    assert sorted(np.concatenate([*found.values()])) == [*range(6)]

@@ -40,6 +40,15 @@ def made_up(method="TIRG", seed=0, **changes):
     return ledger.Record.make(**values | changes)
 
 
+def made_up_run(config, result):
+    """A record nobody ran, of a configuration of any system."""
+    seed = config.train.seed
+    facts = {key: getattr(config, key) for key in ("dataset", "scale", "task", "method")}
+    facts["run"] = f"{config.method.lower().replace(' ', '-').replace(',', '')}-{seed}"
+    facts["config"] = config.model_dump(mode="json")
+    return made_up(seed=seed, result=result).model_copy(update=facts)
+
+
 def keep(record, ranks=(1.0, 2.0, 1.5, 7.0), log=({"step": 1, "loss": 0.5},)):
     ledger.save(record, np.array([f"q{i}" for i in range(len(ranks))]), np.array(ranks), list(log))
     return record
