@@ -41,8 +41,8 @@ notebooks: setup
 
 # The grid returns 3 when time ran out: the tables are made from what there is.
 grid: setup
-	$(PY) -m cmir_repro.grid --scale $(if $(filter auto,$(SCALE)),mini,$(SCALE)) --seconds $(SECONDS) || [ $$? -eq 3 ]
-	$(PY) -m cmir_repro.tables
+	$(PY) -m cmir_repro.experiments.grid --scale $(if $(filter auto,$(SCALE)),mini,$(SCALE)) --seconds $(SECONDS) || [ $$? -eq 3 ]
+	$(PY) -m cmir_repro.report.tables
 
 bench: setup
 	$(PY) tests/benchmarks/bench_render.py

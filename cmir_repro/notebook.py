@@ -3,11 +3,13 @@
 import sys
 from dataclasses import dataclass
 
-from cmir_repro import device, ledger, plots
+from cmir_repro.core import device
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.where import check_prepared
-from cmir_repro.methods import default_task
-from cmir_repro.tasks import open_data, views
+from cmir_repro.data.registry import check_prepared
+from cmir_repro.experiments import ledger
+from cmir_repro.experiments.presets.dim import default_task
+from cmir_repro.experiments.tasks import open_data, views
+from cmir_repro.report.plots import figures as plots
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ from pathlib import Path
 import nbformat
 from papermill.exceptions import PapermillExecutionError
 
-from cmir_repro import paths, tables
-from cmir_repro.device import choose, scale_for
-from cmir_repro.errors import InputError
+from cmir_repro.core import paths
+from cmir_repro.core.device import choose, scale_for
+from cmir_repro.core.errors import InputError
+from cmir_repro.report import tables
 
 NOTEBOOKS = paths.REPOSITORY / "notebooks"
 BUILD = paths.REPOSITORY / "build"

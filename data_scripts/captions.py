@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from cmir_repro import paths
-from cmir_repro.data import audit, captions, captions_json, captions_text
-from cmir_repro.data.captions import RELEASES, Release
-from cmir_repro.data.captions_json import MOST, Captions
-from cmir_repro.errors import InputError
+from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
+from cmir_repro.data.prepare import audit, captions
+from cmir_repro.data.prepare.captions import RELEASES, Release
+from cmir_repro.data.readers import captions_json, captions_text
+from cmir_repro.data.readers.captions_json import MOST, Captions
 
 
 def read(given: argparse.Namespace) -> tuple[Captions, str, Release, dict]:

@@ -12,9 +12,9 @@ of train nothing can train. The audit is printed and must give the known counts.
 files, what is written and what the audit prints: cirr.md.
 """
 
-from cmir_repro.data import annotations
-from cmir_repro.data.annotations import CIRR_SPLITS, Annotations
-from cmir_repro.data.released import Release, command
+from cmir_repro.data.prepare.released import Release, command
+from cmir_repro.data.readers import fashioniq_cirr
+from cmir_repro.data.readers.fashioniq_cirr import CIRR_SPLITS, Annotations
 
 INFO = {
     "sources": [
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
         name="cirr",
         title="CIRR",
         doc=__doc__,
-        read=annotations.cirr,
+        read=fashioniq_cirr.cirr,
         facts=facts,
         expected=EXPECTED,
         info=INFO,

@@ -20,15 +20,17 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from cmir_repro.data import captions_json, labelled_release, tag_files
+from cmir_repro.core.errors import InputError
+from cmir_repro.core.files import sha256
 from cmir_repro.data.caption_tokens import clean
-from cmir_repro.data.captions import RELEASES
-from cmir_repro.data.captions_json import json_field, json_list, located, read_json
-from cmir_repro.data.photographs import find_pictures
-from cmir_repro.data.pictures import FORMATS
-from cmir_repro.data.tag_files import Tagged
-from cmir_repro.errors import InputError
-from cmir_repro.files import sha256
+from cmir_repro.data.prepare import labels as labelled_release
+from cmir_repro.data.prepare.captions import RELEASES
+from cmir_repro.data.prepare.photographs import find_pictures
+from cmir_repro.data.prepare.pictures import FORMATS
+from cmir_repro.data.readers import captions_json
+from cmir_repro.data.readers import tags as tag_files
+from cmir_repro.data.readers.captions_json import json_field, json_list, located, read_json
+from cmir_repro.data.readers.tags import Tagged
 
 # NLTK's English stop words without contractions; both conventions leave them out.
 _STOP = (

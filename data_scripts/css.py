@@ -17,20 +17,32 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro import paths
-from cmir_repro.data import css, prepared, world
-from cmir_repro.data.archive import unpack
-from cmir_repro.data.pictures import load_picture, load_pictures
-from cmir_repro.data.pixels import fill
+from cmir_repro.core import paths
+from cmir_repro.core.device import choose
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.files import sha256
+from cmir_repro.data import prepared
+from cmir_repro.data.css import dataset as css
+from cmir_repro.data.css import world
+from cmir_repro.data.css.render_2d import CANVAS, draw_2d
+from cmir_repro.data.css.scenes import (
+    CELLS,
+    COLOR,
+    COLORS,
+    EMPTY,
+    MATERIAL,
+    SHAPE,
+    SHAPES,
+    SIZE,
+    SIZES,
+)
+from cmir_repro.data.prepare.archive import unpack
+from cmir_repro.data.prepare.pictures import load_picture, load_pictures
+from cmir_repro.data.prepare.pixels import fill
+from cmir_repro.data.prepare.reopen import reopen
+from cmir_repro.data.prepare.table_hash import tables_hash
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.render_2d import CANVAS, draw_2d
-from cmir_repro.data.reopen import reopen
-from cmir_repro.data.safe_pickle import load_npy
-from cmir_repro.data.scenes import CELLS, COLOR, COLORS, EMPTY, MATERIAL, SHAPE, SHAPES, SIZE, SIZES
-from cmir_repro.data.table_hash import tables_hash
-from cmir_repro.device import choose
-from cmir_repro.errors import InputError, one_of
-from cmir_repro.files import sha256
+from cmir_repro.data.readers.npy_pickle import load_npy
 
 NPY = "css_toy_dataset_novel2_small.dup.npy"
 PARTS = ("train", "test")

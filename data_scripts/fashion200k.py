@@ -20,10 +20,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro import paths
-from cmir_repro.data import pairs, prepared
-from cmir_repro.data.archive import unpack_into
-from cmir_repro.data.fashion200k import (
+from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.files import sha256
+from cmir_repro.core.protocol import incomplete
+from cmir_repro.data import prepared, training_pairs
+from cmir_repro.data.prepare.archive import unpack_into
+from cmir_repro.data.prepare.pictures import states
+from cmir_repro.data.prepare.reopen import reopen
+from cmir_repro.data.prepare.resize import fill_squares
+from cmir_repro.data.prepare.table_hash import tables_hash
+from cmir_repro.data.prepared import Prepared
+from cmir_repro.data.readers.fashion200k import (
     LABELS,
     PARTS,
     QUERIES,
@@ -31,14 +39,6 @@ from cmir_repro.data.fashion200k import (
     read_labels,
     read_queries,
 )
-from cmir_repro.data.pictures import states
-from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.reopen import reopen
-from cmir_repro.data.resize import fill_squares
-from cmir_repro.data.table_hash import tables_hash
-from cmir_repro.errors import InputError, one_of
-from cmir_repro.files import sha256
-from cmir_repro.protocol import incomplete
 
 NAME, PROTOCOL = "fashion200k", "tirg/fashion200k"
 SEED = 0
@@ -80,7 +80,7 @@ def released(
         InputError: a file is missing or damaged, leads out of `root` or differs from the release,
             other files or arguments were prepared there before, or the disk is full.
     """
-    one_of("--removal", removal, pairs.REMOVALS)
+    one_of("--removal", removal, training_pairs.REMOVALS)
     if not 16 <= size <= 1024:
         raise InputError(f"--size {size} is out of range; 16 to 1024 pixels")
     root = Path(root)
@@ -184,7 +184,7 @@ def _rule(removal: str) -> dict:
 def _with_sibling(images: pd.DataFrame, removal: str) -> int:
     images = images[images["caption"] != ""]
     try:
-        return len(pairs.build(_rule(removal), images).sources)
+        return len(training_pairs.build(_rule(removal), images).sources)
     except InputError:  # none has
         return 0
 
@@ -277,7 +277,7 @@ def _val_queries(images: pd.DataFrame, removal: str) -> pd.DataFrame:
     """One query each for up to VAL_QUERIES of the held-out images that have a sibling there."""
     held_out = images[images["split"] == "val"].reset_index(drop=True)
     try:
-        index = pairs.build(_rule(removal), held_out)
+        index = training_pairs.build(_rule(removal), held_out)
     except InputError as error:
         raise InputError(
             f"no validation query can be made: {error}; the {len(held_out):,} images held out are "
@@ -366,7 +366,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--archive", type=Path, nargs="+", default=[], help="zip or tar files, unpacked into it"
     )
-    parser.add_argument("--removal", choices=pairs.REMOVALS, default="word", help="training pairs")
+    parser.add_argument(
+        "--removal", choices=training_pairs.REMOVALS, default="word", help="training pairs"
+    )
     parser.add_argument("--size", type=int, default=224, help="side of the pictures in pixels")
     parser.add_argument("--allow-missing", action="store_true", help="leave out missing pictures")
     parser.add_argument("--partial", action="store_true", help="accept other counts than released")

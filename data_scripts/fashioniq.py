@@ -13,10 +13,10 @@ the audit prints: fashioniq.md.
 
 import pandas as pd
 
-from cmir_repro.data import annotations
-from cmir_repro.data.annotations import CATEGORIES, Annotations
+from cmir_repro.data.prepare.released import Release, command
 from cmir_repro.data.prepared import SPLITS
-from cmir_repro.data.released import Release, command
+from cmir_repro.data.readers import fashioniq_cirr
+from cmir_repro.data.readers.fashioniq_cirr import CATEGORIES, Annotations
 
 INFO = {
     "sources": [
@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
         name="fashioniq",
         title="FashionIQ",
         doc=__doc__,
-        read=annotations.fashioniq,
+        read=fashioniq_cirr.fashioniq,
         facts=facts,
         expected=EXPECTED,
         info=INFO,

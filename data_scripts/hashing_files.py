@@ -22,18 +22,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro import paths
-from cmir_repro.data import audit, labelled_release
-from cmir_repro.data.captions_json import located
-from cmir_repro.data.hashing_arrays import KEYS, NAMES, Found, find
+from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
+from cmir_repro.core.files import sha256
 from cmir_repro.data.labelled import IMAGE, LABELS, TEXT, array_file
-from cmir_repro.data.labelled_release import related
-from cmir_repro.data.mat_files import MatFile
-from cmir_repro.data.photographs import VIEW, draw_pictures, find_pictures
-from cmir_repro.data.pixels import fill
+from cmir_repro.data.prepare import audit
+from cmir_repro.data.prepare import labels as labelled_release
+from cmir_repro.data.prepare.labels import related
+from cmir_repro.data.prepare.photographs import VIEW, draw_pictures, find_pictures
+from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.errors import InputError
-from cmir_repro.files import sha256
+from cmir_repro.data.readers.captions_json import located
+from cmir_repro.data.readers.hashing_arrays import KEYS, NAMES, Found, find
+from cmir_repro.data.readers.matlab import MatFile
 
 ROWS = ("random", "first", "last", "released")  # which rows are queries
 DATABASE = "database"

@@ -16,19 +16,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro import paths
-from cmir_repro.data import audit, labelled_release
+from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.files import sha256
 from cmir_repro.data.caption_tokens import clean
-from cmir_repro.data.captions import drawn_splits
-from cmir_repro.data.captions_json import located
-from cmir_repro.data.csv_file import read_csv
 from cmir_repro.data.labelled import LABELS, TEXT
-from cmir_repro.data.labelled_release import bag_of_words, related, some
-from cmir_repro.data.photographs import SUFFIXES, VIEW, draw_pictures, find_pictures
-from cmir_repro.data.pictures import pixel_digests
+from cmir_repro.data.prepare import audit
+from cmir_repro.data.prepare import labels as labelled_release
+from cmir_repro.data.prepare.captions import drawn_splits
+from cmir_repro.data.prepare.labels import bag_of_words, related, some
+from cmir_repro.data.prepare.photographs import SUFFIXES, VIEW, draw_pictures, find_pictures
+from cmir_repro.data.prepare.pictures import pixel_digests
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.errors import InputError, one_of
-from cmir_repro.files import sha256
+from cmir_repro.data.readers.captions_json import located
+from cmir_repro.data.readers.csv_table import read_csv
 
 NO_VALUE = ("", "na", "n/a", "nan", "null")  # what tables write where they know nothing
 

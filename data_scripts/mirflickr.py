@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_repro.data import tag_files
-from cmir_repro.data.labelled_release import shuffled
-from cmir_repro.data.tag_files import Tagged
-from cmir_repro.errors import InputError
-from cmir_repro.files import sha256
+from cmir_repro.core.errors import InputError
+from cmir_repro.core.files import sha256
+from cmir_repro.data.prepare.labels import shuffled
+from cmir_repro.data.readers import tags as tag_files
+from cmir_repro.data.readers.tags import Tagged
 
 # The owners' and those of iTomxy/data; 20,015 is what DCMH and its successors use.
 EXPECTED = {

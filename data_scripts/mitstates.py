@@ -19,15 +19,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro import paths
+from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
+from cmir_repro.core.protocol import incomplete
 from cmir_repro.data import prepared
-from cmir_repro.data.archive import unpack
+from cmir_repro.data.prepare.archive import unpack
+from cmir_repro.data.prepare.reopen import reopen
+from cmir_repro.data.prepare.resize import fill_squares
+from cmir_repro.data.prepare.table_hash import tables_hash
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.reopen import reopen
-from cmir_repro.data.resize import fill_squares
-from cmir_repro.data.table_hash import tables_hash
-from cmir_repro.errors import InputError
-from cmir_repro.protocol import incomplete
 
 NAME, PROTOCOL = "mitstates", "tirg/mitstates"
 PARTS = ("train", "test")

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_repro.data import tag_files
-from cmir_repro.data.annotations import inside_path
-from cmir_repro.data.tag_files import Tagged
-from cmir_repro.errors import InputError
-from cmir_repro.files import sha256
+from cmir_repro.core.errors import InputError
+from cmir_repro.core.files import sha256
+from cmir_repro.data.readers import tags as tag_files
+from cmir_repro.data.readers.fashioniq_cirr import inside_path
+from cmir_repro.data.readers.tags import Tagged
 
 IMAGES, CONCEPTS = "ImageList/Imagelist.txt", "ConceptsList/Concepts81.txt"
 TAGS, WORDS = "NUS_WID_Tags/AllTags1k.txt", "NUS_WID_Tags/TagList1k.txt"

@@ -22,18 +22,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro import paths
+from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.files import sha256
 from cmir_repro.data import prepared, splits
-from cmir_repro.data.attributes import draw_queries, hold_out_pairs
-from cmir_repro.data.csv_file import read_csv
-from cmir_repro.data.pictures import inside, pixel_digests
+from cmir_repro.data.prepare.attributes import draw_queries, hold_out_pairs
+from cmir_repro.data.prepare.pictures import inside, pixel_digests
+from cmir_repro.data.prepare.reopen import reopen
+from cmir_repro.data.prepare.resize import fill_squares
+from cmir_repro.data.prepare.table_hash import tables_hash
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.reopen import reopen
-from cmir_repro.data.resize import fill_squares
+from cmir_repro.data.readers.csv_table import read_csv
 from cmir_repro.data.sampling import generator_of
-from cmir_repro.data.table_hash import tables_hash
-from cmir_repro.errors import InputError, one_of
-from cmir_repro.files import sha256
 
 TAKEN = ("css", "fashion200k", "mitstates", "fashioniq", "cirr")  # other data sets lie there
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")

@@ -16,15 +16,16 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from cmir_repro import paths
-from cmir_repro.data import audit, captions, captions_json
-from cmir_repro.data.captions import RELEASES
-from cmir_repro.data.captions_json import Captions
-from cmir_repro.data.captions_text import lines
-from cmir_repro.data.pixels import fill
+from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
+from cmir_repro.core.files import sha256
+from cmir_repro.data.prepare import audit, captions
+from cmir_repro.data.prepare.captions import RELEASES
+from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.errors import InputError
-from cmir_repro.files import sha256
+from cmir_repro.data.readers import captions_json
+from cmir_repro.data.readers.captions_json import Captions
+from cmir_repro.data.readers.captions_text import lines
 
 FEATURES = "regions"
 PARTS = {"train": ("train",), "val": ("dev",), "test": ("testall", "test")}  # the first there is

@@ -15,14 +15,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro import paths
-from cmir_repro.data import audit, labelled_release
-from cmir_repro.data.captions_text import lines
+from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
+from cmir_repro.core.files import sha256
 from cmir_repro.data.labelled import IMAGE, LABELS, TEXT
-from cmir_repro.data.mat_files import MatFile
+from cmir_repro.data.prepare import audit
+from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.errors import InputError
-from cmir_repro.files import sha256
+from cmir_repro.data.readers.captions_text import lines
+from cmir_repro.data.readers.matlab import MatFile
 
 FEATURES = ("wikiData.mat", "raw_features.mat")  # the first there is
 CATEGORIES = "categories.list"

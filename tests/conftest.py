@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from cmir_repro import paths
-from cmir_repro.data import css
+from cmir_repro.core import paths
+from cmir_repro.data.css import dataset as css
 
 TINY = css.Scale(bases=(30, 20), edits=(40, 20), width=45, height=30)
 

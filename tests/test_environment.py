@@ -15,7 +15,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from torchvision.ops import nms
 
-from cmir_repro import paths
+from cmir_repro.core import paths
 
 LOCK = (paths.REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
 CONDA = (paths.REPOSITORY / "environment.yml").read_text(encoding="utf-8")

@@ -12,8 +12,10 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from papermill.exceptions import PapermillExecutionError
 
-from cmir_repro import paths, reproduce, tables
-from cmir_repro.errors import InputError
+from cmir_repro import reproduce
+from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
+from cmir_repro.report import tables
 
 PARAMETERS = 'dataset: str = "css"  # the data set\nscale: str = "auto"  # how large\n'
 KERNEL = {"name": "python3", "display_name": "Mine", "language": "python"}

@@ -6,11 +6,13 @@ These train models (about a minute each). Runs that the notebooks have made are 
 import numpy as np
 import pytest
 
-from cmir_repro import composed, evaluate, intervals
-from cmir_repro.data import css
-from cmir_repro.embedding import bounds
-from cmir_repro.methods import configure
-from cmir_repro.protocol import preset
+from cmir_repro.core.protocol import preset
+from cmir_repro.data.css import dataset as css
+from cmir_repro.evaluation import intervals
+from cmir_repro.evaluation import recall as evaluate
+from cmir_repro.experiments import dim as composed
+from cmir_repro.experiments.embedding import bounds
+from cmir_repro.experiments.presets.dim import configure
 
 pytestmark = pytest.mark.science
 

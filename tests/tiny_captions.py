@@ -138,3 +138,19 @@ def regions(root: Path, testall: bool = False, ids_a_caption: bool = True) -> Pa
         listed = [image for image in ids(split) for _ in range(each)]
         (root / f"{part}_ids.txt").write_text("\n".join(listed) + "\n")
     return root
+
+
+def texts(found, image: str) -> list[str]:
+    return found.sentences.loc[found.sentences["image"] == image, "text"].tolist()
+
+
+def check_flickr(found) -> None:
+    """What every layout of the tiny Flickr30K must give."""
+    for split in SPLITS:
+        here = found.images[found.images["split"] == split]
+        assert here["image"].tolist() == here["label"].tolist() == ids(split)
+        for image in here["image"]:
+            assert texts(found, image) == said(image)
+    assert found.sentences["sentence"].is_unique
+    assert found.images["image"].is_unique
+    assert all(len(digest) == 64 for digest in found.files.values())

@@ -5,17 +5,17 @@ import signal
 from pathlib import Path
 
 import numpy as np
-import test_aai
+import tiny_aai
 import torch
 import torch.distributed as dist
 from accelerate import PartialState
 
-from cmir_repro import composed
-from cmir_repro.data import css
-from cmir_repro.distributed import anyone, gather
-from cmir_repro.methods import configure
+from cmir_repro.core.distributed import anyone, gather
+from cmir_repro.data.css import dataset as css
+from cmir_repro.experiments import dim as composed
+from cmir_repro.experiments.presets.dim import configure
 from cmir_repro.systems.dim import Composed, ModelConfig
-from cmir_repro.train import TrainConfig, train
+from cmir_repro.training.loop import TrainConfig, train
 
 B, V, IDENTITY = 8, 9, {"net": "tiny"}
 MODEL = {
@@ -88,15 +88,15 @@ class PairShares(Shares):
     """Made-up images and sentences for AAI."""
 
     def __call__(self, step, rank, processes):
-        given = test_aai.batch(step)
-        share = test_aai.B // processes
+        given = tiny_aai.batch(step)
+        share = tiny_aai.B // processes
         return {name: x[rank * share : (rank + 1) * share] for name, x in given.items()}
 
 
 def aligned(folder):
     """A few steps of AAI with every term, size augmentation and queue."""
-    system = test_aai.build(mlm=1.0, size_augmentation=True)
-    config = TrainConfig.make(**TRAINING | {"batch": test_aai.B, "learning_rate": 0.02})
+    system = tiny_aai.build(mlm=1.0, size_augmentation=True)
+    config = TrainConfig.make(**TRAINING | {"batch": tiny_aai.B, "learning_rate": 0.02})
     log = train(system, PairShares(), config, folder, identity=IDENTITY, progress=False)
     return system, log
 

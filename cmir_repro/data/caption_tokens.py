@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from cmir_repro.errors import InputError
+from cmir_repro.core.errors import InputError
 
 SPECIALS = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]")
 WORDS = 30  # that a caption is cut to, as in ALBEF

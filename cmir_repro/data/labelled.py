@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.files import atomic
 from cmir_repro.data import prepared
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.sentences import no_queries
-from cmir_repro.errors import InputError, one_of
-from cmir_repro.files import atomic
 
 KINDS = ("tags", "features")  # a bag of words, 0 or 1 each; or numbers of any size
 TEXT, LABELS, IMAGE = "text", "labels", "image"  # names of the ready arrays

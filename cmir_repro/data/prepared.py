@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro.errors import InputError, one_of
-from cmir_repro.files import atomic, read_json, sha256, write_json
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.files import atomic, read_json, sha256, write_json
 
 SPLITS = ("train", "val", "test")
 IMAGE_COLUMNS = ("image", "split", "part", "row", "label")

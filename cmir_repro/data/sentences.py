@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro.data.describe import describe
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.files import atomic
+from cmir_repro.data.css.scenes import SHAPES, SHAPES_3D
+from cmir_repro.data.css.sentences import describe
 from cmir_repro.data.prepared import QUERY_COLUMNS, SPLITS, Prepared
-from cmir_repro.data.scenes import SHAPES, SHAPES_3D
-from cmir_repro.errors import InputError, one_of
-from cmir_repro.files import atomic
 
 FILE = "sentences.parquet"
 COLUMNS = ("sentence", "image", "text")

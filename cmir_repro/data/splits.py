@@ -5,9 +5,9 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from cmir_repro.core.errors import InputError
 from cmir_repro.data import prepared
-from cmir_repro.data.annotations import Annotations
-from cmir_repro.errors import InputError
+from cmir_repro.data.readers.fashioniq_cirr import Annotations
 
 
 def at_random(held: np.ndarray, val: float, test: float, rng: np.random.Generator) -> np.ndarray:

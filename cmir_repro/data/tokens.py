@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from cmir_repro.errors import InputError
+from cmir_repro.core.errors import InputError
 
 UNKNOWN = "<UNK>"
 _PUNCTUATION = str.maketrans("", "", string.punctuation)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cmir_repro.errors import InputError
+from cmir_repro.core.errors import InputError
 from cmir_repro.models.token_set import TokenSet
 
 

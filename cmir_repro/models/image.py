@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cmir_repro import paths
-from cmir_repro.errors import InputError, one_of
-from cmir_repro.files import sha256
+from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.files import sha256
 
 BLOCKS = ("block1", "block2", "block3", "block4")
 # ImageNet statistics, RGB in [0, 1], as in TIRG.

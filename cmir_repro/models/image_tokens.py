@@ -14,13 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cmir_repro.errors import InputError, one_of
-from cmir_repro.models.image import (
-    IMAGE_ENCODERS,
-    build_image_encoder,
-    normalise,
-    weights_file,
-)
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.models.image import IMAGE_ENCODERS, build_image_encoder, normalise, weights_file
 from cmir_repro.models.text import _from_disk
 from cmir_repro.models.token_set import TokenSet
 

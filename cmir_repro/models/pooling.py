@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from cmir_repro.errors import one_of
+from cmir_repro.core.errors import one_of
 from cmir_repro.models.token_set import TokenSet, real_positions
 from cmir_repro.models.two_way_gru import TwoWayGRU
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cmir_repro.errors import InputError
+from cmir_repro.core.errors import InputError
 
 
 class TextFeatures(NamedTuple):

@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 from torch import Tensor, nn
 
+from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.data.caption_tokens import clean
-from cmir_repro.errors import InputError, one_of
 from cmir_repro.models.image import weights_file
 from cmir_repro.models.text import BertTokens, _from_disk
 from cmir_repro.models.token_set import TokenSet, real_positions

@@ -17,17 +17,17 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from cmir_repro.config import Config
-from cmir_repro.data.views import VIEWS, random_view
-from cmir_repro.distributed import gather
-from cmir_repro.errors import InputError
+from cmir_repro.core.config import Config
+from cmir_repro.core.distributed import gather
+from cmir_repro.core.errors import InputError
+from cmir_repro.data.augment import VIEWS, random_view
+from cmir_repro.losses import contrastive, masked_language, matching
 from cmir_repro.models.fusion import FusionEncoder
 from cmir_repro.models.image_tokens import IMAGE_TOKENS, build_image_tokens
 from cmir_repro.models.momentum import FeatureQueue, MomentumCopy
 from cmir_repro.models.pooling import POOLERS, drop_vectors
 from cmir_repro.models.text_tokens import TEXT_TOKENS, build_text_tokens
 from cmir_repro.models.token_set import TokenSet
-from cmir_repro.objectives import alignment, masked_language, matching
 
 
 class AAIConfig(Config):
@@ -271,16 +271,16 @@ class AAI(nn.Module):
             images = torch.cat([v_m, self.image_queue.features.T])  # (B + M, E)
             texts = torch.cat([t_m, self.text_queue.features.T])
             known = torch.cat([ids, self.image_queue.ids])
-        hard = alignment.id_targets(ids, known)  # (B, B + M)
+        hard = contrastive.id_targets(ids, known)  # (B, B + M)
         tau = self.temperature.float()
         i2t, t2i = v @ texts.T / tau, t @ images.T / tau  # (B, B + M)
         soft_i2t = soft_t2i = hard
         if c.soft_labels:
-            alpha = alignment.alpha_at(int(self.steps), c.soft_ramp, c.soft_labels)
+            alpha = contrastive.alpha_at(int(self.steps), c.soft_ramp, c.soft_labels)
             with torch.no_grad():
-                soft_i2t = alignment.soft_targets(hard, v_m @ texts.T / tau, alpha)
-                soft_t2i = alignment.soft_targets(hard, t_m @ images.T / tau, alpha)
-        contrast = alignment.contrast
+                soft_i2t = contrastive.soft_targets(hard, v_m @ texts.T / tau, alpha)
+                soft_t2i = contrastive.soft_targets(hard, t_m @ images.T / tau, alpha)
+        contrast = contrastive.contrast
         losses["itc"] = (contrast(i2t, soft_i2t) + contrast(t2i, soft_t2i)) / 2
         if c.ims:
             i2i, t2t = v @ images.T / tau, t @ texts.T / tau
@@ -297,7 +297,7 @@ class AAI(nn.Module):
             "cross": [(v, words, words_n), (t, regions, regions_n)],
         }
         chosen = pairs["intra"] + pairs["cross"] if c.lmim_pairs == "both" else pairs[c.lmim_pairs]
-        terms = [alignment.local_mutual_information(g, local, n, tau) for g, local, n in chosen]
+        terms = [contrastive.local_mutual_information(g, local, n, tau) for g, local, n in chosen]
         return torch.stack(terms).mean()
 
     def _regions(self, image: Side) -> tuple[Tensor, Tensor]:
@@ -306,7 +306,7 @@ class AAI(nn.Module):
         skip = int(encoder.has_cls)
         local, lengths = local[:, skip:], image.tokens.lengths - skip
         if encoder.grid is not None:
-            local = alignment.pool_grid(local, encoder.grid, self.config.lmim_cells)
+            local = contrastive.pool_grid(local, encoder.grid, self.config.lmim_cells)
             lengths = torch.full_like(lengths, local.shape[1])
         return local, lengths
 

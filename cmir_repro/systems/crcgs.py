@@ -17,13 +17,13 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from cmir_repro.config import Config
+from cmir_repro.core.config import Config
+from cmir_repro.losses import categories, generative, hashing, label_similarity, support_set
+from cmir_repro.models.backbones import TRUNKS, build_trunk
 from cmir_repro.models.category_memory import CategoryMemory
 from cmir_repro.models.generators import Discriminator, Generator, image_to_text, text_to_image
 from cmir_repro.models.hash_head import HashHead
-from cmir_repro.models.retrieval_towers import Towers
-from cmir_repro.models.trunks import TRUNKS, build_trunk
-from cmir_repro.objectives import categories, generative, hashing, label_similarity, support_set
+from cmir_repro.models.towers import Towers
 
 # torch's Adam: AdamW without decay; the betas are the released ones.
 _ADAM = {"betas": (0.5, 0.999), "weight_decay": 0.0}

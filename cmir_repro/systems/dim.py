@@ -15,9 +15,11 @@ import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
-from cmir_repro.config import Config
-from cmir_repro.distributed import gather
-from cmir_repro.errors import InputError, one_of
+from cmir_repro.core.config import Config
+from cmir_repro.core.distributed import gather
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.losses.metric import METRIC_OBJECTIVES, scaled
+from cmir_repro.losses.mutual_information import ESTIMATORS
 from cmir_repro.models.compositors import COMPOSITORS, build_compositor
 from cmir_repro.models.critics import CRITICS
 from cmir_repro.models.image import (
@@ -28,8 +30,6 @@ from cmir_repro.models.image import (
     build_image_encoder,
 )
 from cmir_repro.models.text import LSTM, Bert, TextFeatures
-from cmir_repro.objectives.metric import METRIC_OBJECTIVES, scaled
-from cmir_repro.objectives.mutual_information import ESTIMATORS
 
 PAIRS = {"source": ("source",), "target": ("target",), "both": ("source", "target")}
 

@@ -11,8 +11,8 @@ import time
 
 import numpy as np
 
-from cmir_repro.evaluate import pool, ranks, summary
-from cmir_repro.protocol import preset
+from cmir_repro.core.protocol import preset
+from cmir_repro.evaluation.recall import pool, ranks, summary
 
 
 def product(queries: np.ndarray, gallery: np.ndarray) -> None:

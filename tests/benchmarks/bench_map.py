@@ -11,10 +11,10 @@ import time
 
 import numpy as np
 
-from cmir_repro.label_retrieval import score
-from cmir_repro.mean_average_precision import average_precision
-from cmir_repro.protocol import preset
-from cmir_repro.tie_groups import hamming_groups, hamming_histograms
+from cmir_repro.core.protocol import preset
+from cmir_repro.evaluation.average_precision import average_precision
+from cmir_repro.evaluation.labels import score
+from cmir_repro.evaluation.tie_groups import hamming_groups, hamming_histograms
 
 
 def naive(

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pandas as pd
 
-from cmir_repro.data import pairs
+from cmir_repro.data import training_pairs
 
 IMAGES, DISTINCT, WORDS = 172_049, 53_099, 4_000
 LIMITS = {"seconds": 5.0, "memory in MB": 2000.0, "pairs a second": 100_000}
@@ -40,10 +40,10 @@ def peak_mb() -> float:
 def main() -> None:
     images = pd.DataFrame({"caption": captions(np.random.default_rng(0))})
     print(f"{len(images):,} captions, {images['caption'].nunique():,} distinct; limits {LIMITS}")
-    for removal in pairs.REMOVALS:
+    for removal in training_pairs.REMOVALS:
         before, start = peak_mb(), time.perf_counter()
         rule = {"rule": "siblings", "column": "caption", "removal": removal}
-        index = pairs.build(rule, images)
+        index = training_pairs.build(rule, images)
         built = time.perf_counter() - start
         print(f"{removal:9}  images with a sibling {len(index.sources):,}")
         print(f"  index    {built:6.2f} s  {peak_mb() - before:6.0f} MB beyond {before:.0f} MB")

@@ -12,9 +12,9 @@ from unittest import mock
 import numpy as np
 import torch
 
-from cmir_repro.data import render_3d
-from cmir_repro.data.render_2d import draw_2d, render_2d
-from cmir_repro.data.scenes import EMPTY
+from cmir_repro.data.css import render_3d
+from cmir_repro.data.css.render_2d import draw_2d, render_2d
+from cmir_repro.data.css.scenes import EMPTY
 
 FULL_SET = 38_069  # pictures of both splits of CSS
 

@@ -11,8 +11,8 @@ import time
 
 import numpy as np
 
-from cmir_repro.protocol import preset
-from cmir_repro.rerank import rerank
+from cmir_repro.core.protocol import preset
+from cmir_repro.evaluation.rerank import rerank
 
 
 def products(images: np.ndarray, sentences: np.ndarray) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_repro.data import tag_files
+from cmir_repro.data.readers import tags as tag_files
 
 IMAGES, WANTED, TAGS, ONES = 269_648, 195_834, 1_000, 1_559_464
 NAIVE = 5_000  # lines that are read row by row

@@ -19,10 +19,10 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from cmir_repro.methods import SCALES, configure
+from cmir_repro.experiments.presets.dim import SCALES, configure
+from cmir_repro.experiments.tasks import QueryBatches, Task, open_data, tokeniser
 from cmir_repro.models.image import MEAN, STD, build_image_encoder
 from cmir_repro.systems.dim import Composed
-from cmir_repro.tasks import QueryBatches, Task, open_data, tokeniser
 
 
 class PngPairs(Dataset):

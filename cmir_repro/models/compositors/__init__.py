@@ -4,7 +4,7 @@ All share the base class `Compositor`, whose docstring says how they are built a
 one needs no file here: `COMPOSITORS["mine"] = Mine` makes it known by name.
 """
 
-from cmir_repro.errors import one_of
+from cmir_repro.core.errors import one_of
 from cmir_repro.models.compositors.attribute_as_operator import AttributeAsOperator
 from cmir_repro.models.compositors.base import Compositor
 from cmir_repro.models.compositors.composeae import ComposeAE

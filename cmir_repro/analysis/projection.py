@@ -1,0 +1,212 @@
+"""Features in the plane, for pictures of the modality gap: PCA and UMAP, with coordinates as data.
+
+Sets of features come as a dict of name -> (N_i, D); they are projected together, rows scaled to
+length one first. Coordinates are a table, a row per point:
+
+    method   "PCA" or "UMAP"
+    seed     of UMAP, missing for PCA
+    set      name of the set
+    row      row of the point in its set
+    x, y     coordinates; PCA in units of the scaled features, UMAP's have no meaning
+
+PCA gives the same picture everywhere. UMAP gives the same one for a seed on one machine only, and
+distances between far clusters say little: so coordinates are saved, figures are drawn from the
+file, and several seeds stand side by side.
+"""
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cmir_repro.analysis.modality_gap import unit_rows
+from cmir_repro.core import files
+from cmir_repro.core.errors import InputError
+
+COLUMNS = ("method", "seed", "set", "row", "x", "y")
+# What decides the coordinates, besides the features and the parameters.
+PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "pynndescent", "umap-learn")
+
+
+def pca(sets: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """First two principal components of the union of all sets.
+
+    The sign of a component is free; here its largest loading is positive (the first of them, where
+    several tie), so that every machine draws the same picture, unless two components hold the same
+    variance and their axes are free to turn.
+
+    Args:
+        sets: name -> (N_i, D) features.
+
+    Returns:
+        Coordinates, method "PCA".
+
+    Raises:
+        InputError: see `modality_gap.unit_rows`; no set, sets that differ in D, or D < 2.
+    """
+    scores, _ = _principal(sets)
+    return _coordinates(scores, sets, "PCA", None)
+
+
+def explained_variance(sets: Mapping[str, np.ndarray]) -> tuple[float, float]:
+    """Share of the union's variance on each of the two axes of `pca`, 0 to 1.
+
+    A picture that holds a tenth of the variance hides nine tenths: say so beside it.
+    """
+    return _principal(sets)[1]
+
+
+def umap(
+    sets: Mapping[str, np.ndarray], seed: int = 0, n_neighbors: int = 15, min_dist: float = 0.1
+) -> pd.DataFrame:
+    """UMAP (McInnes et al. 2018) of the union of all sets; the defaults are those of umap-learn.
+
+    A fixed seed makes umap-learn run on one thread, so a machine repeats itself.
+
+    Args:
+        sets: name -> (N_i, D) features.
+        seed: of UMAP's own generator.
+        n_neighbors: size of the neighbourhoods that are kept.
+        min_dist: how tightly points may be packed.
+
+    Returns:
+        Coordinates, method "UMAP".
+
+    Raises:
+        InputError: as in `pca`; umap-learn is not installed; not more rows than n_neighbors.
+    """
+    x = _union(sets)
+    if not 2 <= n_neighbors < len(x):
+        raise InputError(f"n_neighbors {n_neighbors} must lie between 2 and {len(x) - 1}")
+    try:
+        from umap import UMAP  # slow to import, and only this function needs it
+    except ImportError as error:
+        raise InputError(
+            "umap-learn is not installed: pip install umap-learn, or draw the PCA alone"
+        ) from error
+    model = UMAP(n_neighbors=n_neighbors, min_dist=min_dist, random_state=seed, n_jobs=1)
+    return _coordinates(model.fit_transform(x), sets, "UMAP", seed)
+
+
+def project(
+    sets: Mapping[str, np.ndarray],
+    seeds: Sequence[int] = (0, 1, 2),
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+) -> pd.DataFrame:
+    """`pca`, and `umap` once per seed, in one table; arguments and errors as there."""
+    maps = [umap(sets, seed, n_neighbors, min_dist) for seed in seeds]
+    return pd.concat([pca(sets), *maps], ignore_index=True)
+
+
+def save_coordinates(path: Path, coordinates: pd.DataFrame, parameters: Mapping) -> None:
+    """Write coordinates as CSV, and what they were made with as JSON beside it.
+
+    Coordinates are rounded to four decimals, finer than any figure shows. Columns beyond
+    `COLUMNS`, such as "model", are kept.
+
+    Args:
+        path: ends in .csv; the JSON has the same name.
+        coordinates: a table as above, or several of them concatenated.
+        parameters: goes into the JSON: n_neighbors, min_dist, the checkpoint, ...
+
+    Raises:
+        InputError: the path does not end in .csv, a column is missing, a coordinate is not finite,
+            or the folder cannot be written.
+    """
+    path = _csv(path)
+    missing = set(COLUMNS) - set(coordinates.columns)
+    if missing:
+        raise InputError(f"coordinates lack the columns {', '.join(sorted(missing))}")
+    if not np.isfinite(coordinates[["x", "y"]].to_numpy(float)).all():
+        raise InputError("coordinates hold NaN or infinity")
+    with files.atomic(path) as temporary:
+        coordinates.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
+    note = {
+        "parameters": dict(parameters),
+        "versions": {"python": platform.python_version(), **_versions()},
+        "machine": f"{platform.system()} {platform.machine()}",
+        "rows": len(coordinates),
+        "sha256": files.sha256(path),
+    }
+    files.write_json(path.with_suffix(".json"), note)
+
+
+def load_coordinates(path: Path) -> tuple[pd.DataFrame, dict]:
+    """Read what `save_coordinates` wrote.
+
+    Returns:
+        The coordinates, and the JSON beside them: parameters, versions, machine, rows, sha256.
+
+    Raises:
+        InputError: a file is missing, or the two do not belong together.
+    """
+    path = _csv(path)
+    note = files.read_json(path.with_suffix(".json"))
+    if not path.is_file():
+        raise InputError(f"{path} does not exist")
+    if files.sha256(path) != note.get("sha256"):
+        raise InputError(f"{path} is not the file its JSON describes; project the features again")
+    # Names of sets may look like numbers or like "NA": text is taken as it stands.
+    types = {"method": "str", "seed": "Int64", "set": "str", "row": "int64"}
+    frame = pd.read_csv(path, dtype=types, keep_default_na=False, na_values={"seed": [""]})
+    return frame, note
+
+
+def _union(sets) -> np.ndarray:
+    if not sets:
+        raise InputError("no sets were given, so there is nothing to project")
+    features = [unit_rows(x, name) for name, x in sets.items()]
+    dimensions = {name: x.shape[1] for name, x in zip(sets, features, strict=True)}
+    if len(set(dimensions.values())) > 1:
+        raise InputError(f"sets must share one joint space, got dimensions {dimensions}")
+    if features[0].shape[1] < 2:
+        raise InputError("a picture in the plane needs at least 2 dimensions, got 1")
+    return np.concatenate(features)
+
+
+def _principal(sets) -> tuple[np.ndarray, tuple[float, float]]:
+    x = _union(sets)
+    x -= x.mean(axis=0)
+    variance, vectors = np.linalg.eigh(x.T @ x)  # ascending; (D, D) is cheaper than an SVD of x
+    loadings = vectors.T[:-3:-1]  # (2, D)
+    size = np.abs(loadings)
+    # With a tolerance, or rounding would choose among loadings of the same size.
+    largest = np.argmax(size > size.max(axis=1, keepdims=True) * (1 - 1e-6), axis=1)
+    loadings = loadings * np.sign(loadings[np.arange(2), largest])[:, None]
+    share = variance[:-3:-1] / (variance.sum() or 1.0)
+    return x @ loadings.T, (float(share[0]), float(share[1]))
+
+
+def _coordinates(points, sets, method, seed) -> pd.DataFrame:
+    sizes = [len(x) for x in sets.values()]
+    return pd.DataFrame(
+        {
+            "method": method,
+            "seed": pd.array([pd.NA if seed is None else seed] * sum(sizes), dtype="Int64"),
+            "set": np.repeat([str(name) for name in sets], sizes),
+            "row": np.concatenate([np.arange(n) for n in sizes]),
+            "x": points[:, 0].astype(np.float64),
+            "y": points[:, 1].astype(np.float64),
+        }
+    )
+
+
+def _csv(path) -> Path:
+    path = Path(path)
+    if path.suffix != ".csv":
+        raise InputError(f"coordinates are stored as .csv, got {path.name}")
+    return path
+
+
+def _versions() -> dict[str, str | None]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = None
+    return found

@@ -1,0 +1,188 @@
+"""CSS, generated and rendered here: the data set that every notebook runs on by default.
+
+Two sizes. `paper` has the counts of the released data; `mini` is the same world, smaller, in
+smaller pictures. Rendering goes in chunks and starts again where it stopped.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.data import prepared
+from cmir_repro.data.css import world
+from cmir_repro.data.css.render_2d import render_2d
+from cmir_repro.data.css.render_3d import draw_jitter, render_3d
+from cmir_repro.data.prepare.pixels import fill
+from cmir_repro.data.prepare.table_hash import tables_hash
+from cmir_repro.data.prepared import Prepared
+
+WORLD_SEED = 0
+VAL_FRACTION = 0.1  # our choice
+PROTOCOL = "tirg/css"
+TASKS = {"3d-3d": ("3d", "3d"), "2d-3d": ("2d", "3d"), "2d-2d": ("2d", "2d")}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Base scenes and edits of train and test, and the 3D picture in pixels."""
+
+    bases: tuple[int, int]
+    edits: tuple[int, int]
+    width: int
+    height: int
+
+
+SCALES = {
+    "mini": Scale(bases=(150, 50), edits=(900, 300), width=90, height=60),
+    # Counts and picture size of the released data.
+    "paper": Scale(bases=(1000, 1000), edits=(6004, 6019), width=180, height=120),
+}
+
+
+def folder(scale: str) -> Path:
+    """Where the prepared data set of a scale lies."""
+    one_of("scale", scale, SCALES)
+    return paths.data() / "css" / scale
+
+
+def prepare(scale: str, device: str = "cpu", progress: bool = True) -> Prepared:
+    """Open the CSS data set of a scale; generate and render it first where it is missing.
+
+    Args:
+        scale: "mini" or "paper".
+        device: torch device that renders the 3D view.
+        progress: show a bar while rendering.
+
+    Raises:
+        InputError: unknown scale, a damaged file, or a folder that cannot be written.
+    """
+    target = folder(scale)
+    if not (target / "dataset.json").exists():
+        _write(target, scale, device, progress)
+    data = Prepared(target)
+    # Through JSON, so that tuples and lists compare equal.
+    if data.info["provenance"] != json.loads(json.dumps(_provenance(scale))):
+        raise InputError(
+            f"{target} was made by another version of the generator; delete that folder"
+        )
+    return data
+
+
+def _write(target: Path, scale: str, device: str, progress: bool) -> None:
+    size = SCALES[scale]
+    images, queries = [], []
+    for number, part in enumerate(("train", "test")):
+        made = world.generate(size.bases[number], size.edits[number], part, WORLD_SEED)
+        # A cube's angle in a target is near that in its source.
+        turned_like = np.arange(len(made.scenes))
+        turned_like[made.queries["target"]] = made.queries["source"]
+        jitter = draw_jitter(WORLD_SEED * 2 + number, np.arange(len(turned_like)), turned_like)
+        _render(target, part, made.scenes, jitter, size, device, progress)
+        ids = [f"css_{part}_{i:06d}" for i in range(len(made.scenes))]
+        images.append(
+            pd.DataFrame(
+                {
+                    "image": ids,
+                    "split": part,
+                    "part": part,
+                    "row": np.arange(len(ids)),
+                    "label": world.labels(made.scenes),
+                }
+            )
+        )
+        table = made.queries
+        queries.append(
+            pd.DataFrame(
+                {
+                    "query": [f"css_{part}_query_{i:06d}" for i in range(len(table))],
+                    "split": part,
+                    "source": [ids[i] for i in table["source"]],
+                    "target": [ids[i] for i in table["target"]],
+                    "text": table["text"],
+                    "edit": table["edit"],
+                    "form": table["form"],
+                }
+            )
+        )
+    tables = prepared.hold_out(
+        pd.concat(images, ignore_index=True),
+        pd.concat(queries, ignore_index=True),
+        VAL_FRACTION,
+        WORLD_SEED,
+    )
+    prepared.write(target, _info(scale, *tables), *tables)
+
+
+def _provenance(scale: str) -> dict:
+    constants = {
+        name: getattr(world, name)
+        for name in (
+            "FEWEST_OBJECTS",
+            "MOST_OBJECTS",
+            "P_NAMED",
+            "P_NAMED_IN_ADD",
+            "FORMS",
+            "PAIRS_PER_EDIT",
+            "ONLY_TRAIN",
+            "ONLY_TEST",
+        )
+    }
+    return {
+        "kind": "rendered",
+        "generator_version": world.VERSION,
+        "seed": WORLD_SEED,
+        "constants": constants,
+        **asdict(SCALES[scale]),
+        "val_fraction": VAL_FRACTION,
+    }
+
+
+def _info(scale: str, images: pd.DataFrame, queries: pd.DataFrame) -> dict:
+    return {
+        "name": "css",
+        "scale": scale,
+        "provenance": _provenance(scale),
+        "tables_sha256": tables_hash(images, queries),
+        "sources": [],
+        "licence": "MIT (generated by this package)",
+        "left_out": [],
+        "protocol": PROTOCOL,
+        "tasks": TASKS,
+    }
+
+
+def _render(
+    target: Path,
+    part: str,
+    world_scenes: np.ndarray,
+    jitter: np.ndarray,
+    size: Scale,
+    device: str,
+    progress: bool,
+) -> None:
+    """Draw both views of `world_scenes` into the pixel files of one part."""
+
+    def in_2d(rows: slice) -> np.ndarray:
+        return render_2d(world_scenes[rows])
+
+    def in_3d(rows: slice) -> np.ndarray:
+        pictures = render_3d(
+            world_scenes[rows], jitter[rows], width=size.width, height=size.height, device=device
+        )
+        return pictures.cpu().numpy()
+
+    seen = f"version {world.VERSION}".encode() + world_scenes.tobytes() + jitter.tobytes()
+    key = hashlib.sha256(seen).hexdigest()
+    for view, draw, height, width in (
+        ("2d", in_2d, 64, 64),
+        ("3d", in_3d, size.height, size.width),
+    ):
+        path = target / f"pixels-{view}-{part}.npy"
+        shape = (len(world_scenes), height, width, 3)
+        fill(path, shape, draw, key, f"{view} {part}" if progress else None)

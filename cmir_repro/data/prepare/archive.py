@@ -1,0 +1,97 @@
+"""Archives from elsewhere, unpacked whole or not at all, and never outside their folder."""
+
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from cmir_repro.core.errors import InputError
+
+MAX_ARCHIVE = 16 * 2**30  # bytes unpacked, our choice; a small archive can hold far more
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a zip or tar file, compressed or not, into a new folder, which appears when whole.
+
+    Raises:
+        InputError: the archive is missing, truncated, encrypted or too large, an entry is a
+            link or lies outside the folder, the folder exists, or it cannot be written.
+    """
+    if folder.exists():
+        raise InputError(f"{folder} exists; use --root {folder} alone, or delete it first")
+    total = 0
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder.parent) as temporary:
+            inside = Path(temporary) / "content"
+            inside.mkdir()
+            for name, size, packed in _entries(archive):
+                total += size
+                if total > MAX_ARCHIVE:
+                    raise InputError(f"{archive} unpacks to more than {MAX_ARCHIVE:,} bytes")
+                path = inside / name
+                (path.parent if packed else path).mkdir(parents=True, exist_ok=True)
+                if packed:
+                    # "x": an entry that stands twice must not write over the first.
+                    with packed, path.open("xb") as out:
+                        shutil.copyfileobj(packed, out, 2**20)
+            inside.rename(folder)
+    except FileNotFoundError as error:
+        raise InputError(f"{archive} does not exist") from error
+    except InputError:
+        raise
+    except Exception as error:  # zipfile, tarfile and the packers raise many kinds
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise InputError(
+            f"cannot unpack {archive} into {folder}: {reason}"
+            if reason
+            else f"{archive} is truncated or no zip or tar file ({error}); get it again"
+        ) from error
+
+
+def unpack_into(archives: Sequence[Path], root: Path) -> None:
+    """Unpack archives into one folder; each gives all that it holds or nothing.
+
+    Raises:
+        InputError: as `unpack`, or the folder has a file or folder of that name already.
+    """
+    for archive in archives:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=root) as temporary:
+            content = Path(temporary) / "content"
+            unpack(archive, content)
+            for child in sorted(content.iterdir()):
+                if (root / child.name).exists():
+                    raise InputError(
+                        f"{root / child.name} exists, {archive} holds it again; leave out one"
+                    )
+            for child in content.iterdir():
+                child.rename(root / child.name)
+
+
+def _entries(archive: Path) -> Iterator[tuple[str, int, IO[bytes] | None]]:
+    """Name, size in bytes and content of each entry, None for a folder; only safe ones."""
+    if tarfile.is_tarfile(archive):
+        with tarfile.open(archive) as file:
+            for entry in file:
+                _check(archive, entry.name, plain=entry.isfile() or entry.isdir())
+                yield entry.name, entry.size, file.extractfile(entry) if entry.isfile() else None
+        return
+    with zipfile.ZipFile(archive) as file:
+        for entry in file.infolist():
+            kind = stat.S_IFMT(entry.external_attr >> 16)
+            _check(archive, entry.filename, plain=kind in (0, stat.S_IFREG, stat.S_IFDIR))
+            packed = None if entry.is_dir() else file.open(entry)
+            yield entry.filename, entry.file_size, packed
+
+
+def _check(archive: Path, name: str, plain: bool) -> None:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in name:
+        raise InputError(f"{archive}: the entry {name!r} lies outside the folder")
+    if not plain:
+        raise InputError(f"{archive}: the entry {name!r} is a link or a device")

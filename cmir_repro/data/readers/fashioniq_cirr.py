@@ -1,0 +1,185 @@
+"""FashionIQ and CIRR: the released JSON files as tables.
+
+Both releases have triplets (reference, caption or captions, target) and, per split, the list of
+images that are ranked. What is read here goes into the prepared layout (`data.photographs`), or
+straight to `cmir_repro.evaluation.fashioniq_cirr` where only features count.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import pandas as pd
+
+from cmir_repro.core.errors import InputError
+from cmir_repro.core.files import sha256
+from cmir_repro.data.prepared import SPLITS
+
+CATEGORIES = ("dress", "shirt", "toptee")  # of FashionIQ
+CIRR_SPLITS = {"train": "train", "val": "val", "test": "test1"}  # ours -> the release's
+ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+class Annotations(NamedTuple):
+    """One release.
+
+    images: image (row id, unique), split, category, label (the release's own id of the picture:
+        one picture may be listed in several splits and categories), path (without ending,
+        relative to the folder of pictures).
+    queries: query (id), split, category, source, target (row ids; target "" where the release
+        has none), text, caption_1, caption_2 ..., and for CIRR members (labels, by spaces).
+    files: path relative to the root -> sha256 of what was read.
+    absent: files that the release has and this copy lacks.
+    """
+
+    images: pd.DataFrame
+    queries: pd.DataFrame
+    files: dict[str, str]
+    absent: list[str]
+
+
+def fashioniq(root: Path) -> Annotations:
+    """FashionIQ as released (Wu et al. 2021): captions/cap.C.S.json, image_splits/split.C.S.json.
+
+    A picture is a row of the image table for every split and category that lists it, called
+    "val/dress/B005X4PL1G": galleries differ by category, and 811 pictures are in both train and
+    val. Rows of one picture share its label.
+
+    Raises:
+        InputError: a file is missing or says something impossible.
+    """
+    root, files = Path(root), {}
+    images, queries = [], []
+    for split in SPLITS:
+        for category in CATEGORIES:
+            where = f"{split}/{category}"
+            listed = _read(root, f"image_splits/split.{category}.{split}.json", list, files)
+            _check_ids(f"split.{category}.{split}.json", listed)
+            images += [(f"{where}/{name}", split, category, name, name) for name in listed]
+            name = f"cap.{category}.{split}.json"
+            known = set(listed)
+            for number, entry in enumerate(_read(root, f"captions/{name}", list, files)):
+                place = f"{name}, entry {number}"
+                source, captions = _fields(place, entry, candidate=str, captions=list)
+                if len(captions) != 2 or not all(isinstance(text, str) for text in captions):
+                    raise InputError(f"{place}: captions are {captions!r}, expected two strings")
+                target = entry.get("target", "")
+                for image in (source, target) if "target" in entry else (source,):
+                    _check_listed(place, image, known)
+                queries.append(
+                    (
+                        f"{where}/{number:05d}",
+                        split,
+                        category,
+                        f"{where}/{source}",
+                        f"{where}/{target}" if target else "",
+                        join(captions),
+                        *(text.strip() for text in captions),
+                    )
+                )
+    columns = ["query", "split", "category", "source", "target", "text", "caption_1", "caption_2"]
+    return Annotations(_image_table(images), pd.DataFrame(queries, columns=columns), files, [])
+
+
+def cirr(root: Path) -> Annotations:
+    """CIRR as released (Liu et al. 2021): captions/cap.rc2.S.json, image_splits/split.rc2.S.json.
+
+    The captions of a split may be absent (`Annotations.absent`); its images are read all the same.
+
+    Raises:
+        InputError: the images or all captions are missing, or a file says something impossible.
+    """
+    root, files, absent = Path(root), {}, []
+    images, queries = [], []
+    for split, released in CIRR_SPLITS.items():
+        listed = _read(root, f"image_splits/split.rc2.{released}.json", dict, files)
+        _check_ids(f"split.rc2.{released}.json", list(listed))
+        for name, path in listed.items():
+            images.append(
+                (name, split, "all", name, inside_path(f"split.rc2.{released}.json", path))
+            )
+        name = f"cap.rc2.{released}.json"
+        if not (root / "captions" / name).exists():
+            absent.append(f"captions/{name}")
+            continue
+        for number, entry in enumerate(_read(root, f"captions/{name}", list, files)):
+            place = f"{name}, entry {number}"
+            pair, source, text, subset = _fields(
+                place, entry, pairid=int, reference=str, caption=str, img_set=dict
+            )
+            (members,) = _fields(f"{place}, img_set", subset, members=list)
+            target = entry.get("target_hard", "")
+            for image in (source, *members, *([target] if "target_hard" in entry else [])):
+                _check_listed(place, image, listed)
+            inside = len(set(members)) == len(members) and source in members
+            if not inside or (target and target not in members) or target == source:
+                raise InputError(f"{place}: reference and target must be two of img_set, once each")
+            row = (f"{split}/{pair}", split, "all", source, target, text, text.strip())
+            queries.append((*row, " ".join(members)))
+    if len(absent) == len(CIRR_SPLITS):
+        raise InputError(f"{root / absent[0]} does not exist, nor does that of any other split")
+    columns = ["query", "split", "category", "source", "target", "text", "caption_1", "members"]
+    return Annotations(_image_table(images), pd.DataFrame(queries, columns=columns), files, absent)
+
+
+def join(captions: Sequence[str]) -> str:
+    """Captions as one sentence, "a and b".
+
+    An empty caption leaves its "and", as in the codebases that join (CLIP4Cir, SEARLE, magiclens).
+    """
+    return " and ".join(text.strip() for text in captions)
+
+
+def _image_table(rows: list[tuple]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["image", "split", "category", "label", "path"])
+
+
+def _read(root: Path, name: str, kind: type, files: dict[str, str]) -> list | dict:
+    """The JSON value of a file of the release; its digest goes into `files`."""
+    path = root / name
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{path} does not exist; --root is the folder with captions/ and image_splits/"
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not readable JSON ({error}); get it again") from error
+    if not isinstance(value, kind) or not value:
+        raise InputError(f"{path} is no {kind.__name__} or empty; get it again")
+    files[name] = sha256(path)
+    return value
+
+
+def _check_ids(where: str, names: list) -> None:
+    """Ids become file names and words of a table: nothing else may be in them."""
+    for name in names:
+        if not isinstance(name, str) or not ID.fullmatch(name):
+            raise InputError(f"{where}: {name!r} is no image id (letters, digits, . _ -)")
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{where}: image {twice!r} is listed twice; get the file again")
+
+
+def _fields(place: str, entry: object, **kinds: type) -> tuple:
+    if not isinstance(entry, dict):
+        raise InputError(f"{place} is no dictionary; get the file again")
+    for key, kind in kinds.items():
+        if not isinstance(entry.get(key), kind):
+            raise InputError(f"{place}: {key} is {entry.get(key)!r}, expected {kind.__name__}")
+    return tuple(entry[key] for key in kinds)
+
+
+def _check_listed(place: str, image: object, listed: set | dict) -> None:
+    if not isinstance(image, str) or image not in listed:
+        raise InputError(f"{place}: image {image!r} is not in the split's list of images")
+
+
+def inside_path(where: str, path: object) -> str:
+    """A picture's path without "./" and ending."""
+    plain = PurePosixPath(path) if isinstance(path, str) else None
+    if plain is None or plain.is_absolute() or ".." in plain.parts or "\\" in path:
+        raise InputError(f"{where}: {path!r} is no path inside the folder of pictures")
+    return str(plain.with_suffix(""))

@@ -1,0 +1,314 @@
+"""Anyone's features from files: what they must hold, and a plain answer when they do not.
+
+`.npz` (numpy.savez) with
+    ids       (N,) str, unique
+    features  (N, D) number
+    labels    (N,) int or str, optional: what relevance compares
+    source    (N,) str, optional, queries only: gallery id to leave out, "" for none
+    image     (N,) str, optional, sentences only: id of the image each one describes
+or `.npy` with the features alone and, given beside it, a text file of one id per line or a CSV
+file with the columns id and, optionally, label, source and image.
+"""
+
+import csv
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cmir_repro.core.errors import InputError
+from cmir_repro.core.files import atomic
+
+# What numpy and zipfile raise for a file that is cut off, damaged or something else.
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    OverflowError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of one file; row i of every array belongs to ids[i]."""
+
+    path: Path
+    ids: np.ndarray  # (N,) str, unique
+    features: np.ndarray  # (N, D) number, finite
+    labels: np.ndarray | None  # (N,) int or str
+    source: np.ndarray | None  # (N,) str
+    image: np.ndarray | None = None  # (N,) str
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is asked and what is right: the ids to score, in order, their labels and sources."""
+
+    query_ids: np.ndarray  # (Q,) str
+    query_labels: np.ndarray  # (Q,) int or str
+    gallery_ids: np.ndarray  # (G,) str
+    gallery_labels: np.ndarray  # (G,) int or str
+    source: np.ndarray | None = None  # (Q,) str, gallery id to leave out, "" for none
+
+    def source_rows(self) -> np.ndarray | None:
+        """(Q,) int64 row of each source in `gallery_ids`, -1 for none.
+
+        Raises:
+            InputError: a source is not in the gallery.
+        """
+        if self.source is None:
+            return None
+        row = {str(name): i for i, name in enumerate(self.gallery_ids)}
+        row[""] = -1
+        for query, name in zip(self.query_ids, self.source, strict=True):
+            if name not in row:
+                raise InputError(
+                    f"source {str(name)!r} of query {str(query)!r} is not in the gallery; "
+                    'add it, or give "" where nothing is to be left out'
+                )
+        return np.array([row[name] for name in self.source], np.int64)
+
+
+def load_features(path: Path, ids: Path | None = None) -> Features:
+    """Read and check a feature file.
+
+    Args:
+        path: `.npz` or `.npy`, as described above; nothing in it can run code.
+        ids: the ids file that goes with a `.npy`.
+
+    Raises:
+        InputError: the file is missing, damaged or of another kind; a key is missing; arrays
+            are of Python objects, of wrong shape or length; an id occurs twice or is empty; a
+            value is not finite.
+    """
+    path = Path(path)
+    if path.suffix == ".npz":
+        if ids is not None:
+            raise InputError(f"{path} carries its own ids; leave out {ids}")
+        arrays = _read_npz(path)
+    elif path.suffix == ".npy":
+        if ids is None:
+            raise InputError(f"{path} has no ids; name the file that lists them, one per row")
+        arrays = {"features": _read_npy(path), **_read_ids(Path(ids))}
+    else:
+        raise InputError(f"{path} must end in .npz or .npy")
+    return _checked(path, arrays)
+
+
+def save_features(path: Path, ids: np.ndarray, features: np.ndarray, **more: np.ndarray) -> None:
+    """Write an `.npz` that `load_features` reads, whole or not at all.
+
+    Args:
+        path: ends in `.npz`.
+        ids: (N,) str.
+        features: (N, D) number.
+        more: `labels`, `source`, `image`, or other arrays of any name, for instance how they were
+            made.
+
+    Raises:
+        InputError: what `load_features` would refuse, or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".npz":
+        raise InputError(f"{path} must end in .npz")
+    arrays = {"ids": ids, "features": features, **more}
+    arrays = {key: _plain(path, key, np.asarray(value)) for key, value in arrays.items()}
+    _checked(path, arrays)
+    with atomic(path) as temporary:
+        np.savez(temporary, **arrays)
+
+
+def align(found: Features, ids: np.ndarray) -> np.ndarray:
+    """The features in the order of `ids`, (len(ids), D).
+
+    Raises:
+        InputError: an id is missing from the file, or the file holds one that is not expected.
+    """
+    row = {name: i for i, name in enumerate(found.ids.tolist())}
+    ids = [str(name) for name in ids]
+    missing = [name for name in ids if name not in row]
+    if missing:
+        raise InputError(
+            f"{found.path} lacks {len(missing)} of {len(ids)} expected ids, first {missing[0]!r}; "
+            "compute features for all of them"
+        )
+    unknown = row.keys() - set(ids)
+    if unknown:
+        first = next(name for name in row if name in unknown)
+        raise InputError(
+            f"{found.path} holds {len(unknown)} ids that are not expected, first {first!r}; "
+            "leave them out, or check the split"
+        )
+    order = [row[name] for name in ids]
+    in_order = order == list(range(len(row)))
+    return found.features if in_order else found.features[order]
+
+
+def truth_of(queries: Features, gallery: Features, need_source: bool) -> Truth:
+    """What the files themselves say is right.
+
+    Raises:
+        InputError: labels, or the sources that are needed, are missing.
+    """
+    for found in (queries, gallery):
+        if found.labels is None:
+            raise InputError(f"{found.path} has no labels; add the key labels, one per row")
+    if need_source and queries.source is None:
+        raise InputError(
+            f"{queries.path} has no source, but the protocol leaves the source image out; add "
+            'the key source: a gallery id per query, "" where there is none'
+        )
+    return Truth(queries.ids, queries.labels, gallery.ids, gallery.labels, queries.source)
+
+
+def images_of(sentences: Features, images: Features) -> np.ndarray:
+    """The row in `images` of the image that each sentence describes, (S,) int64.
+
+    Raises:
+        InputError: the sentences do not say, or name an image that is not in the other file.
+    """
+    if sentences.image is None:
+        raise InputError(
+            f"{sentences.path} does not say which image a sentence describes; add the key image, "
+            "an id per row"
+        )
+    row = {name: i for i, name in enumerate(images.ids.tolist())}
+    for sentence, name in zip(sentences.ids.tolist(), sentences.image.tolist(), strict=True):
+        if name not in row:
+            raise InputError(
+                f"image {name!r} of sentence {sentence!r} is not in {images.path}; add it, or "
+                "leave the sentence out"
+            )
+    return np.array([row[name] for name in sentences.image.tolist()], np.int64)
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    arrays = {}
+    loaded = _load(path)
+    if not isinstance(loaded, np.lib.npyio.NpzFile):
+        raise InputError(f"{path} is a single array, not an npz; write it with numpy.savez")
+    with loaded:
+        for key in ("ids", "features", "labels", "source", "image"):
+            if key not in loaded.files:
+                if key in ("ids", "features"):
+                    has = ", ".join(loaded.files) or "nothing"
+                    raise InputError(f"{path} has no key {key} (it has {has}); add it")
+                continue
+            try:
+                arrays[key] = loaded[key]
+            except _UNREADABLE as error:
+                raise _refusal(path, error, f"key {key} of ") from error
+    return arrays
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    loaded = _load(path)
+    if not isinstance(loaded, np.ndarray):
+        raise InputError(f"{path} is an npz, not a single array; rename it to end in .npz")
+    return loaded
+
+
+def _load(path: Path) -> np.ndarray | np.lib.npyio.NpzFile:
+    try:
+        return np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist") from error
+    except _UNREADABLE as error:
+        raise _refusal(path, error) from error
+
+
+def _refusal(path: Path, error: Exception, what: str = "") -> InputError:
+    if "allow_pickle" in str(error):
+        return InputError(
+            f"{what}{path} holds Python objects, which can run code and are never loaded; "
+            "save plain arrays, strings as .astype(str)"
+        )
+    reason = str(error).split("\n")[0] or type(error).__name__
+    return InputError(f"{what}{path} cannot be read ({reason}); write it again with numpy")
+
+
+def _read_ids(path: Path) -> dict[str, np.ndarray]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not readable text ({error})") from error
+    if path.suffix.lower() != ".csv":
+        return {"ids": np.array(text.splitlines(), dtype=str)}
+    reader = csv.DictReader(text.splitlines(keepends=True))
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise InputError(f"{path} is not readable CSV ({error})") from error
+    columns = reader.fieldnames or []
+    if "id" not in columns:
+        raise InputError(f"{path} has no column id (it has {', '.join(columns) or 'none'})")
+    arrays = {}
+    keys = {"id": "ids", "label": "labels", "source": "source", "image": "image"}
+    for column, key in keys.items():
+        if column in columns:
+            values = [row[column] for row in rows]
+            if None in values:
+                raise InputError(f"{path} line {values.index(None) + 2} has no {column}")
+            arrays[key] = np.array(values, dtype=str)
+    return arrays
+
+
+def _plain(path: Path, key: str, array: np.ndarray) -> np.ndarray:
+    """`array`, with Python strings (a pandas column) as fixed-width ones."""
+    if array.dtype.kind in "OT" and all(isinstance(value, str) for value in array.flat):
+        array = array.astype(str)
+    if array.dtype.kind == "O":
+        raise InputError(f"{path}: {key} holds Python objects; save plain numbers or strings")
+    return array
+
+
+def _checked(path: Path, arrays: dict[str, np.ndarray]) -> Features:
+    ids, features = arrays["ids"], arrays["features"]
+    labels = arrays.get("labels")
+    if features.ndim != 2 or features.dtype.kind not in "fiu":
+        got = f"{features.shape} {features.dtype}"
+        raise InputError(f"{path}: features must be (N, D) numbers, got {got}")
+    for key in ("ids", "source", "image"):
+        array = arrays.get(key)
+        if array is not None and array.dtype.kind != "U":
+            raise InputError(
+                f"{path}: {key} must be strings, got {array.dtype}; save {key}.astype(str)"
+            )
+    if labels is not None and labels.dtype.kind not in "Uiu":
+        raise InputError(f"{path}: labels must be whole numbers or strings, got {labels.dtype}")
+    for key in ("ids", "labels", "source", "image"):
+        array = arrays.get(key)
+        if array is not None and array.shape != (len(features),):
+            got = f"{len(features)} features but {key} of shape {array.shape}"
+            raise InputError(f"{path}: {got}; save one per row")
+    _check_ids(path, ids)
+    bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    if len(bad):
+        raise InputError(
+            f"{path}: features of {len(bad)} rows are NaN or infinite, first row {bad[0]} "
+            f"(id {str(ids[bad[0]])!r}); compute them again"
+        )
+    return Features(path, ids, features, labels, arrays.get("source"), arrays.get("image"))
+
+
+def _check_ids(path: Path, ids: np.ndarray) -> None:
+    seen: dict[str, int] = {}
+    for row, name in enumerate(ids.tolist()):
+        if not name:
+            raise InputError(f"{path}: id of row {row} is empty")
+        if name in seen:
+            raise InputError(
+                f"{path}: id {name!r} occurs twice, rows {seen[name]} and {row}; ids are unique"
+            )
+        seen[name] = row

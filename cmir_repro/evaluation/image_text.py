@@ -1,0 +1,377 @@
+"""Images and sentences ranked for one another, scored under a protocol with both directions.
+
+    python -m cmir_repro.evaluation.image_text --images i.npz --sentences s.npz --protocol coco-5k
+
+scores the files `feature_files` describes; the sentences' file says in `image` which image each
+one describes, and folds take the images in the order of theirs. The metrics are "i2t R@k" (an
+image is the query; it is a hit when any of its sentences is among the first k), "t2i R@k" (a
+sentence is the query), "RSUM", the sum of all recalls, and ranks. Letters: G images, S sentences,
+E dimensions.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cmir_repro.core import files
+from cmir_repro.core.errors import InputError
+from cmir_repro.core.protocol import PRESETS, TIES, Protocol, preset
+from cmir_repro.evaluation import recall as evaluate
+from cmir_repro.evaluation.features import images_of, load_features
+from cmir_repro.evaluation.recall import LEVEL, RESAMPLES
+
+_BLOCK = 2**22  # entries of a block of resampled weights: 16 MB
+
+
+class BothRanks(NamedTuple):
+    """The rank of every query that the protocol ranks, each within its fold.
+
+    With folds, the queries are the images of the folds and, in the order given, their sentences:
+    rows `np.flatnonzero(image_of < fold * folds)` of the caller's.
+    """
+
+    image_to_sentence: np.ndarray  # (G,) float64, of the first of the image's own sentences
+    sentence_to_image: np.ndarray  # (S,) float64, of the sentence's image
+    image_of: np.ndarray  # (S,) int64, position in image_to_sentence
+    scoring: str = "itc"  # what the ranking is by: cosines, or as `rerank` says
+
+
+def ranks(
+    images: np.ndarray,
+    sentences: np.ndarray,
+    image_of: np.ndarray,
+    protocol: Protocol,
+    chunk: int | None = None,
+) -> BothRanks:
+    """Ranks by cosine in both directions, exact, by counting: `evaluate.ranks`, twice a fold.
+
+    Args:
+        images: (G, E) number. Rows are scaled to length 1 here.
+        sentences: (S, E) number.
+        image_of: (S,) int, row of `images` that the sentence describes. Any order.
+        protocol: one with direction "both"; decides folds, ties and their tolerance.
+        chunk: queries per block; by default so many that a block of scores takes 32 MB.
+
+    Raises:
+        InputError: shapes disagree; a row is zero or not finite; counts are not the protocol's;
+            an image has no sentence.
+
+    Source: folds as in VSE++ and SCAN, the whole split as in ALBEF; ties are our choice.
+    """
+    images, sentences = unit_pairs(images, sentences)
+    image_of = checked(image_of, len(images), len(sentences), protocol)
+    last = ranked_images(len(images), protocol)
+    kept = np.flatnonzero(image_of < last)  # sentences of the folds
+    i2t, t2i = np.empty(last), np.empty(len(image_of))
+    for these, rows in folds(image_of, last, protocol):
+        own, number = image_of[rows], np.arange(these.start, these.stop)
+        # An image's label is its row, a sentence's that of its image.
+        i2t[these] = evaluate.ranks(
+            images[these], sentences[rows], number, own, None, protocol, chunk
+        )
+        t2i[rows] = evaluate.ranks(
+            sentences[rows], images[these], own, number, None, protocol, chunk
+        )
+    return BothRanks(i2t, t2i[kept], image_of[kept])
+
+
+def unit_pairs(images: np.ndarray, sentences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both with rows of length 1, float32; errors as in `evaluate.unit_rows`, named by side."""
+    images = evaluate.unit_rows(images, "image")
+    sentences = evaluate.unit_rows(sentences, "sentence")
+    if images.shape[1] != sentences.shape[1]:
+        raise InputError(
+            f"images have {images.shape[1]} dimensions, sentences {sentences.shape[1]}; they must "
+            "come from the same model"
+        )
+    return images, sentences
+
+
+def checked(image_of: np.ndarray, G: int, S: int, protocol: Protocol) -> np.ndarray:
+    """`image_of` as (S,) int64.
+
+    Raises:
+        InputError: it does not fit G images and S sentences, or these not the protocol.
+    """
+    if protocol.direction != "both":
+        raise InputError(
+            f"{protocol.name} is not for images and sentences; these are: {', '.join(names())}"
+        )
+    image_of = np.asarray(image_of)
+    if image_of.shape != (S,) or image_of.dtype.kind not in "iu":
+        raise InputError(f"image_of must be ({S},) int, got {image_of.shape} {image_of.dtype}")
+    image_of = image_of.astype(np.int64)
+    bad = np.flatnonzero((image_of < 0) | (image_of >= G))
+    if len(bad):
+        raise InputError(
+            f"image_of sentence {bad[0]} is {image_of[bad[0]]}, not a row of {G} images"
+        )
+    if protocol.images not in (None, G):
+        raise InputError(
+            f"{protocol.name} ranks a split of {protocol.images:,} images, got {G:,}; give all of "
+            "them, or score under own/image-sentence"
+        )
+    if ranked_images(G, protocol) > G:
+        raise InputError(f"{protocol.folds} folds of {protocol.fold} images need more than {G}")
+    count = np.bincount(image_of, minlength=G)
+    if (lost := np.flatnonzero(count == 0)).size:
+        raise InputError(
+            f"{len(lost)} of {G} images have no sentence, first row {lost[0]}; leave them out"
+        )
+    if protocol.sentences is not None and (odd := np.flatnonzero(count != protocol.sentences)).size:
+        raise InputError(
+            f"{protocol.name} ranks {protocol.sentences} sentences of each image, but image row "
+            f"{odd[0]} has {count[odd[0]]}; keep the first {protocol.sentences}"
+        )
+    return image_of
+
+
+def ranked_images(G: int, protocol: Protocol) -> int:
+    """How many of G images are in a fold."""
+    return G if protocol.fold is None else protocol.fold * protocol.folds
+
+
+def folds(image_of: np.ndarray, G: int, protocol: Protocol) -> Iterator[tuple[slice, np.ndarray]]:
+    """Each fold's rows of images, consecutive, and rows of sentences; G: `ranked_images`."""
+    size = protocol.fold or G
+    for start in range(0, G, size):
+        stop = start + size
+        yield slice(start, stop), np.flatnonzero((image_of >= start) & (image_of < stop))
+
+
+def summary(both: BothRanks, protocol: Protocol, seed: int) -> dict:
+    """Everything a result stores about its ranks, as plain values for JSON.
+
+    Every metric is the mean over the folds of its value in each. Intervals resample the images of
+    each fold, a sentence always going with its image: sentences of one image succeed or fail
+    together, and counting them as independent would make the intervals too narrow. All metrics
+    share the resamples, so that the interval of RSUM is that of the sum.
+
+    Args:
+        both: from `ranks` or `rerank.rerank`.
+        seed: of the bootstrap.
+
+    Returns:
+        As `evaluate.summary`, with scoring (what the ranking is by), images and sentences (how
+        many are queries); queries is their sum, gallery that of the items of a fold. chance of
+        RSUM is the sum of those of its recalls.
+    """
+    generator = np.random.default_rng(seed)
+    G = len(both.image_to_sentence)
+    parts = [
+        _fold(
+            both.image_to_sentence[these],
+            both.sentence_to_image[rows],
+            both.image_of[rows] - these.start,
+            protocol,
+            generator,
+        )
+        for these, rows in folds(both.image_of, G, protocol)
+    ]
+    tail = (1 - LEVEL) / 2
+    metrics = {}
+    for name in parts[0]:
+        values, draws, chances = zip(*(part[name] for part in parts), strict=True)
+        low, high = np.quantile(np.mean(draws, axis=0), [tail, 1 - tail])
+        metrics[name] = {
+            "value": float(np.mean(values)),
+            "low": float(low),
+            "high": float(high),
+            "chance": None if None in chances else float(np.mean(chances)),
+        }
+    S = len(both.image_of)
+    return {
+        "protocol": protocol.as_dict(),
+        "scoring": both.scoring,
+        "images": G,
+        "sentences": S,
+        "queries": G + S,
+        "gallery": (G + S) // len(parts),
+        "interval": {
+            "method": "percentile bootstrap over images with their sentences, within folds",
+            "level": LEVEL,
+            "resamples": RESAMPLES,
+            "seed": seed,
+        },
+        "metrics": metrics,
+    }
+
+
+_Metric = tuple[float, np.ndarray, float | None]  # value, (RESAMPLES,) resampled values, chance
+
+
+def _fold(
+    i2t: np.ndarray,
+    t2i: np.ndarray,
+    image_of: np.ndarray,
+    protocol: Protocol,
+    generator: np.random.Generator,
+) -> dict[str, _Metric]:
+    """Metrics of the ranks of one fold: of its g images, and of its s sentences."""
+    g, s = len(i2t), len(t2i)
+    count = np.bincount(image_of, minlength=g)  # sentences of each image
+    pools = {
+        "i2t": evaluate.Pool(s, np.full(g, s), count),
+        "t2i": evaluate.Pool(g, np.full(s, g), np.ones(s, np.int64)),
+    }
+    found = {"i2t": (i2t, np.arange(g)), "t2i": (t2i, image_of)}
+    # Per image: sums over the queries that go with it, and how many these are.
+    sums, sizes, values, chance = [], [], {}, {}
+    for side, (ranks, image) in found.items():
+        for k in protocol.cutoffs:
+            values[f"{side} R@{k}"] = 100.0 * (ranks <= k)
+            chance[f"{side} R@{k}"] = 100 * evaluate.chance_recall(pools[side], k)
+        values[f"{side} mean rank"] = ranks
+        # The first of m among n places is expected at (n + 1) / (m + 1).
+        n, m = pools[side].left, pools[side].relevant
+        chance[f"{side} mean rank"] = float(((n + 1) / (m + 1)).mean())
+        for name in list(values)[len(sums) :]:
+            sums.append(np.bincount(image, values[name], minlength=g))
+            sizes.append(np.bincount(image, minlength=g))
+    sums, sizes = np.stack(sums, 1), np.stack(sizes, 1).astype(np.float64)  # (g, metrics)
+
+    means, medians = [], {side: [] for side in found}
+    order = {side: np.argsort(ranks, kind="stable") for side, (ranks, _) in found.items()}
+    block = max(1, _BLOCK // s)
+    for start in range(0, RESAMPLES, block):
+        weights = _weights(g, min(block, RESAMPLES - start), generator)  # (block, g)
+        floats = weights.astype(np.float64)  # for a fast product
+        means.append((floats @ sums) / (floats @ sizes))
+        for side, (ranks, image) in found.items():
+            rows = order[side]
+            medians[side].append(_medians(ranks[rows], weights[:, image[rows]]))
+    drawn = dict(zip(values, np.concatenate(means).T, strict=True))
+    metrics = {name: (values[name].mean(), drawn[name], chance[name]) for name in values}
+    recalls = [metric for name, metric in metrics.items() if " R@" in name]
+    metrics["RSUM"] = tuple(sum(part) for part in zip(*recalls, strict=True))
+    for side, (ranks, _) in found.items():
+        metrics[f"{side} median rank"] = (np.median(ranks), np.concatenate(medians[side]), None)
+    sides = [f"{side} {what}" for side in found for what in ("median rank", "mean rank")]
+    shown = [name for name in metrics if " R@" in name]
+    return {name: metrics[name] for name in (*shown, "RSUM", *sides)}
+
+
+def _weights(g: int, n: int, generator: np.random.Generator) -> np.ndarray:
+    """How often each of g images is in each of n resamples, (n, g) int32."""
+    drawn = generator.integers(g, size=(n, g)) + g * np.arange(n)[:, None]
+    return np.bincount(drawn.ravel(), minlength=n * g).reshape(n, g).astype(np.int32)
+
+
+def _medians(ordered: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Median of ascending (Q,) values, each occurring (n, Q) times: (n,)."""
+    found = np.empty(len(weights))
+    for i, reached in enumerate(np.cumsum(weights, axis=1, dtype=np.int32)):
+        # The middle one, or the mean of the middle two, of the places counted from 0.
+        places = (reached[-1] - 1) // 2, reached[-1] // 2
+        found[i] = ordered[np.searchsorted(reached, places, side="right")].mean()
+    return found
+
+
+def score(
+    images: np.ndarray,
+    sentences: np.ndarray,
+    image_of: np.ndarray,
+    protocol: Protocol,
+    seed: int = 0,
+) -> tuple[BothRanks, dict]:
+    """`ranks` and their `summary` in one call."""
+    both = ranks(images, sentences, image_of, protocol)
+    return both, summary(both, protocol, seed)
+
+
+def score_files(
+    images: Path,
+    sentences: Path,
+    protocol: Protocol,
+    *,
+    image_ids: Path | None = None,
+    sentence_ids: Path | None = None,
+    seed: int = 0,
+) -> dict:
+    """Score two feature files, in the order of their rows.
+
+    Args:
+        images, sentences: `.npz`, or `.npy` with an ids file each (`image_ids`, `sentence_ids`).
+
+    Returns:
+        `summary`, and lists of `image_ids`, `sentence_ids`, `image_ranks`, `sentence_ranks`: of
+        what is in a fold.
+
+    Raises:
+        InputError: as in `feature_files` and `ranks`.
+    """
+    i, s = load_features(images, image_ids), load_features(sentences, sentence_ids)
+    image_of = images_of(s, i)
+    both, result = score(i.features, s.features, image_of, protocol, seed)
+    last = len(both.image_to_sentence)
+    return {
+        **result,
+        "image_ids": i.ids[:last].tolist(),
+        "sentence_ids": s.ids[image_of < last].tolist(),
+        "image_ranks": both.image_to_sentence.tolist(),
+        "sentence_ranks": both.sentence_to_image.tolist(),
+    }
+
+
+def table(result: dict) -> str:
+    """A `summary` as aligned text."""
+    p = result["protocol"]
+    averaged = f", mean of {p['folds']} folds" if p.get("folds", 1) > 1 else ""
+    lines = [
+        f"{p['name']}: {p['gallery']}{averaged}, relevant: {p['relevance']}, ties: {p['ties']}",
+        f"{result['images']} images and {result['sentences']} sentences are queries, "
+        f"scored by {result['scoring']}",
+        "",
+        f"{'':<16}{'value':>10}  {'95 % interval':^23}{'chance':>10}",
+    ]
+    for name, m in result["metrics"].items():
+        chance = "-" if m["chance"] is None else f"{m['chance']:.2f}"
+        interval = f"{m['low']:>10.2f} - {m['high']:<10.2f}"
+        lines.append(f"{name:<16}{m['value']:>10.2f}  {interval}{chance:>10}")
+    return "\n".join(lines)
+
+
+def names() -> list[str]:
+    """The presets for images and sentences."""
+    return [name for name, protocol in PRESETS.items() if protocol.direction == "both"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns 2 after one line on stderr when the input cannot be used."""
+    parser = argparse.ArgumentParser(
+        "python -m cmir_repro.evaluation.image_text", description="Score features, both directions."
+    )
+    parser.add_argument("--images", type=Path, required=True, help=".npz, or .npy with ids")
+    parser.add_argument("--sentences", type=Path, required=True, help=".npz, or .npy with ids")
+    parser.add_argument("--protocol", required=True, help=", ".join(names()))
+    parser.add_argument("--ties", choices=TIES, help="another tie policy than the protocol's")
+    parser.add_argument("--image-ids", type=Path, help="for .npy: a line per row, or a CSV file")
+    parser.add_argument("--sentence-ids", type=Path, help="for .npy: a CSV file with id and image")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    parser.add_argument("--out", type=Path, help="write the result and all ranks here, as JSON")
+    a = parser.parse_args(arguments)
+    try:
+        protocol = preset(a.protocol)
+        result = score_files(
+            a.images,
+            a.sentences,
+            protocol.changed(ties=a.ties) if a.ties else protocol,
+            image_ids=a.image_ids,
+            sentence_ids=a.sentence_ids,
+            seed=a.seed,
+        )
+        if a.out:
+            files.write_json(a.out, result)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(table(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,204 @@
+"""What a ranking by categories says: for each query, groups of tied items and the relevant in them.
+
+An item is relevant when it shares a category with the query. Codes of L bits have L + 1 distances,
+so nearly everything ties, and a sort would decide at random what a metric says; so nothing is
+sorted by code: items are counted by distance. Letters: Q queries, N database items, C categories.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from cmir_repro.core.errors import InputError
+from cmir_repro.evaluation.hamming import as_codes, words
+from cmir_repro.evaluation.recall import check_widths, unit_rows
+
+
+class Groups(NamedTuple):
+    """M groups of items that tie: those of the first query, best first, then the second's, ...
+
+    All queries rank the same N items. Made by `in_order`.
+    """
+
+    query: np.ndarray  # (M,) int64, in [0, queries)
+    items: np.ndarray  # (M,) int64, at least 1
+    relevant: np.ndarray  # (M,) int64, how many of the items are
+    before: np.ndarray  # (M,) int64, items of the query's groups before this
+    relevant_before: np.ndarray  # (M,) int64
+    queries: int  # Q; each has at least one group
+
+    def only(self, chosen: np.ndarray) -> "Groups":
+        """The groups of (M,) bool or rows, at the places they have."""
+        return Groups(*(values[chosen] for values in self[:-1]), self.queries)
+
+    def sum(self, values: np.ndarray) -> np.ndarray:
+        """(M,) of each group -> (Q,)."""
+        return np.bincount(self.query, values, self.queries)
+
+
+def in_order(query: np.ndarray, items: np.ndarray, relevant: np.ndarray, queries: int) -> Groups:
+    """Groups that follow one another as they are given."""
+    first = np.searchsorted(query, np.arange(queries))
+    before, relevant_before = (np.cumsum(values) - values for values in (items, relevant))
+    if queries > 1:
+        before -= before[first][query]
+        relevant_before -= relevant_before[first][query]
+    return Groups(query, items, relevant, before, relevant_before, queries)
+
+
+def hamming_histograms(
+    query_codes: np.ndarray,
+    database_codes: np.ndarray,
+    query_labels: np.ndarray,
+    database_labels: np.ndarray,
+    chunk: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """How many database items there are at each Hamming distance, and how many are relevant.
+
+    Args:
+        query_codes: (Q, L), of what `hamming.as_codes` takes; database_codes: (N, L).
+        query_labels: (Q, C) bool, or 0 and 1; database_labels: (N, C).
+        chunk: queries per block; by default so many that a block of distances takes 2 MB.
+
+    Returns:
+        totals, relevants: (Q, L + 1) int64 each; column d counts items with d bits that differ.
+
+    Raises:
+        InputError: shapes disagree or values are not binary.
+    """
+    query, item = as_codes(query_codes, "query"), as_codes(database_codes, "database")
+    if query.shape[1] != item.shape[1]:
+        raise InputError(
+            f"query codes have {query.shape[1]} bits, database codes {item.shape[1]}; they must "
+            "come from the same model"
+        )
+    asked, found = _masks(query_labels, len(query), database_labels, len(item))
+    L = query.shape[1]
+    query, item = words(query), words(item)
+    Q, N = query.shape[1], item.shape[1]
+    chunk = _chunk(chunk, 2**18, N)
+    counts = np.empty((Q, L + 1, 2), np.int64)  # irrelevant, relevant
+    for start in range(0, Q, chunk):
+        rows = slice(start, start + chunk)
+        distance = np.zeros((), np.uint16)
+        for q, d in zip(query[:, rows], item, strict=True):
+            distance = distance + np.bitwise_count(q[:, None] ^ d)  # (chunk, N)
+        # One count of both: the cell of an item is its query's row, distance and relevance.
+        cell = np.multiply(distance, 2, dtype=np.int64)
+        cell += _relevant(asked[:, rows], found)
+        cell += 2 * (L + 1) * np.arange(len(cell))[:, None]
+        part = np.bincount(cell.ravel(), minlength=len(cell) * 2 * (L + 1))
+        counts[rows] = part.reshape(len(cell), L + 1, 2)
+    return counts.sum(2), counts[:, :, 1].copy()
+
+
+def hamming_groups(totals: np.ndarray, relevants: np.ndarray) -> Groups:
+    """The groups of `hamming_histograms`: items at one distance tie."""
+    query, distance = np.nonzero(totals)
+    return in_order(query, totals[query, distance], relevants[query, distance], len(totals))
+
+
+def cosine_groups(
+    queries: np.ndarray,
+    database: np.ndarray,
+    query_labels: np.ndarray,
+    database_labels: np.ndarray,
+    tolerance: float,
+    chunk: int | None = None,
+) -> Iterator[Groups]:
+    """The groups by cosine of features, of a block of queries after the other.
+
+    Scores tie that a chain of steps of at most `tolerance` links; a chain that is longer than the
+    tolerance is cut into pieces of that length, from its top. So ties are never wider than it, and
+    do not depend on the order of the database, as single bits of matrix products do.
+
+    Args:
+        queries: (Q, D) number; rows are scaled to length 1 here. database: (N, D).
+        query_labels: (Q, C) bool, or 0 and 1; database_labels: (N, C).
+        chunk: queries per block; by default so many that a block of scores takes 16 MB.
+
+    Raises:
+        InputError: shapes disagree; a row is zero or not finite; labels are not binary.
+
+    Source: our choice.
+    """
+    queries, database = unit_rows(queries, "query"), unit_rows(database, "database")
+    check_widths(queries, database)
+    asked, found = _masks(query_labels, len(queries), database_labels, len(database))
+    chunk = _chunk(chunk, 2**22, len(database))
+    few = _chunk(None, 2**18, len(database))  # what is sorted at a time stays in the cache
+    for start in range(0, len(queries), chunk):
+        scores = queries[start : start + chunk] @ database.T  # (chunk, N)
+        for row in range(0, len(scores), few):
+            part = scores[row : row + few]
+            rows = slice(start + row, start + row + len(part))
+            yield _grouped(-part, _relevant(asked[:, rows], found), np.float32(tolerance))
+
+
+def _grouped(scores: np.ndarray, relevant: np.ndarray, tolerance: np.float32) -> Groups:
+    """Groups of (b, N) float32 scores, the best lowest, with (b, N) bool beside them."""
+    b, N = scores.shape
+    order = np.argsort(scores, axis=1)
+    scores = np.take_along_axis(scores, order, 1).ravel()
+    relevant = np.take_along_axis(relevant, order, 1).ravel()
+    begins = np.ones(b * N, bool)
+    begins[1:] = np.diff(scores) > tolerance
+    begins[::N] = True
+    first = np.flatnonzero(begins)  # of each chain
+    last = np.append(first[1:], b * N) - 1
+    long = scores[last] - scores[first] > tolerance
+    if long.any():
+        chain = np.cumsum(begins) - 1
+        rows = np.flatnonzero(long[chain])
+        piece = np.floor((scores[rows] - scores[first[chain[rows]]]) / tolerance)
+        begins[rows[1:]] |= np.diff(piece) > 0  # a chain's first is a beginning already
+    first = np.flatnonzero(begins)
+    return in_order(
+        query=first // N,
+        items=np.diff(first, append=b * N),
+        relevant=np.add.reduceat(relevant, first, dtype=np.int64),
+        queries=b,
+    )
+
+
+def random_groups(items: int, relevant: np.ndarray) -> Groups:
+    """All items tied: what a random order of `items`, of which (Q,) are relevant, says."""
+    Q = len(relevant)
+    return in_order(np.arange(Q), np.full(Q, items), np.asarray(relevant, np.int64), Q)
+
+
+def _masks(query_labels, Q: int, database_labels, N: int) -> tuple[np.ndarray, np.ndarray]:
+    asked, found = _labels(query_labels, Q, "query"), _labels(database_labels, N, "database")
+    if asked.shape[1] != found.shape[1]:
+        raise InputError(
+            f"query labels have {asked.shape[1]} categories, database labels {found.shape[1]}"
+        )
+    return words(asked), words(found)
+
+
+def _labels(labels: np.ndarray, rows: int, what: str) -> np.ndarray:
+    labels = np.asarray(labels)
+    if labels.ndim != 2 or len(labels) != rows or not labels.size:
+        raise InputError(
+            f"{what} labels must be ({rows}, categories), one row per {what} item, got "
+            f"{labels.shape}"
+        )
+    odd = np.flatnonzero(((labels != 0) & (labels != 1)).any(1))
+    if len(odd):
+        raise InputError(f"{what} labels of row {odd[0]} are not all 0 or 1")
+    return labels.astype(bool)
+
+
+def _relevant(asked: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Whether a category is shared: (W, b) and (W, N) uint64 masks -> (b, N) bool."""
+    shared = np.zeros((), np.uint64)
+    for q, d in zip(asked, found, strict=True):
+        shared = shared | (q[:, None] & d)
+    return shared != 0
+
+
+def _chunk(chunk: int | None, entries: int, N: int) -> int:
+    if chunk is not None and chunk < 1:
+        raise InputError(f"chunk must be at least 1, got {chunk}")
+    return chunk or max(1, entries // N)

@@ -1,0 +1,353 @@
+"""One run of image <-> sentence retrieval, from configuration to ledger record."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from accelerate import PartialState
+from torch import Tensor
+
+from cmir_repro.core.errors import InputError
+from cmir_repro.core.files import sha256
+from cmir_repro.core.protocol import Protocol, preset
+from cmir_repro.data import sentences
+from cmir_repro.data.augment import DRAWS
+from cmir_repro.data.caption_tokens import CaptionTokens
+from cmir_repro.data.prepared import Prepared
+from cmir_repro.data.sampling import SAMPLERS
+from cmir_repro.data.sentences import Pairs
+from cmir_repro.data.store import PictureStore
+from cmir_repro.evaluation import image_text, rerank
+from cmir_repro.experiments import ledger
+from cmir_repro.experiments import run as runs
+from cmir_repro.experiments.presets.aai import AAIRun
+from cmir_repro.experiments.tasks import open_data, views
+from cmir_repro.models import frozen
+from cmir_repro.models.image import FROZEN, weights_digest, weights_file
+from cmir_repro.models.pooling import drop_words
+from cmir_repro.models.text_tokens import SAVED_BERT, BertCaptionTokens
+from cmir_repro.systems.aai import AAI, AAIConfig, Side, joined
+from cmir_repro.training.loop import TrainConfig
+
+SELECTIONS = {
+    "val": "best mean of the six recalls by ITC on validation images",
+    "test": "best mean of the six recalls by ITC on test",
+    "last": "last step",
+}
+CSS_PROTOCOL = "css/image-sentence"
+
+
+class PairTask:
+    """Images and sentences of a prepared data set, as one view shows them.
+
+    Args:
+        dataset, scale: as in `tasks.open_data`; the generated scenes are described here.
+        task: a view of the scenes ("3d", "2d"), or a task of another data set.
+        model: says what its image encoder reads.
+        device: where batches go.
+
+    Raises:
+        InputError: unknown names, or a data set without sentences.
+    """
+
+    def __init__(
+        self, dataset: str, scale: str, task: str, model: AAIConfig, device: str, progress: bool
+    ) -> None:
+        self.data: Prepared = open_data(dataset, scale, device, progress)
+        self.device, self.model, self.progress = device, model, progress
+        if dataset == "css":
+            self.view, self.protocol = task, preset(CSS_PROTOCOL)
+            self.table = sentences.of_scenes(self.data, task)
+        else:
+            self.view = views(self.data, task)[1]
+            self.protocol = preset(self.data.info["protocol"])
+            self.table = sentences.sentences(self.data)
+        self._splits: dict[str, Pairs] = {}
+        self._stores: dict[str, PictureStore] = {}
+
+    def split(self, name: str) -> Pairs:
+        if name not in self._splits:
+            self._splits[name] = sentences.pairs(self.data, self.table, name)
+        return self._splits[name]
+
+    def pictures(self, split: str) -> PictureStore:
+        """What the image encoder reads of the images of a split, in the order of `split`."""
+        if split not in self._stores:
+            rows = self.split(split).images
+            self._stores[split] = PictureStore(self.data.gather(rows, self._source), self.device)
+        return self._stores[split]
+
+    def shape(self) -> tuple[int, ...]:
+        """Of one picture, or of its ready features."""
+        return tuple(self._source(self.data.images["part"].iloc[0]).shape[1:])
+
+    def _source(self, part: str) -> np.ndarray:
+        if self.model.image_encoder == "regions":
+            return self.data.ready(self.view, part)
+        if self.model.image_encoder == FROZEN:
+            weights = self.model.image_weights
+            return frozen.features(self.data, self.view, part, weights, self.device, self.progress)
+        return self.data.pixels(self.view, part)
+
+
+def tokeniser(model: AAIConfig, task: PairTask) -> CaptionTokens | BertCaptionTokens:
+    """That of the text encoder; own vocabularies are those of the training sentences."""
+    if model.text_encoder == SAVED_BERT:
+        return BertCaptionTokens(str(weights_file(model.text_weights)))
+    # Sentences of scenes name one object after another: cutting them would lose the last ones.
+    cut = {"words": None} if task.protocol.name == CSS_PROTOCOL else {}
+    return CaptionTokens.of(task.split("train").texts, **cut)
+
+
+class PairBatches:
+    """Batches of sentences with their images: see train.Batches.
+
+    Every sentence comes once an epoch, so a batch may hold several of one image.
+
+    Raises:
+        InputError: a batch is larger than the split.
+    """
+
+    def __init__(self, task: PairTask, tokens, config: TrainConfig, split: str = "train") -> None:
+        self.task, self.tokens, self.config, self.split = task, tokens, config, task.split(split)
+        self.store = task.pictures(split)
+        self.numbers, self.lengths = map(torch.from_numpy, tokens.encode(self.split.texts))
+        if config.batch > len(self.lengths):
+            raise InputError(
+                f"batch {config.batch} is larger than the {len(self.lengths)} sentences of {split}"
+            )
+
+    def __call__(self, step: int, rank: int = 0, processes: int = 1) -> dict[str, Tensor]:
+        batch = self.config.batch
+        if batch % processes:
+            raise InputError(
+                f"batch {batch} cannot be shared by {processes} processes; "
+                "choose a multiple of their number"
+            )
+        rows = self._rows(step)
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
+        lengths = self.lengths[rows]
+        numbers = self.numbers[rows, : int(lengths.max())]
+        shown, shown_lengths = numbers, lengths
+        if self.task.model.size_augmentation:
+            shown, shown_lengths = drop_words(
+                numbers, lengths, generator, vocabulary=len(self.tokens), **self.tokens.marks
+            )
+        whole = {
+            "views": torch.rand(batch, 2, DRAWS, generator=generator),
+            "numbers": shown,
+            "lengths": shown_lengths,
+            "whole_numbers": numbers,
+            "whole_lengths": lengths,
+            "id": torch.from_numpy(self.split.image_of[rows]),
+        }
+        # All processes draw the whole batch, so that what is drawn does not depend on their number.
+        share = batch // processes
+        mine = slice(rank * share, (rank + 1) * share)
+        out = {name: x[mine].to(self.task.device) for name, x in whole.items()}
+        out["image"] = self.store.take(self.split.image_of[rows][mine])
+        return out
+
+    def describe(self, step: int) -> str:
+        return f"of the sentences {', '.join(self.split.sentence_ids[self._rows(step)[:4]])}, ..."
+
+    def _rows(self, step: int) -> np.ndarray:
+        config = self.config
+        return SAMPLERS["shuffled"](np.arange(len(self.lengths)), config.batch, config.seed, step)
+
+
+@dataclass(frozen=True)
+class EmbeddedPairs:
+    """A split as a model sees it.
+
+    images: (G, E), sentences: (S, E) float32, length 1. match: the fusion encoder's log-odds
+    of belonging together for rows of images (P,) and of sentences (P,) -> (P,) float32; None for a
+    model without one.
+    """
+
+    images: np.ndarray
+    sentences: np.ndarray
+    match: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
+
+
+@torch.no_grad()
+def embed(
+    system: AAI, task: PairTask, tokens, split: str, texts: list[str] | None = None, chunk=256
+) -> EmbeddedPairs:
+    """Vectors of a split and a matcher of its pairs; leaves `system` in evaluation mode.
+
+    Args:
+        texts: other sentences than the split's own.
+        chunk: pictures or sentences at a time.
+    """
+    system.eval()
+    pairs, store = task.split(split), task.pictures(split)
+    numbers, lengths = map(torch.from_numpy, tokens.encode(pairs.texts if texts is None else texts))
+    images = [
+        system.encode_images(store.take(np.arange(start, min(start + chunk, len(store)))))
+        for start in range(0, len(store), chunk)
+    ]
+    sentences = [
+        system.encode_texts(n.to(task.device), k.to(task.device))
+        for n, k in zip(numbers.split(chunk), lengths.split(chunk), strict=True)
+    ]
+    vectors = [
+        torch.cat([system.vector(side, modality) for side in sides]).float().cpu().numpy()
+        for modality, sides in (("image", images), ("text", sentences))
+    ]
+    match = Matcher(system, images, sentences) if hasattr(system, "fusion") else None
+    return EmbeddedPairs(*vectors, match)
+
+
+class Matcher:
+    """Scores pairs by the fusion encoder; remembers them, since two rankings ask for the same.
+
+    The score is the logarithm of the odds that they belong together, the only thing the matching
+    loss teaches. ALBEF ranks by the logit of "together" alone, which is that plus whatever both
+    logits share (our choice: after 400 steps at mini it cost 5 points of RSUM on validation).
+    """
+
+    def __init__(self, system: AAI, images: list[Side], sentences: list[Side]) -> None:
+        self.system = system
+        self.images, self.sentences = joined(images), joined(sentences)
+        self.known: dict[bytes, np.ndarray] = {}
+
+    @torch.no_grad()
+    def __call__(self, image: np.ndarray, sentence: np.ndarray) -> np.ndarray:
+        key = image.tobytes() + sentence.tobytes()
+        if key not in self.known:
+            device = self.images.tokens.lengths.device
+            rows = (torch.from_numpy(x).to(device) for x in (sentence, image))
+            texts, images = self.sentences.take(next(rows)), self.images.take(next(rows))
+            logits = self.system.match(texts, images).float()
+            self.known[key] = (logits[:, 1] - logits[:, 0]).cpu().numpy()
+        return self.known[key]
+
+
+@dataclass
+class PairRun:
+    """A finished run: its record, log, model and the embeddings of the test split."""
+
+    record: ledger.Record
+    log: pd.DataFrame
+    system: AAI
+    task: PairTask
+    tokens: CaptionTokens | BertCaptionTokens
+    embedded: EmbeddedPairs
+    ranks: dict[str, image_text.BothRanks]  # by scoring
+
+    def losses(self) -> pd.DataFrame:
+        """The training rows of the log: step, loss and its parts, rate, seconds."""
+        rows = self.log[self.log["loss"].notna()]
+        return rows.drop(columns=[name for name in rows if name.startswith("val ")])
+
+    def validations(self) -> pd.DataFrame:
+        """The validation rows of the log: step and recall, the mean of the six (percent)."""
+        rows = self.log[self.log["val selection"].notna()]
+        return pd.DataFrame({"step": rows["step"], "recall": rows["val selection"]})
+
+
+def score(
+    embedded: EmbeddedPairs, pairs: Pairs, protocol: Protocol, k: int, seed: int = 0
+) -> tuple[dict[str, image_text.BothRanks], dict]:
+    """Ranks and summary by ITC, and of a model with a matcher by ITM and by both.
+
+    The summary is that of the best informed scoring, "itm" where there is a matcher (ALBEF); the
+    metrics of all lie under "by_scoring".
+
+    Args:
+        k: candidates of each query that the matcher orders.
+    """
+    modes = ("itc",) if embedded.match is None else rerank.MODES
+    ranks = {
+        mode: rerank.rerank(
+            embedded.images, embedded.sentences, pairs.image_of, embedded.match, protocol, k, mode
+        )
+        for mode in modes
+    }
+    results = {mode: image_text.summary(both, protocol, seed) for mode, both in ranks.items()}
+    main = "itc" if embedded.match is None else "itm"
+    metrics = {mode: result["metrics"] for mode, result in results.items()}
+    return ranks, {**results[main], "by_scoring": metrics}
+
+
+def run(
+    config: AAIRun, *, device: str = "cpu", progress: bool = True, command: str = "unknown"
+) -> PairRun:
+    """Train and score one model, or load it if this very run is finished; as `composed.run`."""
+    ledger.reset_peak_memory(device)
+    with PartialState(cpu=device == "cpu").main_process_first():
+        task = PairTask(config.dataset, config.scale, config.task, config.model, device, progress)
+    tokens = tokeniser(config.model, task)
+    torch.manual_seed(config.train.seed)  # initial weights
+    system = AAI(config.model, len(tokens), task.shape(), tokens.marks, config.train.seed)
+    job = runs.Job(
+        config,
+        task.data,
+        task.protocol,
+        device,
+        SELECTIONS[config.train.selection],
+        weights=_digest(config.model.image_weights),
+        text_weights=_digest(config.model.text_weights),
+        vocabulary=getattr(tokens, "tokens", []),
+    )
+    if not job.load(system):
+        batches = PairBatches(task, tokens, config.train)
+        job.train(system, batches, _validator(task, tokens, config), progress)
+    embedded = embed(system, task, tokens, "test")
+    pairs = task.split("test")
+    ranks, result = score(embedded, pairs, task.protocol, config.rerank)
+    record = job.record(system, result, *_rows(ranks, pairs), command)
+    return PairRun(record, job.log(), system, task, tokens, embedded, ranks)
+
+
+def _digest(weights: str) -> str:
+    """What tells pretrained weights apart, be they a file or the folder of a saved model."""
+    folder = weights_file(weights)
+    if weights == "none" or not folder.is_dir():
+        return weights_digest(weights)
+    lines = [f"{path.name} {sha256(path)}" for path in sorted(folder.iterdir()) if path.is_file()]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _validator(task: PairTask, tokens, config: AAIRun):
+    """Recall by ITC on the split that selects; the mean of the six decides (ALBEF)."""
+    if config.train.selection == "last":
+        return None
+    split = config.train.selection
+    protocol = preset("own/image-sentence")  # validation splits have sizes of their own
+
+    def validate(system: AAI) -> dict[str, float]:
+        found, pairs = embed(system, task, tokens, split), task.split(split)
+        both = image_text.ranks(found.images, found.sentences, pairs.image_of, protocol)
+        sides = {"i2t": both.image_to_sentence, "t2i": both.sentence_to_image}
+        recalls = {
+            f"{side} R@{k}": round(100 * float((ranks <= k).mean()), 3)
+            for side, ranks in sides.items()
+            for k in protocol.cutoffs
+        }
+        return {**recalls, "selection": round(sum(recalls.values()) / len(recalls), 3)}
+
+    return validate
+
+
+def _rows(ranks: dict[str, image_text.BothRanks], pairs: Pairs) -> tuple:
+    """Ids and ranks of all queries; `aai_tables.points` reads them back.
+
+    An id is scoring, direction, image and, where a sentence asks, sentence, parted by tabs.
+    """
+    ids, values = [], []
+    for mode, both in ranks.items():
+        last = len(both.image_to_sentence)
+        rows = np.flatnonzero(pairs.image_of < last)
+        names = pairs.image_ids[pairs.image_of[rows]]
+        ids += [f"{mode}\ti2t\t{name}" for name in pairs.image_ids[:last]]
+        ids += [
+            f"{mode}\tt2i\t{image}\t{sentence}"
+            for image, sentence in zip(names, pairs.sentence_ids[rows], strict=True)
+        ]
+        values += [both.image_to_sentence, both.sentence_to_image]
+    return np.array(ids), np.concatenate(values)

@@ -1,0 +1,175 @@
+"""A label-based data set as one task: what the encoders read, and what is in a batch."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.paths import shown
+from cmir_repro.core.protocol import Protocol, hashed, preset
+from cmir_repro.data.css import tags as scene_tags
+from cmir_repro.data.labelled import IMAGE, Labelled, labelled
+from cmir_repro.data.prepared import Prepared
+from cmir_repro.data.sampling import SAMPLERS
+from cmir_repro.data.store import PictureStore
+from cmir_repro.experiments import tasks
+from cmir_repro.models import frozen
+from cmir_repro.models.image import weights_file
+from cmir_repro.training.loop import TrainConfig
+
+# The built-in pictures have no features that came with them: averages of their pixels over this
+# many cells, rows x columns, which need no weights (our choice).
+CELLS = (12, 18)
+WEIGHTS = "mobilenet_v2-imagenet-fp16.safetensors"  # for photographs without features
+
+
+class LabelledTask:
+    """Images, text and categories of a prepared data set.
+
+    Attributes:
+        labelled: ids, categories and splits.
+        features: (N, F) float32, of the pictures, for the teachers and for students that read
+            features; divided by their root mean square over the training images (our choice: the
+            released code feeds them as they are).
+        text: (N, D) float32; tags 0 or 1, other features divided likewise.
+
+    Args:
+        dataset, scale: as in `tasks.open_data`.
+        task: see `crcgs_methods.configure`.
+        pixels: whether the student reads pictures; else features.
+        device: where batches go.
+
+    Raises:
+        InputError: unknown names, or a data set without categories, or without features.
+    """
+
+    def __init__(
+        self, dataset: str, scale: str, task: str, pixels: bool, device: str, progress: bool
+    ) -> None:
+        self.data: Prepared = tasks.open_data(dataset, scale, device, progress)
+        self.device, self.progress = device, progress
+        if dataset == "css":
+            self.view, _, family = task.partition("-")
+            self.labelled: Labelled = scene_tags.of_scenes(self.data, self.view, family)
+            self.tags = True
+        else:
+            one_of(f"task of {dataset}", task, ("labels",))
+            self.view = next(iter(self.data.views), "")
+            self.labelled = labelled(self.data)
+            self.tags = self.data.info["text"]["kind"] == "tags"
+        self.features = _scaled(self._features(), self.labelled.train)
+        text = self.labelled.text.astype(np.float32)
+        self.text = text if self.tags else _scaled(text, self.labelled.train)
+        self.labels = self.labelled.labels.astype(np.float32)
+        if pixels:
+            pictures = self.data.take(self.view, self.labelled.images)
+            self.pictures = PictureStore(pictures, device)
+        else:
+            self.pictures = None
+
+    def protocol(self, scoring: str) -> Protocol:
+        """How "cosine" or "hamming-..." is scored; what the data lack is in the name."""
+        name = self.data.info["protocol"] if self.data.info["name"] != "css" else "map-all"
+        return preset(name) if scoring == "cosine" else hashed(name)
+
+    def shape(self) -> tuple[int, ...]:
+        """Of one picture, or of its features."""
+        if self.pictures is None:
+            return self.features.shape[1:]
+        return tuple(self.pictures.pixels.shape[1:])
+
+    def images(self, rows: np.ndarray) -> Tensor:
+        """What the student's image encoder reads, on the device."""
+        if self.pictures is not None:
+            return self.pictures.take(rows)
+        return torch.from_numpy(self.features[rows]).to(self.device)
+
+    def texts(self, rows: np.ndarray) -> Tensor:
+        """(B, D) float32 on the device."""
+        return torch.from_numpy(self.text[rows]).to(self.device)
+
+    def _features(self) -> np.ndarray:
+        data, rows = self.data, self.labelled.images
+        if any(name.startswith(f"ready-{IMAGE}-") for name in data.info["files"]):
+            return data.gather(rows, lambda part: data.ready(IMAGE, part)).astype(np.float32)
+        if data.info["name"].startswith("css"):
+            return _averages(data.take(self.view, rows))
+        if not data.views:
+            raise InputError(
+                f"the data set {data.info['name']!r} has neither features nor pictures"
+            )
+        if not weights_file(WEIGHTS).exists():
+            raise InputError(
+                f"the pictures of {data.info['name']!r} are read through a frozen MobileNetV2; put "
+                f"its weights at {shown(weights_file(WEIGHTS))}"
+            )
+        maps = data.gather(
+            rows,
+            lambda part: frozen.features(
+                data, self.view, part, WEIGHTS, self.device, self.progress
+            ),
+        )
+        last = frozen.MobileNet.WIDTHS[-1]
+        return maps[..., -last:].astype(np.float32).mean((1, 2))
+
+
+class LabelledBatches:
+    """Batches of training images with tags and labels: see train.Batches.
+
+    Args:
+        more: what else a batch holds, by name: (N, ...) of all images, on the CPU.
+        batch_of: which batch a step sees.
+
+    Raises:
+        InputError: a batch is larger than the training split.
+    """
+
+    def __init__(
+        self,
+        task: LabelledTask,
+        config: TrainConfig,
+        more: dict[str, Tensor] | None = None,
+        batch_of=lambda step: step,
+    ) -> None:
+        self.task, self.config, self.more, self.batch_of = task, config, more or {}, batch_of
+        self.train = task.labelled.train
+        if config.batch > len(self.train):
+            raise InputError(
+                f"batch {config.batch} is larger than the {len(self.train)} training images"
+            )
+
+    def __call__(self, step: int, rank: int = 0, processes: int = 1) -> dict[str, Tensor]:
+        if processes > 1:
+            raise InputError("this system compares all of a batch; train it in one process")
+        rows, task = self._rows(step), self.task
+        batch = {
+            "image": task.images(rows),
+            "features": torch.from_numpy(task.features[rows]).to(task.device),
+            "text": task.texts(rows),
+            "labels": torch.from_numpy(task.labels[rows]).to(task.device),
+        }
+        more = {name: values[torch.from_numpy(rows)] for name, values in self.more.items()}
+        return batch | {name: values.to(task.device) for name, values in more.items()}
+
+    def describe(self, step: int) -> str:
+        return f"of the images {', '.join(self.task.labelled.ids[self._rows(step)[:4]])}, ..."
+
+    def _rows(self, step: int) -> np.ndarray:
+        config = self.config
+        drawn = SAMPLERS["shuffled"](self.train, config.batch, config.seed, self.batch_of(step))
+        return self.train[drawn]
+
+
+def _scaled(values: np.ndarray, train: np.ndarray) -> np.ndarray:
+    size = np.sqrt(np.mean(np.square(values[train], dtype=np.float64)))
+    return (values / max(size, 1e-12)).astype(np.float32)
+
+
+def _averages(pictures: np.ndarray, chunk: int = 1024) -> np.ndarray:
+    """(N, H, W, 3) uint8 -> (N, 3 * rows * columns) float32 in [0, 1]."""
+    out = []
+    for start in range(0, len(pictures), chunk):
+        x = torch.from_numpy(pictures[start : start + chunk]).permute(0, 3, 1, 2).float() / 255
+        out.append(F.adaptive_avg_pool2d(x, CELLS).flatten(1).numpy())
+    return np.concatenate(out)

@@ -1,0 +1,225 @@
+"""A prepared data set seen as one task: which view asks, which answers, what is in a batch."""
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.data import training_pairs as pairs
+from cmir_repro.data.css import dataset as css
+from cmir_repro.data.prepared import Prepared, Retrieval
+from cmir_repro.data.sampling import SAMPLERS, generator_of
+from cmir_repro.data.store import PictureStore
+from cmir_repro.data.tokens import Vocabulary
+from cmir_repro.models import frozen
+from cmir_repro.models.image import FROZEN
+from cmir_repro.models.text import BertTokens
+from cmir_repro.systems.dim import ModelConfig
+from cmir_repro.training.loop import TrainConfig
+
+# Data sets with a script of their own: how to get one that is not there yet.
+SCRIPTS = {
+    "css-released": "python data_scripts/css.py --root FOLDER_WITH_THE_RELEASED_FILES",
+    "fashion200k": "python data_scripts/fashion200k.py --root FOLDER_WITH_THE_RELEASED_FILES",
+    "mitstates": "python data_scripts/mitstates.py --root FOLDER_WITH_THE_RELEASED_FILES",
+    "fashioniq": "python data_scripts/fashioniq.py, see data_scripts/fashioniq.md",
+    "cirr": "python data_scripts/cirr.py, see data_scripts/cirr.md",
+}
+
+
+def open_data(dataset: str, scale: str, device: str = "cpu", progress: bool = True) -> Prepared:
+    """The prepared data set of a name; CSS is generated and rendered if it is missing.
+
+    Args:
+        dataset: "css", or the name under which a script of data_scripts prepared a data set.
+        scale: size of the generated CSS; other data sets have one size.
+
+    Raises:
+        InputError: there is no such data set here; the message says how to get it.
+    """
+    if dataset == "css":
+        return css.prepare(scale, device, progress)
+    here = sorted(file.parent.name for file in paths.data().glob("*/dataset.json"))
+    if dataset not in here:
+        how = SCRIPTS.get(dataset, f"python data_scripts/own_folder.py --name {dataset} ...")
+        raise InputError(
+            f"the data set {dataset!r} is not prepared yet; run: {how} "
+            f"(there are: {', '.join(['css', *here])})"
+        )
+    return Prepared(paths.data() / dataset)
+
+
+class Task:
+    """A prepared data set seen as one task.
+
+    Pictures are read into memory split by split, when first asked for.
+
+    Args:
+        task: a key of the data set's tasks.
+        model: says what its image encoder reads: pixels, or features of a frozen net.
+        device: where batches go.
+
+    Raises:
+        InputError: unknown task.
+    """
+
+    def __init__(
+        self, data: Prepared, task: str, device: str, model: ModelConfig | None = None
+    ) -> None:
+        self.data, self.device, self.model = data, device, model
+        self.source_view, self.target_view = views(data, task)
+        self._stores: dict[tuple[str, tuple[str, ...]], PictureStore] = {}
+        self._splits: dict[str, Retrieval] = {}
+
+    def split(self, name: str) -> Retrieval:
+        if name not in self._splits:
+            self._splits[name] = self.data.retrieval(name)
+        return self._splits[name]
+
+    def pictures(self, view: str, *splits: str) -> PictureStore:
+        """What the image encoder reads of the galleries of these splits, in one view."""
+        if (view, splits) not in self._stores:
+            rows = np.concatenate([self.split(name).gallery for name in splits])
+            self._stores[view, splits] = PictureStore(
+                self.data.gather(rows, lambda part: self._source(view, part)), self.device
+            )
+        return self._stores[view, splits]
+
+    def _source(self, view: str, part: str) -> np.ndarray:
+        if self.model is None or self.model.image_encoder != FROZEN:
+            return self.data.pixels(view, part)
+        return frozen.features(self.data, view, part, self.model.image_weights, self.device)
+
+    def training_pairs(self, *splits: str):
+        """The index that draws training pairs of these splits, or None: queries are fixed."""
+        rule = self.data.info.get("training_pairs")
+        if rule is None:
+            return None
+        rows = np.concatenate([self.split(name).gallery for name in splits])
+        return pairs.build(rule, self.data.images.iloc[rows])
+
+
+def views(data: Prepared, task: str) -> tuple[str, str]:
+    """The view that asks and the view that answers.
+
+    Raises:
+        InputError: unknown task.
+    """
+    one_of(f"task of {data.info['name']}", task, data.info["tasks"])
+    return tuple(data.info["tasks"][task])
+
+
+def tokeniser(config: ModelConfig, task: Task) -> Vocabulary | BertTokens:
+    """The tokeniser of the text encoder; an LSTM's vocabulary is that of the training split."""
+    if config.text_encoder == "bert":
+        return BertTokens(config.text_weights)
+    drawn = task.training_pairs("train")
+    return Vocabulary.of(drawn.sentences() if drawn else task.split("train").texts)
+
+
+class QueryBatches:
+    """Batches of queries of a task: see train.Batches.
+
+    Where the data set has a rule for training pairs they are drawn anew each step; else its
+    queries are used in the order of the sampler.
+
+    Args:
+        config: its batch, sampler and seed say which queries make up a step's batch.
+        splits: whose queries.
+        shuffle_text: give every query another query's sentence (for the check that a model
+            without true sentences falls back to image only).
+        fixed: use the split's own queries even where pairs could be drawn.
+
+    Raises:
+        InputError: a batch is larger than the splits, or there is nothing to train on.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        tokens: Vocabulary | BertTokens,
+        config: TrainConfig,
+        splits: tuple[str, ...] = ("train",),
+        shuffle_text: bool = False,
+        fixed: bool = False,
+    ) -> None:
+        self.config, self.task, self.tokens, self.shuffle = config, task, tokens, shuffle_text
+        parts = [task.split(name) for name in splits]
+        self.images = np.concatenate([part.gallery_ids for part in parts])
+        self.label = pd.factorize(np.concatenate([part.gallery_labels for part in parts]))[0]
+        self.drawn = None if fixed else task.training_pairs(*splits)
+        if self.drawn is None:
+            starts = np.cumsum([0, *(len(part.gallery) for part in parts)])[:-1]
+            self.source = np.concatenate([p.source + s for p, s in zip(parts, starts, strict=True)])
+            self.target = np.concatenate([p.target + s for p, s in zip(parts, starts, strict=True)])
+            texts = np.array([text for part in parts for text in part.texts], dtype=object)
+            if shuffle_text:
+                order = np.random.Generator(np.random.Philox(key=config.seed))
+                texts = texts[order.permutation(len(texts))]
+            self.ids = np.concatenate([part.query_ids for part in parts])
+            self.sentence = pd.factorize(texts)[0]
+            self.coded = tokens.encode(texts)
+        if config.batch > len(self):
+            raise InputError(
+                f"batch {config.batch} is larger than the {len(self)} "
+                f"{'pictures' if self.drawn else 'queries'} of {' and '.join(splits)}"
+            )
+        self.stores = {
+            view: task.pictures(view, *splits) for view in {task.source_view, task.target_view}
+        }
+
+    def __len__(self) -> int:
+        """Fixed queries, or pictures that pairs are drawn from."""
+        return len(self.images) if self.drawn else len(self.source)
+
+    def __call__(self, step: int, rank: int = 0, processes: int = 1) -> dict[str, Tensor]:
+        """See train.Batches; keys as `Composed.forward` wants them."""
+        batch = self.config.batch
+        if batch % processes:
+            raise InputError(
+                f"batch {batch} cannot be shared by {processes} processes; "
+                "choose a multiple of their number"
+            )
+        share = batch // processes
+        mine = slice(rank * share, (rank + 1) * share)
+        # All processes draw the whole batch, so that sentences have one number everywhere.
+        source, target, tokens, lengths, sentence = (x[mine] for x in self._queries(step))
+        numbers = {
+            "tokens": tokens,
+            "lengths": lengths,
+            "source_label": self.label[source],
+            "target_label": self.label[target],
+            "sentence": sentence,
+        }
+        device = self.task.device
+        out = {name: torch.from_numpy(x).to(device) for name, x in numbers.items()}
+        out["source"] = self.stores[self.task.source_view].take(source)
+        out["target"] = self.stores[self.task.target_view].take(target)
+        return out
+
+    def describe(self, step: int) -> str:
+        if self.drawn is None:
+            return f"of the queries {', '.join(self.ids[self._rows(step)[:4]])}, ..."
+        return (
+            f"of pairs with the sources {', '.join(self.images[self._queries(step)[0][:4]])}, ..."
+        )
+
+    def _queries(self, step: int) -> tuple[np.ndarray, ...]:
+        """Source, target, words, lengths and number of the sentence, each (batch, ...)."""
+        config = self.config
+        if self.drawn is None:
+            rows = self._rows(step)
+            columns = (self.source, self.target, *self.coded, self.sentence)
+            return tuple(column[rows] for column in columns)
+        generator = generator_of(config.seed, step)
+        source, target, texts = self.drawn.draw(config.batch, generator)
+        if self.shuffle:
+            texts = [texts[i] for i in generator.permutation(len(texts))]
+        return source, target, *self.tokens.encode(texts), pd.factorize(np.array(texts))[0]
+
+    def _rows(self, step: int) -> np.ndarray:
+        """Which fixed queries."""
+        config = self.config
+        return SAMPLERS[config.sampler](self.source, config.batch, config.seed, step)

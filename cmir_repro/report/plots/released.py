@@ -1,0 +1,115 @@
+"""Figures of what the released code of CRCGS computes; style and conventions as in `plots`."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from cmir_repro.report.plots.figures import HIT, MISS, MUTED, WIDTH, closed, columns_of, look, wrap
+
+_FORCES = {"push": "push, all others together", "pull": "pull towards the partner"}
+
+
+@closed
+def force_panels(table: pd.DataFrame, title: str = "") -> Figure:
+    """Pull and push of a contrast against the cosine, a panel per form of it, one scale for all.
+
+    Args:
+        table: columns form, cosine, pull, push; the last two above 0.
+        title: of the figure.
+
+    Raises:
+        InputError: no rows, or a column is missing.
+    """
+    table = columns_of(table, "the table", "form", "cosine", "pull", "push")
+    forms = list(table["form"].unique())
+    figure, axes = plt.subplots(1, len(forms), figsize=(WIDTH, 3.3), sharey=True, squeeze=False)
+    for axis, form in zip(axes[0], forms, strict=True):
+        rows = table[table["form"] == form]
+        for what, color, marker, line in (("push", MISS, "v", "-"), ("pull", HIT, "^", "--")):
+            style = {"color": color, "marker": marker, "markevery": 0.2, "ms": 6, "ls": line}
+            axis.semilogy(rows["cosine"], rows[what], label=_FORCES[what], **style)
+        axis.set(title=wrap(form, 24), xlabel="cosine of all pairs")
+        axis.grid(axis="y", color="#e6e6e6", lw=0.8)
+    axes[0, 0].set_ylabel("force on an anchor")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.suptitle(title or None)
+    return figure
+
+
+@closed
+def depth_curves(table: pd.DataFrame, marks: Mapping[str, int], title: str = "") -> Figure:
+    """MAP against how many places are looked at; the same codes, so only the measure differs.
+
+    Args:
+        table: columns codes, depth, map (percent); codes "chance" is drawn dotted.
+        marks: name -> depth that is pointed out.
+        title: of the figure.
+
+    Raises:
+        InputError: no rows, or a column is missing.
+    """
+    table = columns_of(table, "the table", "codes", "depth", "map")
+    figure, axis = plt.subplots(figsize=(0.75 * WIDTH, 3.6))
+    for i, (codes, rows) in enumerate(table.groupby("codes", sort=False)):
+        color, marker = look(i)
+        if codes == "chance":
+            axis.plot(rows["depth"], rows["map"], color=MUTED, ls=":", label=codes)
+        else:
+            axis.plot(rows["depth"], rows["map"], color=color, marker=marker, ms=4, label=codes)
+    for name, depth in marks.items():
+        axis.axvline(depth, color=MUTED, lw=1, zorder=0)
+        axis.annotate(
+            f"{name} {depth:,}",
+            (depth, 1),
+            (-3, -2),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            rotation=90,
+            ha="right",
+            va="top",
+            color=MUTED,
+            fontsize=8.5,
+        )
+    axis.set(xscale="log", xlabel="places that are looked at", ylabel="MAP (%)")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside right center")
+    figure.suptitle(title or None)
+    return figure
+
+
+@closed
+def order_dots(table: pd.DataFrame, title: str = "") -> Figure:
+    """MAP of the same codes for differently ordered rows, a row per kind of codes.
+
+    Args:
+        table: columns codes, order, map (percent). Order "expected" is a tall line; orders that
+            occur more than once are small dots above, the others have a marker each.
+        title: of the figure.
+
+    Raises:
+        InputError: no rows, or a column is missing.
+    """
+    table = columns_of(table, "the table", "codes", "order", "map").reset_index(drop=True)
+    kinds = list(table["codes"].unique())
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.75 * len(kinds) + 1.3))
+    place = table["codes"].map(kinds.index).to_numpy()
+    for i, (order, rows) in enumerate(table.groupby("order", sort=False)):
+        y, x = place[rows.index], rows["map"]
+        if order == "expected":
+            axis.vlines(
+                x, y - 0.35, y + 0.35, color="black", lw=2, label="expected over all orders"
+            )
+        elif len(rows) > len(kinds):
+            axis.scatter(x, y - 0.22, s=14, color=MUTED, alpha=0.6, lw=0, label=order)
+        else:
+            color, marker = look(i)
+            axis.plot(x, y, color=color, marker=marker, ls="", ms=8, label=order)
+    axis.set_yticks(np.arange(len(kinds)), kinds)
+    axis.set(ylim=(len(kinds) - 0.4, -0.6), xlabel="MAP (%)")
+    axis.tick_params(axis="y", length=0)
+    axis.spines["left"].set_visible(False)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside right center")
+    figure.suptitle(title or None)
+    return figure

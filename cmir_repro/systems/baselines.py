@@ -1,0 +1,102 @@
+"""The neighbours of CRCGS that are no student of it: CCA with ITQ, and DCMH."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from cmir_repro.core.config import Config
+from cmir_repro.losses import dcmh, label_similarity
+from cmir_repro.models.dcmh import ImageNet, TextNet
+from cmir_repro.models.hash_head import codes
+from cmir_repro.systems.cca_itq import Shallow, fit_cca, fit_itq
+
+COSINE = "cosine"
+
+
+class NeighbourConfig(Config):
+    """Which one, and its sizes."""
+
+    kind: Literal["cca-itq", "dcmh"]
+    dims: int = Field(128, ge=1)  # of CCA's space; fewer where the data have fewer
+    hidden_image: int = Field(4096, ge=1)  # of DCMH's nets
+    hidden_text: int = Field(8192, ge=1)
+
+
+class CCA(nn.Module):
+    """CCA's space, and for each number of bits ITQ's rotation of it; fitted, not trained."""
+
+    trained = False
+
+    def __init__(
+        self, config: NeighbourConfig, image_dim: int, text_dim: int, bits: tuple[int, ...]
+    ) -> None:
+        super().__init__()
+        self.config, self.bits = config, bits
+
+    def fit(self, features: Tensor, text: Tensor, seed: int) -> None:
+        """Fit on pairs (N, F) and (N, D) float; the same for the same seed."""
+        x, t = features.numpy(), text.numpy()
+        self.space: Shallow = fit_cca(x, t, self.config.dims)
+        both = torch.cat(
+            [torch.from_numpy(self.space.images(x)), torch.from_numpy(self.space.texts(t))]
+        )
+        self.rotations = {bits: fit_itq(both.numpy(), bits, seed) for bits in self.bits}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What was fitted, by name."""
+        named = {name: value for name, value in vars(self.space).items()}
+        named |= {f"itq-{bits}": rotation.map for bits, rotation in self.rotations.items()}
+        return {name: torch.from_numpy(value) for name, value in named.items()}
+
+    def encode(self, features: Tensor, text: Tensor) -> tuple[dict, dict]:
+        """Of each modality: scoring -> (N, d) float32 or (N, L) bool arrays."""
+        sides = self.space.images(features.numpy()), self.space.texts(text.numpy())
+        return tuple(
+            {COSINE: z, **{f"hamming-{b}": r.codes(z) for b, r in self.rotations.items()}}
+            for z in sides
+        )
+
+
+class DCMH(nn.Module):
+    """For each number of bits two nets whose outputs' signs are the codes, trained side by side.
+
+    Args:
+        config: widths. image_dim: F. text_dim: D. bits: L of each pair of nets.
+    """
+
+    trained = True
+
+    def __init__(
+        self, config: NeighbourConfig, image_dim: int, text_dim: int, bits: tuple[int, ...]
+    ) -> None:
+        super().__init__()
+        self.image = nn.ModuleDict(
+            {str(b): ImageNet(image_dim, config.hidden_image, b) for b in bits}
+        )
+        self.text = nn.ModuleDict({str(b): TextNet(text_dim, config.hidden_text, b) for b in bits})
+
+    def parameter_groups(self, config) -> list[tuple]:
+        """See train._groups; no decay, as in the paper."""
+        return [(list(self.parameters()), 1.0, {"weight_decay": 0.0})]
+
+    def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        """Sum over the nets of the losses of features (B, F), text (B, D), labels (B, C)."""
+        shared = label_similarity.share(batch["labels"])
+        each = [
+            dcmh.losses(self.image[b](batch["features"]), self.text[b](batch["text"]), shared)
+            for b in self.image
+        ]
+        return {name: torch.stack([losses[name] for losses in each]).sum() for name in each[0]}
+
+    @torch.no_grad()
+    def encode(self, features: Tensor, text: Tensor) -> tuple[dict, dict]:
+        """Of each modality: scoring -> (N, L) bool arrays."""
+        return tuple(
+            {f"hamming-{bits}": codes(net(x)).cpu().numpy() for bits, net in nets.items()}
+            for nets, x in ((self.image, features), (self.text, text))
+        )
+
+
+NEIGHBOURS = {"cca-itq": CCA, "dcmh": DCMH}

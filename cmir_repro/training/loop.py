@@ -1,0 +1,381 @@
+"""The one training loop: any system, on a CPU, a GPU or several processes (Accelerate).
+
+A system is a module `system(batch, generator) -> {"loss": ..., parts}`, which may have its own
+`parameter_groups(config)`; batches are a function of the step, and so is every random number, so a
+resumed run is the run that was broken off.
+"""
+
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, Protocol
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from cmir_repro.core.config import Config
+from cmir_repro.core.distributed import anyone
+from cmir_repro.core.errors import one_of
+from cmir_repro.core.files import write_text
+from cmir_repro.core.progress import bar
+from cmir_repro.data.sampling import SAMPLERS
+from cmir_repro.training import checkpoint
+
+
+class TrainConfig(Config):
+    """How to train; see RECIPES for whole sets of values."""
+
+    steps: int = Field(600, ge=1)
+    batch: int = Field(64, ge=3)  # over all processes
+    sampler: Literal[tuple(SAMPLERS)] = "shuffled"
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = Field(2e-3, gt=0)
+    pretrained_factor: float = Field(1.0, gt=0)  # on the rate of layers with pretrained weights
+    momentum: float = Field(0.9, ge=0, lt=1)  # sgd only
+    weight_decay: float = Field(1e-2, ge=0)
+    schedule: Literal["one-cycle", "step", "constant", "cosine"] = "one-cycle"
+    decay_every: int = Field(50_000, ge=1)  # steps between cuts to a tenth; schedule "step" only
+    clip: float = Field(1.0, ge=0)  # largest gradient norm; 0: no clipping
+    precision: Literal["fp32", "bf16"] = "fp32"
+    evaluate_every: int = Field(200, ge=1)
+    patience: int = Field(0, ge=0)  # validations without a better one before stopping; 0: never
+    # "val" keeps the best model by the held-out sources; "test" is the original's habit (it trains
+    # on val too and selects on test); "last" keeps the last one.
+    selection: Literal["val", "test", "last"] = "val"
+    log_every: int = Field(20, ge=1)
+    compile: bool = False  # torch.compile
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _stops(self):
+        if self.patience and self.selection == "last":
+            raise ValueError("patience needs a selection that validates: 'val' or 'test'")
+        return self
+
+
+# "fast" is our choice; the others are the optimisers of TIRG's README commands. Its losses are
+# chosen apart: soft triplet on CSS and MIT-States, batch softmax on Fashion200k.
+_TIRG = {
+    "optimizer": "sgd",
+    "learning_rate": 0.01,
+    "batch": 32,
+    "steps": 160_000,
+    "clip": 0.0,
+    "evaluate_every": 2_000,
+    "weight_decay": 1e-6,
+}
+RECIPES = {
+    "fast": {},
+    "tirg/css": {**_TIRG, "schedule": "constant", "sampler": "same-source-pairs"},
+    "tirg/mitstates": {
+        **_TIRG,
+        "schedule": "step",
+        "weight_decay": 5e-5,
+        "pretrained_factor": 0.1,
+    },
+    "tirg/fashion200k": {**_TIRG, "schedule": "step", "pretrained_factor": 0.1},
+}
+
+
+def recipe(name: str, **changes: object) -> TrainConfig:
+    """A recipe's settings with some changed.
+
+    Raises:
+        InputError: unknown recipe, key or value.
+    """
+    one_of("recipe", name, RECIPES)
+    return TrainConfig.make(**{**RECIPES[name], **changes})
+
+
+class Batches(Protocol):
+    """Where batches come from."""
+
+    def __call__(self, step: int, rank: int, processes: int) -> dict[str, Tensor]:
+        """This process's share of the batch of a step, on the training device."""
+
+    def describe(self, step: int) -> str:
+        """The ids in the batch of a step, for an error message."""
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message names step and batch."""
+
+
+def rate(config: TrainConfig, step: int) -> float:
+    """The learning rate of a step (0-based) as a share of the configured one.
+
+    "one-cycle" rises over the first 30 % from 1/25 and falls to 1/250,000, both as half a cosine
+    (Smith 2018; the shares are PyTorch's defaults). "cosine" falls to a tenth as half a cosine
+    (salesforce/ALBEF, fine-tuning).
+    """
+    if config.schedule == "constant":
+        return 1.0
+    if config.schedule == "cosine":
+        return _cosine(1.0, 0.1, step / config.steps)
+    if config.schedule == "step":
+        return 0.1 ** (step // config.decay_every)
+    peak = 0.3 * config.steps
+    if step < peak:
+        return _cosine(1 / 25, 1.0, step / peak)
+    return _cosine(1.0, 1 / 250_000, (step - peak) / (config.steps - peak))
+
+
+def train(
+    system: nn.Module,
+    batches: Batches,
+    config: TrainConfig,
+    folder: Path,
+    *,
+    identity: dict,
+    validate: Callable[[nn.Module], dict[str, float]] | None = None,
+    device: str = "cpu",
+    title: str = "train",
+    progress: bool = True,
+) -> list[dict]:
+    """Train `system` in place; it ends with the selected weights.
+
+    `folder` gets `last` (everything needed to go on) and `best` checkpoints and `log.jsonl`. If it
+    holds a `last` of the same `identity`, training goes on from there. Ctrl-C or a termination
+    signal ends the step at hand, saves, and raises KeyboardInterrupt.
+
+    Args:
+        identity: JSON values a checkpoint must agree with to be resumed.
+        validate: called every `evaluate_every` steps and at the end; its "selection" value, the
+            higher the better, chooses the best weights.
+
+    Returns:
+        The log: rows with "step" and either training means or "val ..." figures.
+
+    Raises:
+        TrainingError: the loss is not finite.
+        InputError: the checkpoint in `folder` is damaged or of another run; disk full.
+    """
+    # Accelerate would keep the precision and device of this process's first training.
+    AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
+    accelerator = Accelerator(
+        cpu=device == "cpu",
+        mixed_precision="bf16" if config.precision == "bf16" else "no",
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+    chief = accelerator.is_main_process
+    # Convolutions are faster with channels last, the order in which pictures are stored.
+    system.to(accelerator.device, memory_format=torch.channels_last)
+    optimizer = _optimizer(system, config)
+    state = _State(folder, identity, system, optimizer)
+    state.resume()
+    wrapped, optimizer = accelerator.prepare(system, optimizer)
+    forward = torch.compile(wrapped) if config.compile else wrapped
+    generator = torch.Generator()
+    pending: list[dict[str, Tensor]] = []
+    started = time.perf_counter()
+    with (
+        _Stop() as stop,
+        bar(
+            total=config.steps,
+            initial=state.step,
+            desc=title,
+            unit="step",
+            disable=not (progress and chief),
+        ) as shown,
+    ):
+        while state.step < config.steps and not state.finished:
+            step = state.step
+            wrapped.train()
+            _seed(config.seed, step, generator)
+            for group in optimizer.param_groups:
+                group["lr"] = group["base"] * rate(config, step)
+            batch = batches(step, accelerator.process_index, accelerator.num_processes)
+            losses = forward(batch, generator)
+            optimizer.zero_grad(set_to_none=True)
+            accelerator.backward(losses["loss"])
+            if config.clip:
+                accelerator.clip_grad_norm_(wrapped.parameters(), config.clip)
+            optimizer.step()
+            state.step += 1
+            shown.update()
+            pending.append({name: value.detach() for name, value in losses.items()})
+            end = state.step == config.steps
+            due = end or state.step % config.evaluate_every == 0  # to validate and save
+            # Losses are read now and then only: reading one waits for the GPU. Several processes
+            # agree to stop then, too.
+            reading = due or state.step % config.log_every == 0
+            stopping = (reading or accelerator.num_processes == 1) and anyone(
+                stop.asked, accelerator.device
+            )
+            if reading or stopping:
+                row = _means(pending, state.step, batches)
+                _check_weights(system, step, batches)
+                row |= {"rate": config.learning_rate * rate(config, step)}
+                row |= {"seconds": round(time.perf_counter() - started + state.seconds, 3)}
+                state.log.append(row)
+                pending.clear()
+                shown.set_postfix_str(f"loss {row['loss']:.3f}{state.shown()}", refresh=False)
+            if due and validate is not None:
+                system.eval()
+                with torch.no_grad():
+                    found = broadcast_object_list([validate(system) if chief else None])[0]
+                state.judge({f"val {k}": v for k, v in found.items()}, config.patience, chief)
+            if chief and (due or stopping):
+                state.save(time.perf_counter() - started)
+            if stopping:
+                break
+        if anyone(stop.asked, accelerator.device):
+            raise KeyboardInterrupt(f"stopped after step {state.step}; run again to go on")
+    accelerator.wait_for_everyone()
+    accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)  # bf16 ends with the training
+    if validate is not None and config.selection != "last":
+        tensors, _ = checkpoint.load(folder, "best")
+        checkpoint.restore(system, None, tensors)
+    system.eval()
+    return state.log
+
+
+class _State:
+    """What a run carries from step to step, and how it gets to disk and back."""
+
+    def __init__(self, folder, identity, system, optimizer) -> None:
+        self.folder, self.identity = folder, identity
+        self.system, self.optimizer = system, optimizer
+        self.step, self.best, self.since_best, self.seconds = 0, -math.inf, 0, 0.0
+        self.finished = False
+        self.log: list[dict] = []
+
+    def resume(self) -> None:
+        if not (self.folder / "last.json").exists():
+            return
+        tensors, facts = checkpoint.load(self.folder, "last", self.identity)
+        checkpoint.restore(self.system, self.optimizer, tensors)
+        self.step, self.since_best = facts["step"], facts["since_best"]
+        self.best = -math.inf if facts["best"] is None else facts["best"]
+        self.log, self.seconds, self.finished = facts["log"], facts["seconds"], facts["finished"]
+
+    def judge(self, found: dict, patience: int, chief: bool) -> None:
+        self.log.append({"step": self.step, **found})
+        if found["val selection"] > self.best:
+            self.best, self.since_best = found["val selection"], 0
+            if chief:
+                facts = {"step": self.step, "config": self.identity, "metrics": found}
+                checkpoint.save(self.folder, "best", _weights(self.system), facts)
+        else:
+            self.since_best += 1
+            self.finished = 0 < patience <= self.since_best
+
+    def save(self, seconds: float) -> None:
+        tensors = _weights(self.system) | checkpoint.optimizer_tensors(self.optimizer)
+        facts = {
+            "step": self.step,
+            "config": self.identity,
+            "best": None if self.best == -math.inf else self.best,
+            "since_best": self.since_best,
+            "finished": self.finished,
+            "seconds": round(self.seconds + seconds, 3),
+            "log": self.log,
+        }
+        # First, so that the log is never behind the checkpoint.
+        rows = [json.dumps(row, sort_keys=True) + "\n" for row in self.log]
+        write_text(self.folder / "log.jsonl", "".join(rows))
+        checkpoint.save(self.folder, "last", tensors, facts)
+
+    def shown(self) -> str:
+        return "" if self.best == -math.inf else f", best val {self.best:.1f}"
+
+
+class _Stop:
+    """Turns Ctrl-C and termination into a wish to stop after the step; a second one is obeyed."""
+
+    def __enter__(self) -> "_Stop":
+        self.asked = False
+        self.before = {}
+        # Signals can be caught in the main thread only; elsewhere they stay as they are.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._put_back()
+
+    def _ask(self, *_: object) -> None:
+        self.asked = True
+        self._put_back()
+
+    def _put_back(self) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+
+def _optimizer(system: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    groups = [
+        {"params": list(parameters), "base": config.learning_rate * factor, **settings}
+        for parameters, factor, settings in _groups(system, config)
+    ]
+    groups = [group for group in groups if group["params"]]
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(
+            groups,
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+        )
+    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+def _groups(system: nn.Module, config: TrainConfig) -> list[tuple]:
+    """(parameters, factor on the rate, other settings); a system may bring its own."""
+    if hasattr(system, "parameter_groups"):
+        return system.parameter_groups(config)
+    pretrained = set()
+    if config.pretrained_factor != 1.0:
+        pretrained = {id(p) for p in system.pretrained_parameters()}
+    return [
+        ([p for p in system.parameters() if (id(p) in pretrained) == inside], factor, {})
+        for inside, factor in ((False, 1.0), (True, config.pretrained_factor))
+    ]
+
+
+def _seed(seed: int, step: int, generator: torch.Generator) -> None:
+    """Dropout reads torch's global state, everything else `generator`; both follow the step."""
+    number = (seed * 1_000_003 + step) % 2**63
+    torch.manual_seed(number)
+    generator.manual_seed(number)
+
+
+def _means(pending: list[dict[str, Tensor]], step: int, batches: Batches) -> dict:
+    first = step - len(pending)
+    values = {
+        name: torch.stack([row[name].float() for row in pending]).cpu() for name in pending[0]
+    }
+    bad = (~torch.isfinite(values["loss"])).nonzero()
+    if len(bad):
+        at = int(bad[0])
+        raise _error(f"the loss is {values['loss'][at].item()}", first + at, batches)
+    return {"step": step, **{name: round(x.mean().item(), 6) for name, x in values.items()}}
+
+
+def _check_weights(system: nn.Module, step: int, batches: Batches) -> None:
+    """A finite loss may have a gradient that is not; the next loss would show it too late."""
+    if not torch.stack([p.isfinite().all() for p in system.parameters()]).all():
+        raise _error("a weight is not finite any more", step, batches)
+
+
+def _error(what: str, step: int, batches: Batches) -> TrainingError:
+    return TrainingError(
+        f"{what} at step {step}, batch {batches.describe(step)}; lower learning_rate or set clip; "
+        "the last checkpoint is whole"
+    )
+
+
+def _weights(system: nn.Module) -> dict[str, Tensor]:
+    return {f"model.{name}": value for name, value in system.state_dict().items()}
+
+
+def _cosine(start: float, stop: float, share: float) -> float:
+    return stop + (start - stop) * (1 + math.cos(math.pi * share)) / 2

@@ -1,0 +1,132 @@
+"""Files are whole or absent, and what cannot be used is named in one line."""
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from cmir_repro.core import files, paths
+from cmir_repro.core.errors import InputError, one_of
+
+
+@pytest.fixture
+def old(tmp_path):
+    """A file that was there before, alone in its folder."""
+    path = tmp_path / "table.json"
+    path.write_text("old")
+    return path
+
+
+def untouched(path):
+    return path.read_text() == "old" and [*path.parent.iterdir()] == [path]
+
+
+def test_the_target_appears_whole(tmp_path):
+    path = tmp_path / "new" / "folder" / "array.npy"
+    with files.atomic(path) as temporary:
+        assert temporary.suffix == ".npy"  # numpy would append it otherwise
+        assert temporary.parent == path.parent
+        temporary.write_bytes(b"abc")
+        assert not path.exists()
+    assert path.read_bytes() == b"abc"
+    assert [*path.parent.iterdir()] == [path]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_failure_leaves_the_old_file_and_nothing_else(old, error):
+    def fail_halfway():
+        with files.atomic(old) as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        fail_halfway()
+    assert untouched(old)
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_full_disk_leaves_the_old_file(old, step, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, step, full)
+    with pytest.raises(InputError, match=r"^cannot write \S*table\.json: No space left .*free"):
+        files.write_text(old, "new")
+    assert untouched(old)
+
+
+def test_it_is_on_disk_before_it_replaces_the_old_file(old, monkeypatch):
+    calls = []
+    for step in ("fsync", "replace"):
+        real = getattr(os, step)
+        monkeypatch.setattr(os, step, lambda *a, s=step, f=real: (calls.append(s), f(*a))[1])
+    files.write_text(old, "new")
+    assert calls == ["fsync", "replace"]
+    assert old.read_text() == "new"
+
+
+def test_a_folder_that_cannot_be_made_is_named(old):
+    with pytest.raises(InputError, match=r"cannot write \S*inside\.txt: .*writable folder"):
+        files.write_text(old / "inside.txt", "text")
+
+
+def test_json_comes_back_and_is_the_same_bytes_whatever_the_order(tmp_path):
+    path = tmp_path / "x.json"
+    files.write_json(path, {"b": [1, None], "a": "é"})
+    first = path.read_bytes()
+    assert files.read_json(path) == {"a": "é", "b": [1, None]}
+    files.write_json(path, {"a": "é", "b": [1, None]})
+    assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_json_has_no_nan(old, value):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(old, {"recall": value})
+    assert untouched(old)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "does not exist"),
+        (b"{", "is not readable JSON .* make it again"),
+        (b"\xff{}", "is not readable JSON"),
+        (b"[1]", "holds list, expected a JSON object"),
+    ],
+)
+def test_json_that_cannot_be_used_is_named(tmp_path, content, message):
+    path = tmp_path / "x.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"^\S*x\.json {message}"):
+        files.read_json(path)
+
+
+def test_sha256_is_of_the_content(old):
+    assert files.sha256(old) == hashlib.sha256(b"old").hexdigest()
+
+
+def test_one_of_lists_what_is_allowed():
+    one_of("scale", "mini", {"mini": 1, "paper": 2})
+    with pytest.raises(InputError, match=r"^scale 'huge' is unknown; allowed: mini, paper$"):
+        one_of("scale", "huge", (name for name in ("mini", "paper")))
+
+
+@pytest.mark.parametrize("name", ["data", "runs", "results", "figures"])
+def test_folders_are_the_repositorys_unless_moved(name, tmp_path, monkeypatch):
+    variable, folder = f"CMIR_{name.upper()}", getattr(paths, name)
+    monkeypatch.delenv(variable, raising=False)
+    assert folder() == paths.REPOSITORY / name
+    monkeypatch.setenv(variable, "")
+    assert folder() == paths.REPOSITORY / name
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert folder() == tmp_path
+
+
+def test_shown_paths_never_tell_where_the_machine_keeps_them(tmp_path):
+    assert paths.shown(paths.REPOSITORY / "data" / "x.npy") == str(Path("data/x.npy"))
+    assert paths.shown(tmp_path / "x.npy") == "x.npy"

@@ -1,0 +1,162 @@
+"""Pictures are read whole or refused in one line that names the file."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cmir_repro.core.errors import InputError
+from cmir_repro.data.prepare.pictures import (
+    MAX_PIXELS,
+    inside,
+    load_picture,
+    load_pictures,
+    pixel_digests,
+    states,
+)
+
+
+@pytest.fixture
+def pixels():
+    return np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+
+
+def encoded(pixels, kind: str) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, kind)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP"])
+def test_a_picture_is_read_exactly(tmp_path, pixels, kind):
+    (tmp_path / "a").write_bytes(encoded(pixels, kind))
+    read = load_picture(tmp_path / "a")
+    np.testing.assert_array_equal(read, pixels)
+    assert read.dtype == np.uint8
+    assert read.flags.writeable
+
+
+def test_gray_and_transparent_pictures_become_rgb(tmp_path, pixels):
+    (tmp_path / "gray.png").write_bytes(encoded(pixels[..., 0], "PNG"))
+    np.testing.assert_array_equal(load_picture(tmp_path / "gray.png"), pixels[..., [0, 0, 0]])
+    clear = np.concatenate([pixels, np.zeros_like(pixels[..., :1])], axis=2)
+    (tmp_path / "clear.png").write_bytes(encoded(clear, "PNG"))
+    np.testing.assert_array_equal(load_picture(tmp_path / "clear.png"), pixels)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_every_truncation_is_refused(tmp_path, pixels, kind):
+    whole = encoded(pixels, kind)
+    path = tmp_path / "cut.img"
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"cut\.img") as caught:
+            load_picture(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_changed_byte_of_a_png_never_changes_the_picture(tmp_path, pixels):
+    whole = encoded(pixels, "PNG")
+    path = tmp_path / "a.png"
+    refused = 0
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        try:
+            np.testing.assert_array_equal(load_picture(path), pixels)
+        except InputError:
+            refused += 1
+    assert refused > 0.8 * len(whole)
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+@pytest.mark.filterwarnings("ignore:Image size")
+@pytest.mark.parametrize("side", [7_100, 12_000, 60_000])
+def test_a_small_file_that_claims_many_pixels_is_refused(tmp_path, side):
+    assert side**2 > MAX_PIXELS
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    (tmp_path / "bomb.png").write_bytes(bomb)
+    with pytest.raises(InputError, match=r"bomb\.png is no whole picture .*pixels"):
+        load_picture(tmp_path / "bomb.png")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"]
+)
+def test_what_is_no_picture_is_refused(tmp_path, content):
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.png is no whole picture") as caught:
+        load_picture(tmp_path / "a.png")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"a\.png does not exist"):
+        load_picture(tmp_path / "a.png")
+    with pytest.raises(InputError, match=tmp_path.name):
+        load_picture(tmp_path)
+
+
+def test_many_pictures_come_in_order(tmp_path, pixels):
+    paths = [tmp_path / f"{i}.png" for i in range(20)]
+    for number, path in enumerate(paths):
+        path.write_bytes(encoded(pixels + np.uint8(number), "PNG"))
+    read = load_pictures(paths, 6, 9)
+    np.testing.assert_array_equal(read, [pixels + np.uint8(number) for number in range(20)])
+    assert load_pictures([], 6, 9).shape == (0, 6, 9, 3)
+
+
+def test_a_picture_of_another_size_is_named(tmp_path, pixels):
+    (tmp_path / "a.png").write_bytes(encoded(pixels, "PNG"))
+    (tmp_path / "b.png").write_bytes(encoded(pixels[:, :5], "PNG"))
+    with pytest.raises(InputError, match=r"b\.png has 5 x 6 pixels, the others 9 x 6"):
+        load_pictures([tmp_path / "a.png", tmp_path / "b.png"], 6, 9)
+
+
+def test_digests_tell_pixels_and_not_files(tmp_path, pixels):
+    for name, kind in (("a", "PNG"), ("b", "BMP")):
+        (tmp_path / name).write_bytes(encoded(pixels, kind))
+    (tmp_path / "c").write_bytes(encoded(255 - pixels, "PNG"))
+    (tmp_path / "d").write_bytes(b"no picture")
+    files = [tmp_path / name for name in "abcd"]
+    digests, broken = pixel_digests(files, progress=False)
+    assert broken.tolist() == [False, False, False, True]
+    assert digests[0] == digests[1] != digests[2]
+    assert "d is no whole picture" in digests[3]
+    with pytest.raises(InputError, match=r"d is no whole picture .*nor can any other"):
+        pixel_digests([tmp_path / "d"], progress=False)
+
+
+def test_digests_tell_shapes_apart(tmp_path):
+    for name, shape in (("a", (2, 8)), ("b", (4, 4))):
+        (tmp_path / name).write_bytes(encoded(np.zeros((*shape, 3), np.uint8), "PNG"))
+    first, second = pixel_digests([tmp_path / "a", tmp_path / "b"], progress=False)[0]
+    assert first != second
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/../../x", "/x", "C:\\x", "a\\..\\..\\x", "C:x"])
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path, name):
+    assert inside(tmp_path, "a/b", ".jpg") == tmp_path / "a" / "b.jpg"
+    with pytest.raises(InputError, match="is no file name inside"):
+        inside(tmp_path, name, ".jpg")
+
+
+def test_the_state_of_a_picture_is_its_size_and_time(tmp_path):
+    root = tmp_path / "root"
+    (root / "a").mkdir(parents=True)
+    (root / "a" / "x").write_bytes(b"123")
+    found = states(root, ["a/x", "a/none", "a"])
+    assert found[0] == (3, (root / "a" / "x").stat().st_mtime_ns)
+    assert found[1:] == [None, None]
+    (root / "within").symlink_to(root / "a")
+    assert states(root, ["within/x"]) == found[:1]
+    (tmp_path / "secret").mkdir()
+    (root / "out").symlink_to(tmp_path / "secret")
+    with pytest.raises(InputError, match="leads out of"):
+        states(root, ["a/x", "out/x"])

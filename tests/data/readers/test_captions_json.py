@@ -1,0 +1,182 @@
+"""The JSON layouts of image <-> sentence data, made small, and what is wrong with them."""
+
+import pytest
+import tiny_captions as tiny
+from tiny_releases import change
+
+from cmir_repro.core.errors import InputError
+from cmir_repro.data.readers import captions_json
+from cmir_repro.data.readers.captions_json import albef, coco, karpathy
+
+
+def test_karpathys_flickr30k(tmp_path):
+    found = karpathy(tiny.flickr30k(tmp_path / "dataset_flickr30k.json"))
+    tiny.check_flickr(found)
+    assert found.images["path"].tolist() == found.images["image"].tolist()
+    assert list(found.files) == ["dataset_flickr30k.json"]
+    assert found.sentences["sentence"][:2].tolist() == ["1000#0", "1000#1"]
+
+
+def test_karpathys_coco_has_folders_restval_and_six_captions(tmp_path):
+    path = tiny.coco_karpathy(tmp_path / "dataset_coco.json")
+    found = karpathy(path)
+    assert found.images["split"].tolist() == ["train", "train", "train", "val", "test"]
+    assert found.images["path"][1] == "val2014/COCO_val2014_000000000021"
+    assert found.images["image"][1] == "COCO_val2014_000000000021"
+    assert (found.sentences.groupby("image").size() == 5).all()
+    assert tiny.texts(found, found.images["image"][4]) == tiny.said("41")
+    assert "captions of an image after the first 5: 1" in found.left_out
+    all_of_them = karpathy(path, None)
+    assert len(all_of_them.sentences) == 26
+    assert not any("after the first" in line for line in all_of_them.left_out)
+
+
+def test_tokens_stand_in_where_there_is_no_raw_text(tmp_path):
+    path = tiny.flickr30k(tmp_path / "f.json")
+    change(path, lambda v: v["images"][0]["sentences"][0].pop("raw"))
+    assert tiny.texts(karpathy(path), "1000")[0] == "a dog number one of 1000"
+
+
+def test_albefs_lists_with_and_without_image_id(tmp_path):
+    paths = tiny.albef(tmp_path)
+    found = albef(*paths)
+    tiny.check_flickr(found)
+    assert found.images["path"][0] == "flickr30k-images/1000"
+    assert len(found.files) == 3
+    change(paths[0], lambda v: [entry.pop("image_id") for entry in v])
+    tiny.check_flickr(albef(*paths))
+
+
+def test_cocos_own_file(tmp_path):
+    found = coco(tiny.coco(tmp_path / "captions_val2017.json"))
+    assert set(found.images["split"]) == {"test"}
+    assert len(found.images) == 10
+    for n in range(1, 11):
+        assert tiny.texts(found, f"{n:012d}") == tiny.said(str(n))  # one line, no blanks around it
+    assert "captions of an image after the first 5: 1" in found.left_out
+
+
+def test_captions_and_images_without_words_are_counted(tmp_path):
+    path = tiny.flickr30k(tmp_path / "f.json")
+
+    def blank(value):
+        value["images"][0]["sentences"][1]["raw"] = " \n"
+        value["images"][0]["sentences"][2]["raw"] = "..."
+        for sentence in value["images"][1]["sentences"]:
+            sentence["raw"] = ""
+
+    change(path, blank)
+    found = karpathy(path)
+    assert len(tiny.texts(found, "1000")) == 3
+    assert "1001" not in set(found.images["image"])
+    assert found.left_out[:2] == ["captions without a word: 7", "images without a caption: 1"]
+
+
+def edit(**new):
+    return lambda value: value["images"][1].update(new)
+
+
+@pytest.mark.parametrize(
+    ("change_it", "message"),
+    [
+        (edit(filename="../../etc/passwd"), r"f.json, image 1: '../../etc/passwd' is no path ins"),
+        (edit(filename="/etc/passwd"), "image 1: '/etc/passwd' is no path inside"),
+        (edit(filename="a\\b.jpg"), "image 1: .* is no path inside"),
+        (edit(filepath="..", filename="a.jpg"), "image 1: '../a.jpg' is no path inside"),
+        (edit(filename="a b\n.jpg"), r"image 1: 'a b\\n.jpg' is no file name"),
+        (edit(filename=""), "image 1: '' is no file name"),
+        (edit(filename="."), "image 1: '.' is no file name"),
+        (edit(filename="1000.jpg"), "image '1000' is listed twice"),
+        (edit(filename=7), "image 1: filename is 7, expected str"),
+        (edit(split="dev"), "image 1: split 'dev' is unknown; allowed: train, restval, val, test"),
+        (edit(sentences="a dog"), "image 1: sentences is 'a dog', expected list"),
+        (edit(sentences=["a dog"]), "image 1 is no dictionary"),
+        (edit(sentences=[{"raw": 3}]), "image 1: raw is 3, expected str"),
+        (edit(sentences=[{"tokens": [1]}]), "image 1: caption 1 is no text"),
+        (edit(sentences=[{"raw": "\ud800"}]), "image 1: caption .* is no Unicode text"),
+        (lambda v: v["images"].insert(1, []), "image 1 is no dictionary"),
+        (lambda v: v.update(images={}), "f.json: images is {}, expected list"),
+        (lambda v: v.pop("images"), "f.json: images is None, expected list"),
+        (lambda v: v["images"].clear(), "there is no image with a caption"),
+    ],
+)
+def test_bad_files_of_karpathy(tmp_path, change_it, message):
+    path = tiny.flickr30k(tmp_path / "f.json")
+    change(path, change_it)
+    with pytest.raises(InputError, match=message) as caught:
+        karpathy(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "does not exist"),
+        (b"", "is not readable JSON"),
+        (b'{"images": [', "is not readable JSON"),
+        (b"\xff\xfe", "is not readable JSON"),
+        (b"[" * 100_000, "is not readable JSON"),
+        (b"[1]", "is no dict or empty; is it of another layout"),
+        (b"{}", "is no dict or empty"),
+    ],
+)
+def test_files_that_are_no_such_json(tmp_path, content, message):
+    path = tmp_path / "f.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"f.json {message}"):
+        karpathy(path)
+
+
+@pytest.mark.parametrize(
+    ("number", "change_it", "message"),
+    [
+        (2, lambda v: v[1].update(image="flickr30k-images/3000.jpg"), "entry 1: image '3000' is l"),
+        (1, lambda v: v[0].update(image="x/1000.jpg"), "val.json, entry 0: image '1000' is listed"),
+        (0, lambda v: v[5].update(image="x/1000.jpg"), "train.json, entry 5: image '1000' is list"),
+        (0, lambda v: v[5].update(image_id=0), "entry 5: image_id 0 is no id, or that of another"),
+        (0, lambda v: v[0].update(image_id=[1]), r"entry 0: image_id \[1\] is no id"),
+        (0, lambda v: v[0].update(caption=None), "entry 0: caption None is no text"),
+        (1, lambda v: v[0].update(caption=[["a"]]), "val.json, entry 0: caption .* is no text"),
+        (0, lambda v: v[0].pop("image"), "entry 0: image is None, expected str"),
+        (0, lambda v: v[0].update(image="/data/1.jpg"), "entry 0: '/data/1.jpg' is no path inside"),
+    ],
+)
+def test_bad_lists_of_albef(tmp_path, number, change_it, message):
+    paths = tiny.albef(tmp_path)
+    change(paths[number], change_it)
+    with pytest.raises(InputError, match=message):
+        albef(*paths)
+
+
+@pytest.mark.parametrize(
+    ("change_it", "message"),
+    [
+        (lambda v: v["images"][1].update(id=1), "image 1: id 1 is listed twice"),
+        (lambda v: v["images"][1].update(id=True), "image 1: id is True, expected int"),
+        (lambda v: v["images"][1].update(file_name="../a.jpg"), "is no path inside"),
+        (lambda v: v["annotations"][3].update(image_id=99), "annotation 3: image_id 99 is not amo"),
+        (lambda v: v["annotations"][3].update(caption=3), "annotation 3: caption 3 is no text"),
+        (lambda v: v.pop("annotations"), "annotations is None, expected list"),
+    ],
+)
+def test_bad_files_of_coco(tmp_path, change_it, message):
+    path = tiny.coco(tmp_path / "c.json")
+    change(path, change_it)
+    with pytest.raises(InputError, match=message):
+        coco(path)
+
+
+def test_a_layout_is_not_taken_for_another(tmp_path):
+    with pytest.raises(InputError, match="filename is None"):
+        karpathy(tiny.coco(tmp_path / "c.json"))
+    with pytest.raises(InputError, match="id is None"):
+        coco(tiny.coco_karpathy(tmp_path / "k.json"))
+
+
+def test_the_real_coco_file(real_data):
+    path = real_data("coco_captions") / "annotations" / "captions_val2017.json"
+    found = coco(path, None)
+    assert (len(found.images), len(found.sentences)) == (5000, 25014)
+    five = coco(path)
+    assert (five.sentences.groupby("image").size() == captions_json.MOST).all()

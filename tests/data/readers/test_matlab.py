@@ -1,0 +1,154 @@
+"""Both kinds of .mat file give MATLAB's arrays, and nothing else of them is touched."""
+
+import sys
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from cmir_repro.core.errors import InputError
+from cmir_repro.data.readers import matlab
+from cmir_repro.data.readers.matlab import MatFile
+
+LABELS = np.array([[1, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 0]], dtype=np.uint8)
+PICTURES = np.arange(2 * 3 * 3 * 4, dtype=np.uint8).reshape(2, 3, 3, 4)  # h, w, 3, N
+
+
+def version_73(path, **arrays):
+    """As MATLAB writes it: text before the HDF5, and the axes of every array turned round."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array.T, compression="gzip")
+    with path.open("rb+") as file:
+        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
+    return path
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_version_5_as_matlab_sees_it(tmp_path, packed):
+    path = tmp_path / "x.mat"
+    values = {"LAll": LABELS, "YAll": LABELS / 2.0, "IAll": PICTURES, "yes": LABELS > 0}
+    savemat(path, values, do_compression=packed)
+    with MatFile(path) as mat:
+        assert mat.shapes == {name: array.shape for name, array in values.items()}
+        assert np.array_equal(mat.take("YAll"), LABELS / 2.0)
+        assert np.array_equal(mat.take("LAll", 1, slice(1, 3)), LABELS.T[1:3])
+        assert np.array_equal(mat.take("yes", 0, slice(2, None)), LABELS[2:] > 0)
+        assert np.array_equal(mat.take("IAll", 3, slice(1, 2))[0], PICTURES[..., 1])
+
+
+def test_version_73_as_matlab_sees_it(tmp_path):
+    path = version_73(tmp_path / "x.mat", LAll=LABELS, IAll=PICTURES)
+    with MatFile(path) as mat:
+        assert mat.shapes == {"IAll": (2, 3, 3, 4), "LAll": (4, 3)}
+        assert np.array_equal(mat.take("LAll"), LABELS)
+        assert np.array_equal(mat.take("LAll", 0, slice(1, 3)), LABELS[1:3])
+        assert np.array_equal(mat.take("LAll", 1, slice(0, 2)), LABELS.T[:2])
+        pictures = mat.take("IAll", 3, slice(1, 3))
+        assert pictures.shape == (2, 2, 3, 3)
+        # DCMH's own reading of the same bytes: (N, 3, w, h), and axes 0, 3, 2, 1.
+        stored = PICTURES.T
+        assert np.array_equal(pictures, stored.transpose(0, 3, 2, 1)[1:3])
+
+
+def test_a_part_of_hdf5_is_read_without_the_rest(tmp_path, monkeypatch):
+    h5py = pytest.importorskip("h5py")
+    path = version_73(tmp_path / "x.mat", IAll=PICTURES)
+    asked = []
+    plain = h5py.Dataset.__getitem__
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda d, at: asked.append(at) or plain(d, at))
+    with MatFile(path) as mat:
+        mat.take("IAll", 3, slice(1, 2))
+    assert asked == [(slice(1, 2),)]
+
+
+def test_cells_structures_and_objects_are_not_arrays(tmp_path):
+    path = tmp_path / "x.mat"
+    names = np.array(["im1.jpg", "im2.jpg"], dtype=object)
+    odd = np.array(["im1.jpg", np.zeros(2)], dtype=object)
+    savemat(path, {"FAll": names, "odd": odd, "s": {"a": 1}, "word": "hello", "LAll": LABELS})
+    with MatFile(path) as mat:
+        assert list(mat.shapes) == ["LAll"]
+        assert mat.texts("FAll") == ["im1.jpg", "im2.jpg"]
+        assert mat.texts("word") == ["hello"]
+        for name, message in (("odd", "no line of text"), ("s", "no lines"), ("LAll", "no lines")):
+            with pytest.raises(InputError, match=message):
+                mat.texts(name)
+        with pytest.raises(InputError, match=r"called s or YAll; it has: LAll \(4, 3\)"):
+            mat.first("s", "YAll")
+        with pytest.raises(InputError, match="called FAll"):
+            mat.take("FAll")
+
+
+def test_nothing_outside_an_hdf5_file_is_read(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    secret = version_73(tmp_path / "secret.mat", LAll=LABELS)
+    path = tmp_path / "links.mat"
+    with h5py.File(path, "w") as file:
+        file["out"] = h5py.ExternalLink(secret.name, "LAll")
+        file["soft"] = h5py.SoftLink("/here")
+        file["here"] = LABELS
+    with MatFile(path) as mat:
+        assert list(mat.shapes) == ["here"]
+    with h5py.File(tmp_path / "bytes.mat", "w") as file:
+        file.create_dataset("LAll", (12,), "u1", external=[(str(secret), 0, 12)])
+    with h5py.File(tmp_path / "view.mat", "w") as file:
+        layout = h5py.VirtualLayout((3, 4), "u1")
+        layout[:] = h5py.VirtualSource(secret.name, "LAll", shape=(3, 4))
+        file.create_virtual_dataset("LAll", layout)
+    with h5py.File(tmp_path / "empty.mat", "w") as file:
+        file.create_dataset("LAll", (10, 10), "u1", chunks=(5, 5))
+    for name in ("bytes", "view", "empty"):
+        with pytest.raises(InputError, match=f"{name}.mat: LAll holds nothing itself"):
+            MatFile(tmp_path / f"{name}.mat")
+
+
+def test_too_large_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    savemat(tmp_path / "5.mat", {"a": np.zeros((10, 10))}, do_compression=True)
+    monkeypatch.setattr(matlab, "MAX_WHOLE", 799)
+    with MatFile(tmp_path / "5.mat") as mat, pytest.raises(InputError, match="take 800 bytes"):
+        mat.take("a")
+    version_73(tmp_path / "7.mat", a=np.zeros((10, 10)))
+    monkeypatch.setattr(matlab, "MAX_PIECES", 799)
+    with pytest.raises(InputError, match="a would take 800 bytes, over 799"):
+        MatFile(tmp_path / "7.mat")
+
+
+def test_without_h5py_the_message_says_what_to_install(tmp_path, monkeypatch):
+    path = tmp_path / "x.mat"
+    path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(512) + matlab.HDF5_START + b"\x00" * 100)
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(
+        InputError, match=r"x.mat is a MATLAB file of version 7.3.*pip install h5py"
+    ):
+        MatFile(path)
+
+
+def test_damaged_files_are_one_line(tmp_path):
+    whole = tmp_path / "whole.mat"
+    savemat(whole, {"a": np.random.default_rng(0).random((50, 50))}, do_compression=True)
+    data = whole.read_bytes()
+    for name, content in {
+        "cut": data[: len(data) // 2],
+        "short": data[:60],
+        "empty": b"",
+        "text": b"no mat file\n" * 40,
+        "hdf5": matlab.HDF5_START + b"\x00" * 40,
+    }.items():
+        (tmp_path / f"{name}.mat").write_bytes(content)
+        with (
+            pytest.raises(InputError, match=f"{name}.mat is ") as caught,
+            MatFile(tmp_path / f"{name}.mat") as mat,
+        ):
+            mat.take("a")
+        assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match=r"none.mat does not exist"):
+        MatFile(tmp_path / "none.mat")
+
+
+def test_the_real_file_of_the_wikipedia_benchmark(real_data):
+    with MatFile(real_data("wikipedia") / "wikiData.mat") as mat:
+        assert mat.shapes["I_tr"] == (2173, 128)
+        assert mat.shapes["L_te"] == (693, 1)
+        assert sorted(np.unique(mat.take("L_te"))) == list(range(1, 11))

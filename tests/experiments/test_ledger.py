@@ -1,0 +1,153 @@
+"""Records come back as written, filtered and sorted; a damaged one is named in one line."""
+
+import json
+
+import numpy as np
+import pytest
+from made_up_records import keep, made_up
+
+from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
+from cmir_repro.experiments import ledger
+
+
+@pytest.fixture
+def root(monkeypatch, tmp_path):
+    monkeypatch.setenv("CMIR_RESULTS", str(tmp_path))
+    return tmp_path
+
+
+def test_a_record_comes_back_with_ranks_and_log(root):
+    record = keep(made_up(seed=3))
+    assert ledger.exists(record.run)
+    assert ledger.read(record.run) == record
+    ids, ranks = ledger.ranks(record.run)
+    assert list(ids) == ["q0", "q1", "q2", "q3"]
+    assert list(ranks) == [1.0, 2.0, 1.5, 7.0]
+    assert ledger.log(record.run).to_dict("records") == [{"step": 1, "loss": 0.5}]
+    assert not ledger.exists("another")
+
+
+def test_records_are_filtered_and_sorted(root, tmp_path):
+    for method, seed in (("TIRG", 10), ("TIRG", 2), ("Image only", 5)):
+        keep(made_up(method, seed))
+    keep(made_up("TIRG", 1, task="2d-3d", run="other"))
+    found = [(r.task, r.method, r.seed) for r in ledger.records()]
+    assert found == [
+        ("2d-3d", "TIRG", 1), ("3d-3d", "Image only", 5),
+        ("3d-3d", "TIRG", 2), ("3d-3d", "TIRG", 10),
+    ]  # fmt: skip
+    assert [r.seed for r in ledger.records(method="TIRG", task="3d-3d")] == [2, 10]
+    assert ledger.records(seed=9) == []
+    assert ledger.records(tmp_path / "nowhere") == []
+
+
+def test_a_record_without_its_ranks_is_never_written(root, monkeypatch):
+    def crash(*_, **__):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(np, "savez_compressed", crash)
+    with pytest.raises(InputError, match="disk full"):
+        keep(made_up())
+    assert ledger.records() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text[:-20], "not readable JSON"),
+        (lambda text: text.replace('"seed": 0', '"seed": "no"'), "no ledger record: see seed"),
+        (lambda text: text.replace('"steps"', '"step"'), "no ledger record: see"),
+        (lambda text: "[]", "holds list"),
+    ],
+)
+def test_a_damaged_record_is_named(root, change, message):
+    record = keep(made_up())
+    path = paths.results() / "records" / f"{record.run}.json"
+    path.write_text(change(path.read_text()))
+    with pytest.raises(InputError, match=rf"tirg-0\.json.*{message}") as error:
+        ledger.records()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: data.replace(b"ranks.npy", b"other.npy"),
+        lambda data: b"no zip at all",
+        lambda data: data[:60] + bytes([data[60] ^ 255]) + data[61:],
+        None,
+    ],
+)
+def test_damaged_or_missing_ranks_are_named(root, damage):
+    run = keep(made_up()).run
+    path = root / "ranks" / f"{run}.npz"
+    if damage:
+        path.write_bytes(damage(path.read_bytes()))
+    else:
+        path.unlink()
+    with pytest.raises(InputError, match=r"tirg-0\.npz is missing or damaged; run tirg-0 again"):
+        ledger.ranks(run)
+
+
+def test_pickled_ranks_are_not_opened(root):
+    run = keep(made_up()).run
+    np.savez(root / "ranks" / f"{run}.npz", ids=np.array([{}]), ranks=np.array([1.0]))
+    with pytest.raises(InputError, match="damaged"):
+        ledger.ranks(run)
+
+
+def test_a_missing_or_damaged_log_is_named(root):
+    run = keep(made_up()).run
+    (root / "logs" / f"{run}.jsonl").write_text('{"step": 1\n')
+    for name in (run, "nobody"):
+        with pytest.raises(InputError, match=f"{name}.jsonl is missing or damaged"):
+            ledger.log(name)
+
+
+def test_names_of_runs_are_file_names_and_tell_configurations_apart():
+    def name(method, config):
+        return ledger.run_name("css", "3d-3d", "mini", method, 3, config)
+
+    assert name("TIRG + DIM", {"a": 1, "b": 2}) == name("TIRG + DIM", {"b": 2, "a": 1})
+    assert name("TIRG", {"a": 1}) != name("TIRG", {"a": 2})
+    words, _, digest = name("../TIRG + DIM", {}).rpartition("-")
+    assert words == "css-3d-3d-mini-tirg-dim-s3"
+    assert len(digest) == 6
+
+
+def test_the_code_hash_follows_what_decides_numbers(monkeypatch, tmp_path):
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr(ledger, "__file__", str(tmp_path / "experiments" / "ledger.py"))
+
+    def digest(text, *more, name="data/a.py"):
+        (tmp_path / name).write_text(text)
+        return ledger.code_hash(["data/a.py"], more)
+
+    plain = digest("def f(x):\n    return x + 1\n")
+    assert len(plain) == 16
+    commented = (
+        '"""A file."""\n\ndef f(x):  # adds\n    """One more."""\n    return (x +\n        1)\n'
+    )
+    assert digest(commented) == plain
+    assert digest("unrelated = 2", name="plots.py") == plain
+    # An own class may stand in a function, indented.
+    own, other = "    class Mine:\n        a = 1\n", "    class Mine:\n        a = 2\n"
+    digests = {plain, digest("def f(x):\n    return x + 2\n")}
+    digests |= {ledger.code_hash(["data/a.py"], [text]) for text in (own, other)}
+    digests |= {ledger.code_hash(["data/a.py"] * n, [own] * (3 - n)) for n in (0, 2, 3)}
+    assert len(digests) == 7
+
+
+def test_a_docstring_alone_is_a_body(monkeypatch):
+    text = 'class A:\n    """Nothing else."""\n'
+    assert ledger.code_hash([], [text]) == ledger.code_hash([], [text.replace("Nothing", "No")])
+
+
+def test_machine_and_code_are_described():
+    assert json.loads(json.dumps(ledger.hardware("cpu")))["cores"] >= 1
+    assert ledger.code("0123").keys() == {"version", "commit", "sources", "lock"}
+    assert ledger.code("0123")["sources"] == "0123"
+    assert 0.01 < ledger.peak_memory_gb("cpu") < 100

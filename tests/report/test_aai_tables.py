@@ -1,0 +1,83 @@
+"""The image <-> sentence tables say what the records say, worked out by hand."""
+
+import numpy as np
+import pytest
+from made_up_records import made_up_run
+
+from cmir_repro.core.errors import InputError
+from cmir_repro.core.protocol import preset
+from cmir_repro.experiments import ledger
+from cmir_repro.experiments.presets.aai import FULL, REFERENCE, configure
+from cmir_repro.report import aai_tables
+
+IDS = ["a", "b"]
+SENTENCES = [("a", "a1"), ("a", "a2"), ("b", "b1"), ("b", "b2")]
+
+
+def keep(method, seed, ranks, rsum):
+    """A record with made-up values and the ranks (2 images, 4 sentences) by each scoring."""
+    config = configure(method=method, seed=seed)
+    names, values = [], []
+    for mode, (own, told) in ranks.items():
+        names += [f"{mode}\ti2t\t{i}" for i in IDS]
+        names += [f"{mode}\tt2i\t{i}\t{s}" for i, s in SENTENCES]
+        values += [*own, *told]
+    metrics = {
+        mode: {
+            name: {"value": rsum[mode], "low": 0.0, "high": 1.0, "chance": 3.0}
+            for name in ("i2t R@1", "t2i R@1", "RSUM")
+        }
+        for mode in ranks
+    }
+    result = {
+        "protocol": preset("css/image-sentence").as_dict(),
+        "images": 2,
+        "sentences": 4,
+        "by_scoring": metrics,
+    }
+    ledger.save(made_up_run(config, result), np.array(names), np.array(values, dtype=float), [])
+
+
+@pytest.fixture
+def two(monkeypatch, tmp_path):
+    monkeypatch.setenv("CMIR_RESULTS", str(tmp_path))
+    itc = ([1, 20], [1, 6, 11, 1])
+    for seed in (0, 1):
+        keep(REFERENCE, seed, {"itc": itc}, {"itc": 10.0 + seed})
+        keep(FULL, seed, {"itc": itc, "itm": ([1, 1], [1, 1, 6, 1])}, {"itc": 11.0, "itm": 40.0})
+    return aai_tables.finished("css", "mini", "3d")
+
+
+def test_an_image_brings_its_recalls_and_the_mean_of_its_sentences(two):
+    ids, found = aai_tables.points(two[REFERENCE], {0}, "itc")
+    # a: rank 1 is three hits; its sentences have three and one (10 only). b: none; none and three.
+    assert dict(zip(ids, found, strict=True)) == {"a": 300 + (300 + 100) / 2, "b": 0 + 300 / 2}
+
+
+def test_the_difference_is_that_of_the_means(two):
+    found = aai_tables.against(two).set_index("method").loc[FULL]
+    assert (found["scoring"], found["seeds"]) == ("itm", 2)
+    ours = ((300 + (300 + 300) / 2) + (300 + (100 + 300) / 2)) / 2
+    theirs = ((300 + 200) + 150) / 2
+    assert found["difference"] == pytest.approx(ours - theirs)
+    assert found["low"] <= found["difference"] <= found["high"]
+
+
+def test_means_over_seeds(two):
+    table = aai_tables.recall_table(two).set_index(["method", "scoring", "metric"])
+    row = table.loc[(REFERENCE, "itc", "RSUM")]
+    assert (row["mean"], row["seeds"]) == (10.5, 2)
+    assert (REFERENCE, "itm", "RSUM") not in table.index
+
+
+def test_markdown_has_a_row_a_method_and_says_under_what_rules(two):
+    text = aai_tables.markdown("css", "mini", "3d")
+    assert f"| {REFERENCE} | 2 |" in text
+    assert "| 40.0 [40.0, 40.0] | – |" in text
+    assert "`css/image-sentence`" in text
+    assert aai_tables.markdown("css", "mini", "2d").startswith("No run")
+
+
+def test_no_record_is_an_error_that_says_how_to_get_one():
+    with pytest.raises(InputError, match="--system aai"):
+        aai_tables.recall_table({})
