@@ -22,8 +22,19 @@ def runs() -> Path:
 
 
 def results() -> Path:
-    """The ledger; move it with CMIR_RESULTS."""
+    """The user's own ledger, which runs are written to; move it with CMIR_RESULTS."""
     return _folder("CMIR_RESULTS", "results")
+
+
+def committed() -> Path | None:
+    """The ledger that came with the repository, only read; None where there is no repository.
+
+    CMIR_COMMITTED names another one, somebody else's say; if it is empty, there is none.
+    """
+    named = os.environ.get("CMIR_COMMITTED")
+    if named is not None:
+        return Path(named) if named else None
+    return REPOSITORY / "results" if (REPOSITORY / "pyproject.toml").exists() else None
 
 
 def figures() -> Path:

@@ -299,7 +299,7 @@ def run(
     embedded = embed(system, task, tokens, "test")
     pairs = task.split("test")
     ranks, result = score(embedded, pairs, task.protocol, config.rerank)
-    record = job.record(system, result, *_rows(ranks, pairs), command)
+    record = job.record(system, result, query_table(ranks, pairs), command)
     return PairRun(record, job.log(), system, task, tokens, embedded, ranks)
 
 
@@ -333,20 +333,21 @@ def _validator(task: PairTask, tokens, config: AAIRun):
     return validate
 
 
-def _rows(ranks: dict[str, image_text.BothRanks], pairs: Pairs) -> tuple:
-    """Ids and ranks of all queries; `aai_tables.points` reads them back.
+def query_table(ranks: dict[str, image_text.BothRanks], pairs: Pairs) -> pd.DataFrame:
+    """The rank of every image's first sentence and of every sentence's image.
 
-    An id is scoring, direction, image and, where a sentence asks, sentence, parted by tabs.
+    Columns scoring, direction, query, image, rank; the query is an image or a sentence, `image`
+    the image it is or belongs to.
     """
-    ids, values = [], []
-    for mode, both in ranks.items():
+    tables = []
+    for scoring, both in ranks.items():
         last = len(both.image_to_sentence)
         rows = np.flatnonzero(pairs.image_of < last)
-        names = pairs.image_ids[pairs.image_of[rows]]
-        ids += [f"{mode}\ti2t\t{name}" for name in pairs.image_ids[:last]]
-        ids += [
-            f"{mode}\tt2i\t{image}\t{sentence}"
-            for image, sentence in zip(names, pairs.sentence_ids[rows], strict=True)
-        ]
-        values += [both.image_to_sentence, both.sentence_to_image]
-    return np.array(ids), np.concatenate(values)
+        own, told = pairs.image_ids[:last], pairs.image_ids[pairs.image_of[rows]]
+        for direction, query, image, found in (
+            ("i2t", own, own, both.image_to_sentence),
+            ("t2i", pairs.sentence_ids[rows], told, both.sentence_to_image),
+        ):
+            columns = {"query": query, "image": image, "rank": found}
+            tables.append(pd.DataFrame({"scoring": scoring, "direction": direction, **columns}))
+    return pd.concat(tables, ignore_index=True)

@@ -123,7 +123,8 @@ def run(
         job.train(system, batches, _validator(task, tokens, config), progress)
     embedded = embed(system, task, tokens, "test")
     ranks, result = score(embedded, data, "test")
-    record = job.record(system, result, task.split("test").query_ids, ranks, command)
+    queries = pd.DataFrame({"query": task.split("test").query_ids, "rank": ranks})
+    record = job.record(system, result, queries, command)
     return Run(record, job.log(), system, task, tokens, embedded, ranks)
 
 
