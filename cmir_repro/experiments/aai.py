@@ -13,7 +13,7 @@ from torch import Tensor
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.core.protocol import Protocol, preset
-from cmir_repro.data import sentences
+from cmir_repro.data import registry, sentences
 from cmir_repro.data.augment import DRAWS
 from cmir_repro.data.caption_tokens import CaptionTokens
 from cmir_repro.data.prepared import Prepared
@@ -24,7 +24,6 @@ from cmir_repro.evaluation import image_text, rerank
 from cmir_repro.experiments import ledger
 from cmir_repro.experiments import run as runs
 from cmir_repro.experiments.presets.aai import AAIRun
-from cmir_repro.experiments.tasks import open_data, views
 from cmir_repro.models import frozen
 from cmir_repro.models.image import FROZEN, weights_digest, weights_file
 from cmir_repro.models.pooling import drop_words
@@ -44,7 +43,7 @@ class PairTask:
     """Images and sentences of a prepared data set, as one view shows them.
 
     Args:
-        dataset, scale: as in `tasks.open_data`; the generated scenes are described here.
+        dataset, scale: as in `registry.open`; the generated scenes are described here.
         task: a view of the scenes ("3d", "2d"), or a task of another data set.
         model: says what its image encoder reads.
         device: where batches go.
@@ -56,13 +55,13 @@ class PairTask:
     def __init__(
         self, dataset: str, scale: str, task: str, model: AAIConfig, device: str, progress: bool
     ) -> None:
-        self.data: Prepared = open_data(dataset, scale, device, progress)
+        self.data: Prepared = registry.open(dataset, scale, device, progress)
         self.device, self.model, self.progress = device, model, progress
         if dataset == "css":
             self.view, self.protocol = task, preset(CSS_PROTOCOL)
             self.table = sentences.of_scenes(self.data, task)
         else:
-            self.view = views(self.data, task)[1]
+            self.view = self.data.views_of(task)[1]
             self.protocol = preset(self.data.info["protocol"])
             self.table = sentences.sentences(self.data)
         self._splits: dict[str, Pairs] = {}

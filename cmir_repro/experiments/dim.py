@@ -12,6 +12,7 @@ from accelerate import PartialState
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
+from cmir_repro.data import registry
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.tokens import Vocabulary
 from cmir_repro.evaluation import recall as evaluate
@@ -19,7 +20,7 @@ from cmir_repro.experiments import ledger
 from cmir_repro.experiments import run as runs
 from cmir_repro.experiments.embedding import Embedded, embed
 from cmir_repro.experiments.presets.dim import RunConfig
-from cmir_repro.experiments.tasks import QueryBatches, Task, open_data, tokeniser
+from cmir_repro.experiments.tasks import QueryBatches, Task, tokeniser
 from cmir_repro.models.compositors import COMPOSITORS
 from cmir_repro.models.image import weights_digest
 from cmir_repro.models.text import BertTokens
@@ -99,7 +100,7 @@ def run(
     """
     ledger.reset_peak_memory(device)
     with PartialState(cpu=device == "cpu").main_process_first():  # each process takes its own GPU
-        data = open_data(config.dataset, config.scale, device, progress)
+        data = registry.open(config.dataset, config.scale, device, progress)
     task = Task(data, config.task, device, config.model)
     _check_texts(config, data)
     tokens = tokeniser(config.model, task)

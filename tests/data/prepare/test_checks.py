@@ -1,10 +1,29 @@
-"""What lies there is opened only if it is what is asked for."""
+"""Counts that differ are refused; what lies there is opened if it is what is asked for."""
 
 import pytest
 import tiny_photos
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.data.prepare.reopen import reopen
+from cmir_repro.data.prepare import checks
+from cmir_repro.data.prepare.checks import reopen
+
+FOUND = {"images": 7, "triplets of train": 12345}
+
+
+def test_the_table_says_what_was_expected_where_it_differs():
+    assert checks.audit_table(FOUND, {"images": 9}).splitlines() == [
+        "images                     7   expected 9",
+        "triplets of train     12,345",
+    ]
+
+
+def test_a_count_that_differs_or_is_lacking_is_refused():
+    checks.audit(FOUND, {"images": 7}, "it")
+    checks.audit(FOUND, {"images": 9}, "it", partial=True)
+    with pytest.raises(InputError, match=r"1 of 1 counts .* of it, first images: 7, expected 9"):
+        checks.audit(FOUND, {"images": 9}, "it")
+    with pytest.raises(InputError, match="first queries: None"):
+        checks.audit(FOUND, {"queries": 1}, "it")
 
 
 @pytest.fixture

@@ -1,12 +1,15 @@
-"""Photographs found by image id, brought to one size and into the prepared layout.
+"""Images with queries (source, text, target), as FashionIQ and CIRR publish them, prepared.
 
 A picture that is not there never drops a query in silence: it is an error that says what it
 costs, or, if asked for, it is left out, counted in `dataset.json` under "coverage", and changes
 the name of the protocol under which anything is scored.
+
+With pictures a release is split for training (`splits.for_training`), for nothing else needs
+pictures; without, tables with the released splits are enough to score anyone's features.
 """
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -15,14 +18,13 @@ from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import incomplete
 from cmir_repro.data import prepared
-from cmir_repro.data.prepare.reopen import reopen
-from cmir_repro.data.prepare.resize import fill_squares
-from cmir_repro.data.prepare.table_hash import tables_hash
-from cmir_repro.data.prepared import SPLITS, Prepared
+from cmir_repro.data.prepare import checks
+from cmir_repro.data.prepare.pictures import SUFFIXES, VIEW, draw_pictures, find_pictures, places
+from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.fashioniq_cirr import Annotations
+from cmir_repro.data.splits import for_training
 
-SUFFIXES = (".jpg", ".png", ".jpeg")
-VIEW = "photo"
+SEED = 0  # of the split
 
 
 def prepare(
@@ -76,7 +78,7 @@ def prepare(
         "pixels": "none" if pictures is None else f"{size} x {size}, middle of the scaled picture",
     }
     if (target / "dataset.json").exists():
-        return reopen(target, {**provenance, "coverage": coverage})
+        return checks.reopen(target, {**provenance, "coverage": coverage})
     prepared.check_tables(images, queries, name)  # before minutes of reading pictures
     if pictures is not None:
         draw_pictures(target, images, [file for file in files if file is not None], size, progress)
@@ -94,30 +96,13 @@ def prepare(
         **info,
         "name": name,
         "provenance": provenance,
-        "tables_sha256": tables_hash(images, queries),
+        "tables_sha256": checks.tables_hash(images, queries),
         "coverage": coverage,
         "tasks": tasks,
         "left_out": [*info["left_out"], *left_out],
     }
     prepared.write(target, record, images, queries)
     return Prepared(target)
-
-
-def find_pictures(folder: Path, paths: Sequence[str]) -> list[Path | None]:
-    """The file of each picture, `folder`/path with an ending of SUFFIXES; None where there is none.
-
-    Raises:
-        InputError: the folder does not exist.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; --images names the folder with the pictures")
-    here = {}
-    for inner in {(folder / path).parent for path in paths}:
-        for file in sorted(inner.iterdir(), reverse=True) if inner.is_dir() else ():
-            if file.suffix.lower() in SUFFIXES:
-                here[file.with_suffix("")] = file
-    return [here.get(folder / path) for path in paths]
 
 
 def _coverage(images: pd.DataFrame, queries: pd.DataFrame, here: pd.Series) -> dict[str, dict]:
@@ -156,27 +141,69 @@ def _refuse_missing(
     )
 
 
-def places(images: pd.DataFrame) -> pd.DataFrame:
-    """With part and row: a picture lies once, in the file of the first split that lists it."""
-    order = images["split"].map({split: i for i, split in enumerate(SPLITS)})
-    first = images.assign(order=order).sort_values("order", kind="stable")
-    first = first.drop_duplicates("label").sort_index()
-    first["row"] = first.groupby("split").cumcount()
-    place = first.set_index("label")
-    return images.assign(
-        part=images["label"].map(place["split"]), row=images["label"].map(place["row"])
-    )
+@dataclass(frozen=True)
+class Release:
+    """A data set of triplets as its owners publish it.
+
+    Args:
+        title: of the release, for messages.
+        read: root -> tables.
+        facts: tables -> counts. expected: those that the release must give.
+        info: of dataset.json: sources, licence, protocol, left_out.
+        trained: protocol of what is split for training.
+        val_share: of the sources of train.
+    """
+
+    title: str
+    read: Callable[[Path], Annotations]
+    facts: Callable[[Annotations], dict[str, int]]
+    expected: Mapping[str, int]
+    info: dict
+    trained: str
+    val_share: float
 
 
-def draw_pictures(
-    target: Path, images: pd.DataFrame, files: list[Path], size: int, progress: bool
-) -> None:
-    """Write the pixel file of each part; files: one a row of `images`."""
-    for part in images["part"].unique():
-        rows = images.assign(file=files)
-        rows = rows[rows["part"] == part].drop_duplicates("row").sort_values("row")
-        here = rows["file"].tolist()
-        # A picture exchanged between two tries must not be taken for the one already read.
-        seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in here]
-        key = hashlib.sha256(repr(seen).encode()).hexdigest()
-        fill_squares(target / f"pixels-{VIEW}-{part}.npy", here, size, key, progress)
+def prepare_release(
+    release: Release,
+    root: Path,
+    name: str,
+    pictures: Path | None,
+    size: int = 224,
+    allow_missing: bool = False,
+    partial: bool = False,
+) -> Prepared:
+    """Read and audit a release, and write it to data/NAME; with pictures, split for training.
+
+    Args:
+        root: folder with captions/, itself or in a folder right below it.
+        name, pictures, size, allow_missing: as in `prepare`.
+        partial: take files with other counts.
+
+    Raises:
+        InputError: a file is missing or damaged, counts differ, or as `prepare`.
+    """
+    found = release.read(_inner(root))
+    checks.audit(release.facts(found), release.expected, f"{release.title} as released", partial)
+    for absent in found.absent:
+        print(f"absent: {absent}")
+    info, how = release.info, "as released"
+    if pictures:
+        found, left_out = for_training(found, release.val_share, SEED)
+        left_out = [*info["left_out"], *left_out]
+        info = {**info, "protocol": release.trained, "left_out": left_out}
+        how = (
+            f"test: val as released; val: {release.val_share} of the sources of train, drawn "
+            f"with seed {SEED}; train: the rest"
+        )
+    data = prepare(name, found, info, pictures, size, allow_missing, splits=how)
+    checks.tell(data)
+    print(f"splits: {how}")
+    if pictures and "train" not in set(found.queries["split"]):
+        print(f"nothing can train on this: there are no captions of train ({found.absent[0]})")
+    return data
+
+
+def _inner(root: Path) -> Path:
+    """The folder with captions/: the root, or the one below it that an archive was packed from."""
+    below = sorted(path.parent for path in root.glob("*/captions"))
+    return below[0] if below and not (root / "captions").exists() else root
