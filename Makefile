@@ -32,6 +32,7 @@ setup: .venv/.done
 lint: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	.venv/bin/lint-imports --no-logo --no-cache
 
 unit: setup
 	$(PY) -m pytest -m 'not science'
