@@ -5,7 +5,6 @@ python -m cmir_repro.reproduce --in-place                        the same, over 
 python -m cmir_repro.reproduce --check                           for `make test`
 """
 
-import argparse
 import io
 import os
 import shutil
@@ -17,7 +16,6 @@ import time
 from pathlib import Path
 
 import nbformat
-from papermill.exceptions import PapermillExecutionError
 
 from cmir_repro.core import paths
 from cmir_repro.core.device import choose, scale_for
@@ -154,27 +152,6 @@ def _committed_results(folder: Path) -> None:
         shutil.copytree(paths.REPOSITORY / "results", folder, dirs_exist_ok=True)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns 2 after one line for unusable input."""
-    parser = argparse.ArgumentParser("python -m cmir_repro.reproduce")
-    parser.add_argument("--dataset", default="css", help="css, or a data set that was prepared")
-    parser.add_argument("--scale", default="auto", help="auto, mini or paper")
-    parser.add_argument("--in-place", action="store_true", help="write over notebooks/, cleaned")
-    parser.add_argument("--check", action="store_true", help="what make test runs")
-    a = parser.parse_args(arguments)
-    try:
-        if a.check:
-            return check()
-        reproduce(a.dataset, a.scale, a.in_place)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except PapermillExecutionError as error:
-        print(f"error: cell {error.cell_index}: {error.ename}: {error.evalue}", file=sys.stderr)
-        return 2
-    return 0
-
-
 def _whole_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
     """Texts of one stream joined, up to the next picture or table: each update of a bar is one."""
     out, streams = [], {}
@@ -192,7 +169,3 @@ def _whole_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.Notebo
 
 def _tags(cell: nbformat.NotebookNode) -> list[str]:
     return list(cell.metadata.get("tags", []))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

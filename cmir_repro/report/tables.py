@@ -1,11 +1,5 @@
-"""Tables made from the ledger; README and notebook 04 show these and nothing typed by hand.
+"""Tables made from the ledger; README and notebook 04 show these and nothing typed by hand."""
 
-python -m cmir_repro.report.tables            write the tables into README.md
-python -m cmir_repro.report.tables --check    fail if README.md does not show what the ledger says
-"""
-
-import argparse
-import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -92,7 +86,7 @@ def recall_table(by_method: dict[str, list[ledger.Record]]) -> pd.DataFrame:
     if not by_method:
         raise InputError(
             "no run of this setting is in the ledger; run notebooks 02 and 03 with the same "
-            "dataset, task and scale, or python -m cmir_repro.experiments.grid"
+            "dataset, task and scale, or cmir grid"
         )
     rows = []
     for method, records in by_method.items():
@@ -314,27 +308,24 @@ def _table(marker: str) -> str:
     return markdown(finished(dataset, scale, task), dataset, task)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns 1 when --check finds a difference, 2 for unusable records."""
-    parser = argparse.ArgumentParser(
-        "python -m cmir_repro.report.tables", description="README tables."
-    )
-    parser.add_argument("--check", action="store_true", help="only compare")
-    check = parser.parse_args(arguments).check
-    readme = paths.REPOSITORY / "README.md"
-    try:
-        before = readme.read_text(encoding="utf-8")
-        after = filled(before)
-        if after == before:
-            return 0
-        if check:
-            print("README.md differs from the ledger; run: python -m cmir_repro.report.tables")
-            return 1
+def write(check: bool = False) -> bool:
+    """Write the tables into README.md, or with `check` only compare.
+
+    Returns:
+        Whether README.md shows now what the ledger says.
+
+    Raises:
+        InputError: unusable records, or no README.md to write to.
+    """
+    checkout = paths.checkout()
+    if checkout is None:
+        raise InputError("there is no README.md here to write to; work in a checkout")
+    readme = checkout / "README.md"
+    before = readme.read_text(encoding="utf-8")
+    after = filled(before)
+    if after != before and not check:
         write_text(readme, after)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return after == before or not check
 
 
 def _hits(records: list[ledger.Record], seeds: set[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -358,7 +349,3 @@ def _with_interval(row: pd.Series) -> str:
 
 def _difference(row: pd.Series) -> str:
     return f"{row['difference']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
-
-
-if __name__ == "__main__":
-    sys.exit(main())
