@@ -21,7 +21,7 @@ from cmir_repro.core.config import Config
 from cmir_repro.core.distributed import gather
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.augment import VIEWS, random_view
-from cmir_repro.losses import contrastive, masked_language, matching
+from cmir_repro.losses import contrastive, matching
 from cmir_repro.models.fusion import FusionEncoder
 from cmir_repro.models.image_tokens import IMAGE_TOKENS, build_image_tokens
 from cmir_repro.models.momentum import FeatureQueue, MomentumCopy
@@ -329,7 +329,7 @@ class AAI(nn.Module):
     def _words(self, batch, image: Side, generator) -> Tensor:
         """MLM: hidden words told from the rest of the sentence and the image."""
         lengths = gather(batch["whole_lengths"])
-        numbers, labels = masked_language.mask_words(
+        numbers, labels = matching.mask_words(
             gather(batch["whole_numbers"]),
             lengths,
             generator,
@@ -341,7 +341,7 @@ class AAI(nn.Module):
         seen = image.take(torch.arange(len(numbers), device=numbers.device)[mine])
         states = self.fusion(text.tokens, seen.tokens).tokens
         logits = gather(self.word_head(states).float())  # (B, L, V)
-        return masked_language.masked_language_loss(logits, labels)
+        return matching.masked_language_loss(logits, labels)
 
     @torch.no_grad()
     def _advance(self, v_m: Tensor, t_m: Tensor, ids: Tensor) -> None:

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from cmir_repro.core.config import Config
-from cmir_repro.losses import dcmh, label_similarity
+from cmir_repro.losses import labels
 from cmir_repro.models.dcmh import ImageNet, TextNet
 from cmir_repro.models.hash_head import codes
 from cmir_repro.systems.cca_itq import Shallow, fit_cca, fit_itq
@@ -83,9 +83,9 @@ class DCMH(nn.Module):
 
     def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """Sum over the nets of the losses of features (B, F), text (B, D), labels (B, C)."""
-        shared = label_similarity.share(batch["labels"])
+        shared = labels.share(batch["labels"])
         each = [
-            dcmh.losses(self.image[b](batch["features"]), self.text[b](batch["text"]), shared)
+            labels.dcmh(self.image[b](batch["features"]), self.text[b](batch["text"]), shared)
             for b in self.image
         ]
         return {name: torch.stack([losses[name] for losses in each]).sum() for name in each[0]}
