@@ -8,6 +8,7 @@ from torch import Tensor
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.data import training_pairs as pairs
+from cmir_repro.data.bert_tokens import BertTokens
 from cmir_repro.data.css import dataset as css
 from cmir_repro.data.prepared import Prepared, Retrieval
 from cmir_repro.data.sampling import SAMPLERS, generator_of
@@ -15,7 +16,6 @@ from cmir_repro.data.store import PictureStore
 from cmir_repro.data.tokens import Vocabulary
 from cmir_repro.models import frozen
 from cmir_repro.models.image import FROZEN
-from cmir_repro.models.text import BertTokens
 from cmir_repro.systems.dim import ModelConfig
 from cmir_repro.training.loop import TrainConfig
 
@@ -187,7 +187,7 @@ class QueryBatches:
         # All processes draw the whole batch, so that sentences have one number everywhere.
         source, target, tokens, lengths, sentence = (x[mine] for x in self._queries(step))
         numbers = {
-            "tokens": tokens,
+            "input_ids": tokens,
             "lengths": lengths,
             "source_label": self.label[source],
             "target_label": self.label[target],

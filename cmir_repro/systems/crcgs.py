@@ -20,11 +20,10 @@ from torch.func import functional_call
 from cmir_repro.core.config import Config
 from cmir_repro.losses import contrastive, crcgs
 from cmir_repro.losses import labels as label_losses
-from cmir_repro.models.backbones import TRUNKS, build_trunk
-from cmir_repro.models.category_memory import CategoryMemory
 from cmir_repro.models.generators import Discriminator, Generator, image_to_text, text_to_image
-from cmir_repro.models.hash_head import HashHead
-from cmir_repro.models.towers import Towers
+from cmir_repro.models.image import BACKBONES, build_backbone
+from cmir_repro.models.momentum import CategoryMemory
+from cmir_repro.models.towers import HashHead, Towers
 
 # torch's Adam: AdamW without decay; the betas are the released ones.
 _ADAM = {"betas": (0.5, 0.999), "weight_decay": 0.0}
@@ -53,7 +52,7 @@ class TeacherConfig(Config):
 class CRCGSConfig(Config):
     """Nets and objectives of the student; a weight of 0 takes a term out."""
 
-    image_encoder: Literal[tuple(TRUNKS)] = "features"
+    image_encoder: Literal[tuple(BACKBONES)] = "features"
     image_weights: str = "none"
     hidden: int = Field(2048, ge=1)
     embed_dim: int = Field(1024, ge=1)  # E
@@ -180,9 +179,9 @@ class CRCGS(nn.Module):
         # In a list, so that they are no part of this module: they are saved on their own.
         self._teachers = [teachers.eval().requires_grad_(False)] if teachers else []
         convert = teachers.image_to_text.code_dim if teachers else config.embed_dim
-        trunk, image_dim = build_trunk(config.image_encoder, config.image_weights, shape)
+        backbone, image_dim = build_backbone(config.image_encoder, config.image_weights, shape)
         self.towers = Towers(
-            trunk,
+            backbone,
             image_dim,
             text_dim,
             categories,
