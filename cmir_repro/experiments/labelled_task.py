@@ -8,6 +8,7 @@ from torch import Tensor
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.paths import shown
 from cmir_repro.core.protocol import Protocol, hashed, preset
+from cmir_repro.core.weights import weights_file
 from cmir_repro.data import registry
 from cmir_repro.data.css import tags as scene_tags
 from cmir_repro.data.labelled import IMAGE, Labelled, labelled
@@ -15,7 +16,6 @@ from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.sampling import SAMPLERS
 from cmir_repro.data.store import PictureStore
 from cmir_repro.models import frozen
-from cmir_repro.models.image import weights_file
 from cmir_repro.training.loop import TrainConfig
 
 # The built-in pictures have no features that came with them: averages of their pixels over this
