@@ -260,13 +260,20 @@ def score_labels(
 
 @app.command()
 def tables(
-    check: Annotated[bool, typer.Option("--check", help="only compare; status 1 if not")] = False,
+    readme: Annotated[
+        bool, typer.Option("--readme", help="into README.md instead (maintainers)")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="only compare README.md; status 1: it differs")
+    ] = False,
 ) -> None:
-    """Write the README tables (maintainers)."""
+    """Write the tables of your runs into your workspace."""
     from cmir_repro.report import tables as written
 
-    if not written.write(check):
-        print("README.md differs from the ledger; type: cmir tables")
+    if not check:
+        print(paths.shown(written.write() if readme else written.write_own()))
+    elif not written.agree():
+        print("README.md differs from the ledger; type: cmir tables --readme")
         raise typer.Exit(1)
 
 

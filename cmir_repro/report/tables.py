@@ -1,6 +1,7 @@
 """Tables made from the ledger; README and notebook 04 show these and nothing typed by hand."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -308,24 +309,39 @@ def _table(marker: str) -> str:
     return markdown(finished(dataset, scale, task), dataset, task)
 
 
-def write(check: bool = False) -> bool:
-    """Write the tables into README.md, or with `check` only compare.
+def write_own() -> Path:
+    """Write the tables of the ledgers, the user's runs first, into the user's workspace.
 
-    Returns:
-        Whether README.md shows now what the ledger says.
+    Raises:
+        InputError: unusable records.
+    """
+    path = paths.tables() / "tables.md"
+    write_text(path, "\n\n".join(f"## {name}\n\n{_table(name)}" for name in MARKERS) + "\n")
+    return path
+
+
+def write() -> Path:
+    """Write the tables into README.md; for maintainers.
 
     Raises:
         InputError: unusable records, or no README.md to write to.
     """
+    readme = _readme()
+    write_text(readme, filled(readme.read_text(encoding="utf-8")))
+    return readme
+
+
+def agree() -> bool:
+    """Whether README.md shows what the ledger says; errors as in `write`."""
+    text = _readme().read_text(encoding="utf-8")
+    return filled(text) == text
+
+
+def _readme() -> Path:
     checkout = paths.checkout()
     if checkout is None:
-        raise InputError("there is no README.md here to write to; work in a checkout")
-    readme = checkout / "README.md"
-    before = readme.read_text(encoding="utf-8")
-    after = filled(before)
-    if after != before and not check:
-        write_text(readme, after)
-    return after == before or not check
+        raise InputError("there is no README.md here; type this in a clone of the repository")
+    return checkout / "README.md"
 
 
 def _hits(records: list[ledger.Record], seeds: set[int]) -> tuple[np.ndarray, np.ndarray]:
