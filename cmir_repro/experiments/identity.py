@@ -6,7 +6,8 @@ import sys
 
 from cmir_repro.core.config import Config
 from cmir_repro.experiments import ledger
-from cmir_repro.experiments.presets.dim import GENERATED, RunConfig
+from cmir_repro.experiments.presets.base import GENERATED
+from cmir_repro.experiments.presets.dim import DIMRun
 from cmir_repro.models.compositors import COMPOSITORS
 
 # What decides a run's numbers, besides its configuration, data, protocol and compositor, which
@@ -16,7 +17,7 @@ _DECISIVE = (
     "models/critics.py", "models/image.py", "models/text.py", "losses/metric.py",
     "losses/mutual_information.py", "systems/dim.py", "experiments/dim.py",
     "core/distributed.py", "experiments/embedding.py", "evaluation/recall.py",
-    "evaluation/intervals.py", "experiments/run.py", "experiments/tasks.py", "training/loop.py",
+    "evaluation/intervals.py", "experiments/job.py", "experiments/tasks.py", "training/loop.py",
 )  # fmt: skip
 _DECISIVE_FOR_PHOTOS = ("data/training_pairs.py", "models/frozen.py")
 
@@ -28,7 +29,7 @@ _DECISIVE_FOR_SENTENCES = (
     "models/momentum.py", "models/pooling.py", "models/text.py", "models/text_tokens.py",
     "models/token_set.py", "models/two_way_gru.py", "losses/contrastive.py",
     "losses/masked_language.py", "losses/matching.py", "evaluation/rerank.py",
-    "experiments/run.py", "systems/aai.py", "training/loop.py",
+    "experiments/job.py", "systems/aai.py", "training/loop.py",
 )  # fmt: skip
 
 _DECISIVE_FOR_LABELS = (
@@ -39,7 +40,7 @@ _DECISIVE_FOR_LABELS = (
     "models/hash_head.py", "models/image.py", "models/towers.py", "models/backbones.py",
     "losses/categories.py", "losses/cosine.py", "losses/dcmh.py", "losses/generative.py",
     "losses/hashing.py", "losses/label_similarity.py", "losses/support_set.py",
-    "experiments/run.py", "systems/cca_itq.py", "systems/crcgs.py", "systems/baselines.py",
+    "experiments/job.py", "systems/cca_itq.py", "systems/crcgs.py", "systems/baselines.py",
     "evaluation/tie_groups.py", "training/loop.py",
 )  # fmt: skip
 # By the module that makes the configuration; others are those of composed retrieval.
@@ -51,7 +52,7 @@ _DECISIVE_FOR = {
 
 def sources(config: Config) -> str:
     """Digest of the code that decides a run's numbers, that of its compositor included."""
-    if not isinstance(config, RunConfig):
+    if not isinstance(config, DIMRun):
         return ledger.code_hash(_DECISIVE_FOR[type(config).__module__])
     own = []
     for kind in COMPOSITORS[config.model.compositor].__mro__:
