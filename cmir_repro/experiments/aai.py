@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.core.protocol import Protocol, preset
-from cmir_repro.data import sentences
+from cmir_repro.core.weights import weights_digest, weights_file
+from cmir_repro.data import registry, sentences
 from cmir_repro.data.augment import DRAWS
+from cmir_repro.data.bert_tokens import BertCaptionTokens
 from cmir_repro.data.caption_tokens import CaptionTokens
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.sampling import SAMPLERS
@@ -24,11 +26,10 @@ from cmir_repro.evaluation import image_text, rerank
 from cmir_repro.experiments.experiment import Experiment
 from cmir_repro.experiments.job import Job
 from cmir_repro.experiments.presets.aai import AAIRun
-from cmir_repro.experiments.tasks import open_data, views
 from cmir_repro.models import frozen
-from cmir_repro.models.image import FROZEN, weights_digest, weights_file
+from cmir_repro.models.image import FROZEN
 from cmir_repro.models.pooling import drop_words
-from cmir_repro.models.text_tokens import SAVED_BERT, BertCaptionTokens
+from cmir_repro.models.text import SAVED_BERT
 from cmir_repro.systems.aai import AAI, AAIConfig, Side, joined
 from cmir_repro.training.loop import TrainConfig
 
@@ -39,7 +40,7 @@ class PairTask:
     """Images and sentences of a prepared data set, as one view shows them.
 
     Args:
-        dataset, scale: as in `open_data`; the generated scenes are described here.
+        dataset, scale: as in `registry.open`; the generated scenes are described here.
         task: a view of the scenes ("3d", "2d"), or a task of another data set.
         model: says what its image encoder reads.
         device: where batches go.
@@ -51,13 +52,13 @@ class PairTask:
     def __init__(
         self, dataset: str, scale: str, task: str, model: AAIConfig, device: str, progress: bool
     ) -> None:
-        self.data: Prepared = open_data(dataset, scale, device, progress)
+        self.data: Prepared = registry.open(dataset, scale, device, progress)
         self.device, self.model, self.progress = device, model, progress
         if dataset == "css":
             self.view, self.protocol = task, preset(CSS_PROTOCOL)
             self.table = sentences.of_scenes(self.data, task)
         else:
-            self.view = views(self.data, task)[1]
+            self.view = self.data.views_of(task)[1]
             self.protocol = preset(self.data.info["protocol"])
             self.table = sentences.sentences(self.data)
         self._splits: dict[str, Pairs] = {}
@@ -129,14 +130,18 @@ class PairBatches:
         shown, shown_lengths = numbers, lengths
         if self.task.model.size_augmentation:
             shown, shown_lengths = drop_words(
-                numbers, lengths, generator, vocabulary=len(self.tokens), **self.tokens.marks
+                numbers,
+                lengths,
+                generator,
+                vocabulary=len(self.tokens),
+                **self.tokens.special_tokens,
             )
         whole = {
             "views": torch.rand(batch, 2, DRAWS, generator=generator),
-            "numbers": shown,
+            "input_ids": shown,
             "lengths": shown_lengths,
-            "whole_numbers": numbers,
-            "whole_lengths": lengths,
+            "clean_input_ids": numbers,
+            "clean_lengths": lengths,
             "id": torch.from_numpy(self.split.image_of[rows]),
         }
         # All processes draw the whole batch, so that what is drawn does not depend on their number.
@@ -253,7 +258,7 @@ class ImageTextExperiment(Experiment):
     def build(self) -> AAI:
         config, tokens = self.config, self.tokens
         shape = self.task.shape()
-        return AAI(config.model, len(tokens), shape, tokens.marks, config.train.seed)
+        return AAI(config.model, len(tokens), shape, tokens.special_tokens, config.train.seed)
 
     def batches(self) -> PairBatches:
         return PairBatches(self.task, self.tokens, self.config.train)

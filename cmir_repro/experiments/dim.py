@@ -7,6 +7,8 @@ from torch import nn
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import PRESETS, preset
+from cmir_repro.core.weights import weights_digest
+from cmir_repro.data import registry
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.tokens import Vocabulary, words
 from cmir_repro.evaluation import fashioniq_cirr, recall
@@ -14,9 +16,8 @@ from cmir_repro.experiments.embedding import Embedded, embed
 from cmir_repro.experiments.experiment import Experiment, Run
 from cmir_repro.experiments.job import Job
 from cmir_repro.experiments.presets.dim import DIMRun
-from cmir_repro.experiments.tasks import QueryBatches, Task, open_data, tokeniser
+from cmir_repro.experiments.tasks import QueryBatches, Task, tokeniser
 from cmir_repro.models.compositors import COMPOSITORS
-from cmir_repro.models.image import weights_digest
 from cmir_repro.systems.dim import Composed
 
 UNKNOWN_WORD = "unk"
@@ -38,7 +39,7 @@ class ComposedExperiment(Experiment):
 
     def __init__(self, config: DIMRun, device: str = "cpu", progress: bool = True) -> None:
         super().__init__(config, device, progress)
-        self.data = open_data(config.dataset, config.scale, device, progress)
+        self.data = registry.open(config.dataset, config.scale, device, progress)
         self.task = Task(self.data, config.task, device, config.model)
         self.protocol = preset(self.data.info["protocol"])
         _check_texts(config, self.data)
@@ -112,7 +113,7 @@ def official_scores(run: Run, seed: int = 0) -> dict[str, dict]:
     codebases ask the empty sentence.
 
     Args:
-        run: of a data set that data_scripts/fashioniq.py or cirr.py prepared with --images.
+        run: of a data set that `cmir prepare fashioniq` or `cirr` made with --images.
         seed: of the bootstrap.
 
     Returns:

@@ -1,7 +1,7 @@
 """What a system says of its own runs, and what a run is; `run.run` does what all have in common.
 
 A new system is a net in systems/, an `Experiment` here, its configurations in presets/, and a line
-in `registry.SYSTEMS`.
+in `systems.SYSTEMS`.
 """
 
 from abc import ABC, abstractmethod

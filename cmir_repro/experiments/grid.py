@@ -14,11 +14,11 @@ from cmir_repro.core import paths
 from cmir_repro.core.device import choose
 from cmir_repro.core.errors import one_of
 from cmir_repro.core.progress import bar
-from cmir_repro.data.registry import check_prepared
+from cmir_repro.data import registry
 from cmir_repro.experiments import identity
 from cmir_repro.experiments.presets.base import RunConfig
-from cmir_repro.experiments.registry import SYSTEMS
 from cmir_repro.experiments.run import run
+from cmir_repro.experiments.systems import SYSTEMS
 
 SEEDS = (0, 1, 2)
 
@@ -103,7 +103,7 @@ def fill(
     if list_only:
         return Filled(there, [], [identity.name(cell) for cell in missing])
     for dataset in dict.fromkeys(cell.dataset for cell in missing):
-        check_prepared(dataset)
+        registry.check(dataset)
     started, done = time.monotonic(), []
     try:
         with _alarm(seconds):

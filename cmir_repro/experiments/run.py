@@ -7,7 +7,7 @@ from cmir_repro.experiments import ledger
 from cmir_repro.experiments.experiment import Run
 from cmir_repro.experiments.job import Job
 from cmir_repro.experiments.presets.base import RunConfig
-from cmir_repro.experiments.registry import system_of
+from cmir_repro.experiments.systems import system_of
 
 
 def run(
