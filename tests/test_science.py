@@ -11,7 +11,7 @@ from cmir_repro.data.css import dataset as css
 from cmir_repro.evaluation import intervals
 from cmir_repro.evaluation import recall as evaluate
 from cmir_repro.experiments import run as experiments
-from cmir_repro.experiments.embedding import bounds
+from cmir_repro.experiments.dim_embedding import bounds
 from cmir_repro.experiments.presets.dim import configure
 
 pytestmark = pytest.mark.science

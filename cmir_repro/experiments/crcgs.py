@@ -18,9 +18,9 @@ from cmir_repro.core import paths
 from cmir_repro.core.weights import weights_digest
 from cmir_repro.evaluation import labels as label_retrieval
 from cmir_repro.experiments import identity
+from cmir_repro.experiments.crcgs_task import LabelledBatches, LabelledTask
 from cmir_repro.experiments.experiment import Experiment
 from cmir_repro.experiments.job import Job
-from cmir_repro.experiments.labelled_task import LabelledBatches, LabelledTask
 from cmir_repro.experiments.presets.crcgs import CRCGSRun
 from cmir_repro.models.towers import codes
 from cmir_repro.systems.baselines import COSINE, NEIGHBOURS

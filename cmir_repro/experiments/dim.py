@@ -12,11 +12,11 @@ from cmir_repro.data import registry
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.tokens import Vocabulary, words
 from cmir_repro.evaluation import fashioniq_cirr, recall
-from cmir_repro.experiments.embedding import Embedded, embed
+from cmir_repro.experiments.dim_embedding import Embedded, embed
+from cmir_repro.experiments.dim_task import QueryBatches, Task, tokeniser
 from cmir_repro.experiments.experiment import Experiment, Run
 from cmir_repro.experiments.job import Job
 from cmir_repro.experiments.presets.dim import DIMRun
-from cmir_repro.experiments.tasks import QueryBatches, Task, tokeniser
 from cmir_repro.models.compositors import COMPOSITORS
 from cmir_repro.systems.dim import Composed
 

@@ -16,8 +16,8 @@ _DECISIVE = (
     "data/prepared.py", "data/sampling.py", "data/store.py", "data/tokens.py",
     "models/critics.py", "core/weights.py", "models/image.py", "models/text.py", "losses/metric.py",
     "losses/mutual_information.py", "systems/dim.py", "experiments/dim.py",
-    "core/distributed.py", "experiments/embedding.py", "evaluation/recall.py",
-    "evaluation/intervals.py", "experiments/job.py", "experiments/tasks.py", "training/loop.py",
+    "core/distributed.py", "experiments/dim_embedding.py", "evaluation/recall.py",
+    "evaluation/intervals.py", "experiments/job.py", "experiments/dim_task.py", "training/loop.py",
 )  # fmt: skip
 _DECISIVE_FOR_PHOTOS = ("data/training_pairs.py", "models/frozen.py")
 
@@ -35,7 +35,7 @@ _DECISIVE_FOR_SENTENCES = (
 _DECISIVE_FOR_LABELS = (
     "experiments/crcgs.py", "data/labelled.py", "data/prepared.py", "data/sampling.py",
     "data/css/tags.py", "data/store.py", "models/frozen.py", "evaluation/intervals.py",
-    "evaluation/labels.py", "experiments/labelled_task.py", "evaluation/average_precision.py",
+    "evaluation/labels.py", "experiments/crcgs_task.py", "evaluation/average_precision.py",
     "models/momentum.py", "models/generators.py", "models/image.py", "models/towers.py",
     "losses/contrastive.py", "losses/cosine.py", "losses/crcgs.py", "losses/labels.py",
     "experiments/job.py", "systems/cca_itq.py", "systems/crcgs.py", "systems/baselines.py",

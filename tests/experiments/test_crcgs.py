@@ -14,7 +14,7 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.data.labelled import LABELS
 from cmir_repro.evaluation import labels as label_retrieval
 from cmir_repro.experiments import crcgs, identity, ledger
-from cmir_repro.experiments.labelled_task import LabelledBatches, LabelledTask
+from cmir_repro.experiments.crcgs_task import LabelledBatches, LabelledTask
 from cmir_repro.experiments.presets.crcgs import FULL, METHODS, REFERENCE, SCALES, configure
 from cmir_repro.experiments.run import run
 from cmir_repro.report import crcgs_tables

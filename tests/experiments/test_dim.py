@@ -19,10 +19,10 @@ from cmir_repro.data.prepared import Prepared
 from cmir_repro.evaluation import recall as evaluate
 from cmir_repro.experiments import identity, job, ledger
 from cmir_repro.experiments.dim import score
-from cmir_repro.experiments.embedding import embed
+from cmir_repro.experiments.dim_embedding import embed
+from cmir_repro.experiments.dim_task import QueryBatches, Task, tokeniser
 from cmir_repro.experiments.presets.dim import configure
 from cmir_repro.experiments.run import run
-from cmir_repro.experiments.tasks import QueryBatches, Task, tokeniser
 from cmir_repro.models.compositors import COMPOSITORS
 from cmir_repro.systems.dim import Composed
 from cmir_repro.training import checkpoint

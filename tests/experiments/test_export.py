@@ -5,7 +5,7 @@ import pytest
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.experiments import export
-from cmir_repro.experiments.embedding import embed
+from cmir_repro.experiments.dim_embedding import embed
 from cmir_repro.experiments.presets.dim import configure
 from cmir_repro.experiments.run import run
 

@@ -9,9 +9,9 @@ import pytest
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.experiments import grid, identity, ledger
+from cmir_repro.experiments.dim_task import QueryBatches
 from cmir_repro.experiments.presets import aai, crcgs
 from cmir_repro.experiments.presets.dim import ABLATION, METHODS, SCALES
-from cmir_repro.experiments.tasks import QueryBatches
 
 ONE = {"datasets": ["css"], "tasks": ["3d-3d"], "methods": ["Image only"], "seeds": [0]}
 ABLATED = sum(map(len, ABLATION.values()))
