@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.experiments.presets import crcgs as crcgs_methods
+from cmir_repro.experiments.presets import crcgs
 from cmir_repro.experiments.presets.crcgs import (
     ABLATION,
     DEFECTS,
@@ -154,10 +154,10 @@ def test_a_task_that_is_not_named_is_the_data_sets_own():
 
 
 def test_nothing_in_the_tables_changes_when_one_configures():
-    before = json.dumps([crcgs_methods.SCALES, METHODS, NEIGHBOURS])
+    before = json.dumps([crcgs.SCALES, METHODS, NEIGHBOURS])
     configure(method=FULL, model={"memory": 3}, training={"steps": 5})
     configure(method="DCMH", model={"hidden_text": 3})
-    assert json.dumps([crcgs_methods.SCALES, METHODS, NEIGHBOURS]) == before
+    assert json.dumps([crcgs.SCALES, METHODS, NEIGHBOURS]) == before
 
 
 @pytest.mark.parametrize(
