@@ -31,8 +31,9 @@ class Commands(TyperGroup):
         """Run what was typed; ends the process with its status."""
         extra["standalone_mode"] = False
         try:
-            # A command returns None or raises Exit, whose status comes back as a value.
-            sys.exit(super().main(args, prog_name or "cmir", **extra) or 0)
+            # What a script prepared, or the status of an Exit, comes back as a value.
+            status = super().main(args, "cmir", **extra)
+            sys.exit(status if isinstance(status, int) else 0)
         except InputError as error:
             message = str(error)
         except typer.TyperException as error:
@@ -133,7 +134,9 @@ Ids = Annotated[Path | None, typer.Option(metavar="FILE", help="for .npy: an id 
 @app.command()
 def run(
     system: System = "dim",
-    method: Annotated[str | None, typer.Option(help="of the tables; default: the paper's")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="of the tables; default: TIRG, AAI or CRCGS")
+    ] = None,
     dataset: Annotated[str, typer.Option(help="css, or one that was prepared")] = "css",
     task: Annotated[str, typer.Option(help="of the data set; auto: its first")] = "auto",
     scale: Scale = "mini",
@@ -147,7 +150,7 @@ def run(
     """Train and score one model, or find it in the ledger."""
     from cmir_repro.core.device import choose
     from cmir_repro.experiments import run as runs
-    from cmir_repro.experiments.registry import SYSTEMS
+    from cmir_repro.experiments.systems import SYSTEMS
 
     one_of("system", system, SYSTEMS)
     changes = parse(setting or [], {"model": "model", "train": "training"})

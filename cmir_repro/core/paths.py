@@ -17,7 +17,6 @@ from pathlib import Path
 
 WORKSPACE = "cmir-workspace"
 NAME = "cmir-repro"  # of this project in its pyproject.toml
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def home() -> Path:

@@ -272,14 +272,13 @@ def _meaning(source: str) -> str:
 def code(sources: str) -> dict:
     """Which code ran; `sources` is the digest of those that decide."""
     checkout = paths.checkout()
-    lock = checkout / "requirements.lock" if checkout else Path()
+    lock = checkout / "requirements.lock" if checkout else None
+    found = lock is not None and lock.is_file()
     return {
         "version": __version__,
         "commit": _git("rev-parse", "HEAD") or "unknown",
         "sources": sources,
-        "lock": hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
-        if lock and lock.exists()
-        else "unknown",
+        "lock": hashlib.sha256(lock.read_bytes()).hexdigest()[:16] if found else "unknown",
     }
 
 

@@ -233,7 +233,7 @@ def test_what_only_photographs_need_does_not_touch_scenes(monkeypatch):
     assert used[2] - used[0] == {"models/frozen.py", "data/training_pairs.py"}
     assert {"training/loop.py", "evaluation/recall.py", "systems/dim.py"} <= used[0]
     assert not {file for file in used[2] if "plots" in file or "compositors" in file}
-    assert all((paths.REPOSITORY / "cmir_repro" / file).exists() for file in used[2])
+    assert all((paths.checkout() / "cmir_repro" / file).exists() for file in used[2])
 
 
 # Runs
