@@ -1,7 +1,7 @@
 """One run of label-based retrieval, from configuration to ledger record.
 
 Stages: the teachers (where a weight needs them; shared by the runs of a seed), the student, and a
-hash head for each number of bits on the student as it is then. A neighbour has one stage.
+hash head for each number of bits on the student as it is then. A baseline has one stage.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from cmir_repro.experiments import run as runs
 from cmir_repro.experiments.labelled_task import LabelledBatches, LabelledTask
 from cmir_repro.experiments.presets.crcgs import CRCGSRun
 from cmir_repro.models.towers import codes
-from cmir_repro.systems.baselines import COSINE, NEIGHBOURS
+from cmir_repro.systems.baselines import BASELINES, COSINE
 from cmir_repro.systems.crcgs import CRCGS, Hasher, Teachers
 from cmir_repro.training import checkpoint
 from cmir_repro.training.loop import recipe, train
@@ -58,7 +58,7 @@ def run(
     ledger.reset_peak_memory(device)
     pixels = config.model is not None and config.model.image_encoder != "features"
     task = LabelledTask(config.dataset, config.scale, config.task, pixels, device, progress)
-    stages = _Student(config, task, progress) if config.model else _Neighbour(config, task)
+    stages = _Student(config, task, progress) if config.model else _Baseline(config, task)
     job = runs.Job(
         config,
         task.data,
@@ -85,7 +85,7 @@ class _Student:
         config, task = self.config, self.task
         system = _student(config, task, self.teachers)
         if not job.load(system):
-            batches = LabelledBatches(task, config.train, self._codes(), system.batch_of)
+            batches = LabelledBatches(task, config.train, self._codes())
             job.train(system, batches, _validator(task, config, _embedder(task)), progress)
         u, v = _embedder(task)(system)
         images, texts = {COSINE: u.numpy()}, {COSINE: v.numpy()}
@@ -126,7 +126,7 @@ class _Student:
         return code
 
 
-class _Neighbour:
+class _Baseline:
     """CCA or DCMH: one stage that gives all codes."""
 
     def __init__(self, config: CRCGSRun, task: LabelledTask) -> None:
@@ -135,9 +135,9 @@ class _Neighbour:
     def run(self, job: runs.Job, progress: bool) -> tuple:
         config, task = self.config, self.task
         torch.manual_seed(config.train.seed)
-        kind = NEIGHBOURS[config.neighbour.kind]
+        kind = BASELINES[config.baseline.kind]
         widths = task.features.shape[1], task.text.shape[1]
-        system = kind(config.neighbour, *widths, config.hashing.bits)
+        system = kind(config.baseline, *widths, config.hashing.bits)
         inputs = [torch.from_numpy(x).to(task.device) for x in (task.features, task.text)]
         if not system.trained:
             rows = torch.from_numpy(task.labelled.train)

@@ -70,7 +70,7 @@ def aai_cells(scale: str, datasets=None, tasks=None, methods=None, seeds=SEEDS) 
 
 def crcgs_cells(scale: str, datasets=None, tasks=None, methods=None, seeds=SEEDS) -> list[Config]:
     """The cells of label-based retrieval, in the same order."""
-    known = [*crcgs_methods.NEIGHBOURS, *crcgs_methods.METHODS]
+    known = [*crcgs_methods.BASELINES, *crcgs_methods.METHODS]
     return _cells(crcgs_methods, known, scale, datasets, tasks, methods, seeds)
 
 

@@ -28,6 +28,7 @@ from cmir_repro.models.momentum import FeatureQueue, MomentumCopy
 from cmir_repro.models.pooling import POOLERS, drop_vectors
 from cmir_repro.models.text import TEXT_TOKENS, build_text_tokens
 from cmir_repro.models.token_set import TokenSet
+from cmir_repro.systems.base import Group
 
 
 class AAIConfig(Config):
@@ -162,8 +163,8 @@ class AAI(nn.Module):
         self.temperature = nn.Parameter(torch.tensor(config.temperature))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
-    def parameter_groups(self, config) -> list[tuple]:
-        """See train._groups: no decay for vectors (ALBEF), a lower rate for pretrained encoders."""
+    def parameter_groups(self, config) -> list[Group]:
+        """See base.System: no decay for vectors (ALBEF), a lower rate for pretrained encoders."""
         encoders = (("image", self.config.image_weights), ("text", self.config.text_weights))
         slow = {
             id(p)
