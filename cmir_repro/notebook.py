@@ -4,11 +4,10 @@ import sys
 from dataclasses import dataclass
 
 from cmir_repro.core import device
+from cmir_repro.data import registry
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.registry import check_prepared
 from cmir_repro.experiments import ledger
 from cmir_repro.experiments.presets.dim import default_task
-from cmir_repro.experiments.tasks import open_data, views
 from cmir_repro.report.plots import figures as plots
 
 
@@ -37,11 +36,10 @@ def start(dataset: str, scale: str = "auto", task: str = "auto") -> Setting:
     plots.style()
     chosen = device.choose()
     size = device.scale_for(chosen, scale)
-    check_prepared(dataset)
-    data = open_data(dataset, size, chosen)
+    data = registry.open(dataset, size, chosen)
     task = default_task(dataset) if task == "auto" else task
     if data.info["tasks"]:  # data with categories have none between images
-        views(data, task)  # refuses an unknown one before anything is trained
+        data.views_of(task)  # refuses an unknown one before anything is trained
     versions = ", ".join(f"{name} {version}" for name, version in ledger.software().items())
     hardware = ledger.hardware(chosen)
     print(versions)

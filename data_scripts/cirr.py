@@ -1,20 +1,11 @@
-"""CIRR into the prepared layout: annotations, and photographs where you have them.
+"""CIRR into the prepared layout: annotations, and photographs where you have them."""
 
-    python data_scripts/cirr.py --root DIR --annotations-only
-    python data_scripts/cirr.py --root DIR --images DIR [--size 224] [--allow-missing]
-    python data_scripts/cirr.py --archive ANNOTATIONS.zip --annotations-only
-
---root holds captions/cap.rc2.{train,val,test1}.json and
-image_splits/split.rc2.{train,val,test1}.json; --images holds the pictures at the paths that the
-split files give (train/34/train-11041-2-img0.png). With pictures it is split for training: the
-released val is the test, a share of train is val. Captions of a split may be absent; without those
-of train nothing can train. The audit is printed and must give the known counts. Where to get the
-files, what is written and what the audit prints: cirr.md.
-"""
-
-from cmir_repro.data.prepare.released import Release, command
+from cmir_repro.data.prepare.archive import unpacked
+from cmir_repro.data.prepare.triplets import Release, prepare_release
+from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers import fashioniq_cirr
 from cmir_repro.data.readers.fashioniq_cirr import CIRR_SPLITS, Annotations
+from data_scripts import options
 
 INFO = {
     "sources": [
@@ -63,21 +54,36 @@ def facts(found: Annotations) -> dict[str, int]:
     return out
 
 
-def main(arguments: list[str] | None = None) -> None:
-    release = Release(
-        name="cirr",
-        title="CIRR",
-        doc=__doc__,
-        read=fashioniq_cirr.cirr,
-        facts=facts,
-        expected=EXPECTED,
-        info=INFO,
-        trained="cirr/val-all",
-        val_share=VAL_SHARE,
-        help=("captions/ and image_splits/", "folder that the paths start from"),
-    )
-    command(release, arguments)
+RELEASE = Release(
+    title="CIRR",
+    read=fashioniq_cirr.cirr,
+    facts=facts,
+    expected=EXPECTED,
+    info=INFO,
+    trained="cirr/val-all",
+    val_share=VAL_SHARE,
+)
 
 
-if __name__ == "__main__":
-    main()
+def prepare(
+    *,
+    root: options.Root = None,
+    archive: options.Archives = None,
+    images: options.Images = None,
+    annotations_only: options.AnnotationsOnly = False,
+    name: options.OwnName = "cirr",
+    size: options.Size = 224,
+    allow_missing: options.AllowMissing = False,
+    partial: options.Partial = False,
+) -> Prepared:
+    """CIRR: annotations, and photographs where you have them.
+
+    FOLDER holds captions/cap.rc2.{train,val,test1}.json and
+    image_splits/split.rc2.{train,val,test1}.json; --images holds the pictures at the paths that
+    the split files give (train/34/train-11041-2-img0.png). With pictures it is split for training:
+    the released val is the test, a share of train is val. Captions of a split may be absent;
+    without those of train nothing can train. The audit is printed and must give the known counts.
+    """
+    options.one_given(images=images, annotations_only=annotations_only)
+    root = unpacked(root, archive, "cirr")
+    return prepare_release(RELEASE, root, name, images, size, allow_missing, partial)

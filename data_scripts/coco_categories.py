@@ -1,36 +1,27 @@
-"""COCO's pictures with words of their captions and the 80 categories, into the prepared layout:
+"""COCO's pictures with words of their captions and the 80 categories, into the prepared layout."""
 
-    python data_scripts/coco_categories.py --convention hashing --images coco \\
-        --instances instances_train2014.json instances_val2014.json \\
-        --captions captions_train2014.json captions_val2014.json
-    python data_scripts/coco_categories.py --convention daevr --images coco \\
-        --instances instances_train2014.json --captions captions_train2014.json
-
-A picture lies in --images or, of instances_PART.json, in its folder PART. The audit is printed and
-must give the known counts; --partial takes others. What it prints: labelled_files.md.
-"""
-
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+import typer
 from PIL import Image
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.data.caption_tokens import clean
+from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepare.captions import RELEASES
-from cmir_repro.data.prepare.photographs import find_pictures
-from cmir_repro.data.prepare.pictures import FORMATS
+from cmir_repro.data.prepare.pictures import FORMATS, find_pictures
+from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers import captions_json
-from cmir_repro.data.readers import tags as tag_files
 from cmir_repro.data.readers.captions_json import json_field, json_list, located, read_json
 from cmir_repro.data.readers.tags import Tagged
+from data_scripts import options
 
 # NLTK's English stop words without contractions; both conventions leave them out.
 _STOP = (
@@ -83,7 +74,7 @@ class Instances(NamedTuple):
     names: list[str]
 
 
-def instances(files: Sequence[Path]) -> Instances:
+def read_instances(files: Sequence[Path]) -> Instances:
     """COCO's instance files: which categories a picture has, in order of the files.
 
     Raises:
@@ -142,7 +133,7 @@ def read(
     Raises:
         InputError: a file is missing or damaged, or nothing is left.
     """
-    table, names = instances(instance_files)
+    table, names = read_instances(instance_files)
     told = pd.concat([captions_json.coco(file, None).sentences for file in caption_files])
     said = [convention.words(text) for text in told["text"]]
     counted = Counter(word for row in said for word in row if word not in STOP_WORDS)
@@ -218,23 +209,54 @@ def _grey(file: Path) -> bool:
         raise InputError(f"{file} is no whole picture ({error}); get it again") from error
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = tag_files.options(__doc__, train=10_000, val=5_000, test=5_000)
-    parser.add_argument("--convention", choices=CONVENTIONS, required=True)
-    parser.add_argument("--instances", type=Path, nargs="+", required=True, metavar="FILE")
-    parser.add_argument("--captions", type=Path, nargs="+", required=True, metavar="FILE")
-    parser.add_argument("--words", type=int, default=2_000, help="of the vocabulary")
-    given = parser.parse_args(arguments)
-    convention = CONVENTIONS[given.convention]
-    try:
-        if given.words < 1:
-            raise InputError("--words must be at least 1")
-        found, counts = read(given.instances, given.captions, convention, given.words, given.images)
-        name, split = f"coco-{given.convention}", labelled_release.shuffled
-        tag_files.finish(given, name, found, counts, convention.expected, split, RULE)
-    except InputError as error:
-        sys.exit(f"coco_categories.py: {error}")
+def prepare(
+    *,
+    convention: Annotated[
+        Literal[tuple(CONVENTIONS)], typer.Option(help="whose pictures and words")
+    ],
+    instances: Annotated[
+        list[Path], typer.Option(metavar="FILE", help="instances_PART.json; may be repeated")
+    ],
+    captions: Annotated[
+        list[Path], typer.Option(metavar="FILE", help="captions_PART.json; may be repeated")
+    ],
+    words: Annotated[int, typer.Option(help="of the vocabulary")] = 2_000,
+    images: options.Images = None,
+    annotations_only: options.AnnotationsOnly = False,
+    train: options.TrainImages = 10_000,
+    val: options.ValImages = 5_000,
+    test: options.TestImages = 5_000,
+    seed: options.Seed = 0,
+    name: options.Name = None,
+    size: options.Size = 224,
+    allow_missing: options.AllowMissing = False,
+    partial: options.Partial = False,
+) -> Prepared:
+    """MS-COCO's pictures with words of their captions and the 80 categories.
 
+    cmir prepare coco-categories --convention hashing --images coco
+    --instances instances_train2014.json --instances instances_val2014.json
+    --captions captions_train2014.json --captions captions_val2014.json
 
-if __name__ == "__main__":
-    main()
+    A picture lies in --images or, of instances_PART.json, in its folder PART. The audit is printed
+    and must give the known counts; --partial takes others.
+    """
+    options.one_given(images=images, annotations_only=annotations_only)
+    if words < 1:
+        raise InputError("--words must be at least 1")
+    rules, known = CONVENTIONS[convention], f"coco-{convention}"
+    found, counts = read(instances, captions, rules, words, images)
+    checks.audit(counts, rules.expected, known, partial)
+    data = labelled_release.sliced_and_prepared(
+        name or (f"{known}-tags" if annotations_only else known),
+        found,
+        RULE,
+        labelled_release.shuffled,
+        {"train": train, "val": val, "test": test},
+        seed,
+        images,
+        size,
+        allow_missing,
+    )
+    checks.tell(data)
+    return data

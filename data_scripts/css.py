@@ -1,21 +1,13 @@
-"""CSS into the prepared layout: the built-in world, or the released files where you have them.
+"""CSS into the prepared layout: the built-in world, or the released files where you have them."""
 
-    python data_scripts/css.py [--scale mini|paper] [--device cpu]
-    python data_scripts/css.py --root DIR [--relevance file|index|scene]
-    python data_scripts/css.py --archive CSS.zip [--root DIR]
-
-DIR holds css_toy_dataset_novel2_small.dup.npy and images/css_{train,test}_NNNNNN.png. What is
-read from it lies in data/css-released afterwards; the built-in world in data/css.
-"""
-
-import argparse
 import hashlib
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+import typer
 
 from cmir_repro.core import paths
 from cmir_repro.core.device import choose
@@ -36,14 +28,15 @@ from cmir_repro.data.css.scenes import (
     SIZE,
     SIZES,
 )
+from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare.archive import unpack
 from cmir_repro.data.prepare.pictures import load_picture, load_pictures
 from cmir_repro.data.prepare.pixels import fill
-from cmir_repro.data.prepare.reopen import reopen
-from cmir_repro.data.prepare.table_hash import tables_hash
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.npy_pickle import load_npy
+from data_scripts import options
 
+RELEASED = "css-released"
 NPY = "css_toy_dataset_novel2_small.dup.npy"
 PARTS = ("train", "test")
 RELEVANCE = ("file", "index", "scene")
@@ -71,7 +64,7 @@ class Part:
 
 
 def released(
-    root: Path, name: str = "css-released", relevance: str | None = None, progress: bool = True
+    root: Path, name: str = RELEASED, relevance: str | None = None, progress: bool = True
 ) -> Prepared:
     """Check the released files and write them to data/css-released, or open what lies there.
 
@@ -87,14 +80,14 @@ def released(
         InputError: a file is missing or damaged or says something impossible, another release
             was prepared there before, or the folder cannot be written.
     """
-    target = paths.data() / "css-released"
+    target = paths.data() / RELEASED
     file = Path(root) / NPY
     raw = read_release(file)
     relevance = relevance or ("file" if all(raw[part].labels for part in PARTS) else "index")
     one_of("--relevance", relevance, RELEVANCE)
     digest = sha256(file)
     if (target / "dataset.json").exists():
-        return reopen(target, {"name": name, "sha256": digest, "relevance": relevance})
+        return checks.reopen(target, {"name": name, "sha256": digest, "relevance": relevance})
     images, queries, unlisted = [], [], 0
     files = {part: _picture_files(Path(root), part, raw[part]) for part in PARTS}
     height, width = load_picture(files["train"][0]).shape[:2]
@@ -124,7 +117,7 @@ def released(
             "val_fraction": css.VAL_FRACTION,
             "seed": css.WORLD_SEED,
         },
-        "tables_sha256": tables_hash(*tables),
+        "tables_sha256": checks.tables_hash(*tables),
         "sources": SOURCES,
         "licence": "not stated by the source",
         "protocol": css.PROTOCOL,
@@ -315,32 +308,34 @@ def find_root(folder: Path) -> Path:
     return found[0]
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--scale", choices=css.SCALES, help="size of the built-in world")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto: renders it")
-    parser.add_argument("--root", type=Path, help="folder of the released files")
-    parser.add_argument("--archive", type=Path, help="zip of the released files, unpacked first")
-    parser.add_argument("--name", default="css-released", help="name recorded in dataset.json")
-    parser.add_argument("--relevance", choices=RELEVANCE, help="which images answer a query")
-    given = parser.parse_args(arguments)
-    if given.scale and (given.root or given.archive):
-        parser.error("--scale belongs to the built-in world, --root and --archive to the release")
-    try:
-        if given.root or given.archive:
-            root = given.root or paths.data() / "raw" / "css"
-            if given.archive:
-                unpack(given.archive, root)
-            data = released(find_root(root), given.name, given.relevance)
-        else:
-            data = css.prepare(given.scale or "mini", choose(given.device))
-    except InputError as error:
-        sys.exit(f"css.py: {error}")
-    print(f"{data.info['name']} ({data.info['provenance']['kind']}) in {paths.shown(data.folder)}")
-    print(data.counts().to_string())
+def prepare(
+    *,
+    scale: Annotated[
+        Literal[tuple(css.SCALES)] | None, typer.Option(help="size of the built-in world")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto: renders it")] = "cpu",
+    root: options.Root = None,
+    archive: options.Archive = None,
+    name: options.OwnName = RELEASED,
+    relevance: Annotated[
+        Literal[RELEVANCE] | None, typer.Option(help="which images answer a query")
+    ] = None,
+) -> Prepared:
+    """CSS: the built-in world of scenes (the default), or the released files with --root.
 
-
-if __name__ == "__main__":
-    main()
+    FOLDER holds css_toy_dataset_novel2_small.dup.npy and images/css_{train,test}_NNNNNN.png. What
+    is read from it lies in data/css-released afterwards; the built-in world in data/css.
+    """
+    if scale and (root or archive):
+        raise InputError(
+            "--scale belongs to the built-in world, --root and --archive to the release"
+        )
+    if root or archive:
+        root = root or paths.data() / "raw" / "css"
+        if archive:
+            unpack(archive, root)
+        data = released(find_root(root), name, relevance)
+    else:
+        data = css.prepare(scale or "mini", choose(device))
+    checks.tell(data)
+    return data

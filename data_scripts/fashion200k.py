@@ -1,35 +1,21 @@
-"""Fashion200k (Han et al. 2017) into the prepared layout, with the queries of TIRG.
+"""Fashion200k (Han et al. 2017) into the prepared layout, with the queries of TIRG."""
 
-    python data_scripts/fashion200k.py --root DIR [--size 224] [--removal word|substring]
-    python data_scripts/fashion200k.py --archive women.tar.gz labels.zip [--root DIR]
-
-DIR holds labels/{dress,jacket,pants,skirt,top}_{train,test}_detect_all.txt, the folder women/ of
-the cropped pictures and test_queries.txt; fashion200k.md says how to get them. What is read lies
-in data/fashion200k afterwards: 30 GB of pixels at 224, 10 GB at --size 128.
-
-With --partial (you have some of the label files only) or --allow-missing (some pictures are
-lost), where something is indeed missing, the protocol's name says so, which keeps the results out
-of the tables of the full set.
-"""
-
-import argparse
 import hashlib
-import sys
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+import typer
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import sha256
 from cmir_repro.core.protocol import incomplete
 from cmir_repro.data import prepared, training_pairs
-from cmir_repro.data.prepare.archive import unpack_into
-from cmir_repro.data.prepare.pictures import states
-from cmir_repro.data.prepare.reopen import reopen
-from cmir_repro.data.prepare.resize import fill_squares
-from cmir_repro.data.prepare.table_hash import tables_hash
+from cmir_repro.data.prepare import checks
+from cmir_repro.data.prepare.archive import unpacked
+from cmir_repro.data.prepare.pictures import fill_squares, states
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.fashion200k import (
     LABELS,
@@ -39,6 +25,7 @@ from cmir_repro.data.readers.fashion200k import (
     read_labels,
     read_queries,
 )
+from data_scripts import options
 
 NAME, PROTOCOL = "fashion200k", "tirg/fashion200k"
 SEED = 0
@@ -113,7 +100,7 @@ def released(
         "seed": SEED,
     }
     if (target / "dataset.json").exists():
-        return reopen(target, provenance)
+        return checks.reopen(target, provenance)
 
     blank = (lines["caption"] == "") & (lines["split"] == "train")
     images, kept = _images(lines, ~(lost | blank))
@@ -131,7 +118,7 @@ def released(
     info = {
         "name": NAME,
         "provenance": provenance,
-        "tables_sha256": tables_hash(images, table),
+        "tables_sha256": checks.tables_hash(images, table),
         "sources": SOURCES,
         "licence": "not stated by the source",
         "protocol": _protocol(differing, lost),
@@ -350,40 +337,25 @@ def _digests(root: Path) -> dict[str, str]:
     return {name: sha256(root / name) for name in (*LABELS, QUERIES) if (root / name).exists()}
 
 
-def shown_audit(info: dict) -> str:
-    """The audit of dataset.json as a table."""
-    table = pd.DataFrame(info["audit"])
-    known = {None: "unknown", **{n: f"{n:,}" for n in RELEASED.values()}}
-    table["released"] = [known[row["released"]] for row in info["audit"]]
-    return table.to_string(index=False)
+def prepare(
+    *,
+    root: options.Root = None,
+    archive: options.Archives = None,
+    removal: Annotated[
+        Literal[tuple(training_pairs.REMOVALS)], typer.Option(help="how training pairs are found")
+    ] = "word",
+    size: options.Size = 224,
+    allow_missing: options.AllowMissing = False,
+    partial: options.Partial = False,
+) -> Prepared:
+    """Fashion200k (Han et al. 2017) with the queries of TIRG.
 
-
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--root", type=Path, help="folder of the released files")
-    parser.add_argument(
-        "--archive", type=Path, nargs="+", default=[], help="zip or tar files, unpacked into it"
-    )
-    parser.add_argument(
-        "--removal", choices=training_pairs.REMOVALS, default="word", help="training pairs"
-    )
-    parser.add_argument("--size", type=int, default=224, help="side of the pictures in pixels")
-    parser.add_argument("--allow-missing", action="store_true", help="leave out missing pictures")
-    parser.add_argument("--partial", action="store_true", help="accept other counts than released")
-    given = parser.parse_args(arguments)
-    if not given.root and not given.archive:
-        parser.error("give --root, --archive or both")
-    root = given.root or paths.data() / "raw" / "fashion200k"
-    try:
-        unpack_into(given.archive, root)
-        data = released(root, given.removal, given.size, given.allow_missing, given.partial)
-    except InputError as error:
-        sys.exit(f"fashion200k.py: {error}")
-    print(f"{data.info['name']} (released) in {paths.shown(data.folder)}")
-    print(data.counts().to_string(), shown_audit(data.info), *data.info["left_out"], sep="\n")
-
-
-if __name__ == "__main__":
-    main()
+    FOLDER holds labels/{dress,jacket,pants,skirt,top}_{train,test}_detect_all.txt, the folder
+    women/ of the cropped pictures and test_queries.txt. What is read lies in data/fashion200k
+    afterwards: 30 GB of pixels at 224, 10 GB at --size 128. Where something is missing
+    (--partial, --allow-missing) the protocol's name says so, which keeps the results out of the
+    tables of the full set.
+    """
+    data = released(unpacked(root, archive, NAME), removal, size, allow_missing, partial)
+    checks.tell(data)
+    return data

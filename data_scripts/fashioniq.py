@@ -1,22 +1,13 @@
-"""FashionIQ into the prepared layout: annotations, and photographs where you have them.
-
-    python data_scripts/fashioniq.py --root DIR --annotations-only
-    python data_scripts/fashioniq.py --root DIR --images DIR [--size 224] [--allow-missing]
-    python data_scripts/fashioniq.py --archive ANNOTATIONS.zip --annotations-only
-
---root holds captions/cap.{dress,shirt,toptee}.{train,val,test}.json and
-image_splits/split.{dress,shirt,toptee}.{train,val,test}.json; --images holds ID.jpg or ID.png.
-With pictures it is split for training: the released val is the test, a share of train is val. The
-audit is printed and must give the known counts. Where to get the files, what is written and what
-the audit prints: fashioniq.md.
-"""
+"""FashionIQ into the prepared layout: annotations, and photographs where you have them."""
 
 import pandas as pd
 
-from cmir_repro.data.prepare.released import Release, command
-from cmir_repro.data.prepared import SPLITS
+from cmir_repro.data.prepare.archive import unpacked
+from cmir_repro.data.prepare.triplets import Release, prepare_release
+from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.readers import fashioniq_cirr
 from cmir_repro.data.readers.fashioniq_cirr import CATEGORIES, Annotations
+from data_scripts import options
 
 INFO = {
     "sources": [
@@ -93,21 +84,35 @@ def facts(found: Annotations) -> dict[str, int]:
     return out
 
 
-def main(arguments: list[str] | None = None) -> None:
-    release = Release(
-        name="fashioniq",
-        title="FashionIQ",
-        doc=__doc__,
-        read=fashioniq_cirr.fashioniq,
-        facts=facts,
-        expected=EXPECTED,
-        info=INFO,
-        trained="fashioniq/val-all",
-        val_share=VAL_SHARE,
-        help=("captions/ and image_splits/", "folder with ID.jpg or ID.png"),
-    )
-    command(release, arguments)
+RELEASE = Release(
+    title="FashionIQ",
+    read=fashioniq_cirr.fashioniq,
+    facts=facts,
+    expected=EXPECTED,
+    info=INFO,
+    trained="fashioniq/val-all",
+    val_share=VAL_SHARE,
+)
 
 
-if __name__ == "__main__":
-    main()
+def prepare(
+    *,
+    root: options.Root = None,
+    archive: options.Archives = None,
+    images: options.Images = None,
+    annotations_only: options.AnnotationsOnly = False,
+    name: options.OwnName = "fashioniq",
+    size: options.Size = 224,
+    allow_missing: options.AllowMissing = False,
+    partial: options.Partial = False,
+) -> Prepared:
+    """FashionIQ: annotations, and photographs where you have them.
+
+    FOLDER holds captions/cap.{dress,shirt,toptee}.{train,val,test}.json and
+    image_splits/split.{dress,shirt,toptee}.{train,val,test}.json; --images holds ID.jpg or ID.png.
+    With pictures it is split for training: the released val is the test, a share of train is val.
+    The audit is printed and must give the known counts.
+    """
+    options.one_given(images=images, annotations_only=annotations_only)
+    root = unpacked(root, archive, "fashioniq")
+    return prepare_release(RELEASE, root, name, images, size, allow_missing, partial)

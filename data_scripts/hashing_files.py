@@ -1,40 +1,28 @@
-"""Files of arrays that papers on hashing pass around, .mat (5 and 7.3) or .h5py, to prepared data:
+"""Files of arrays that papers on hashing pass around, .mat (5, 7.3) or .h5py, prepared."""
 
-    python data_scripts/hashing_files.py --name flickr --release flickr --rows first \\
-        --files FLICKR-25K.mat
-    python data_scripts/hashing_files.py --name nus --release nus-tc21 --train 10500 --val 2100 \\
-        --test 2100 --files nus-wide-tc21-iall.mat nus-wide-tc21-yall.mat nus-wide-tc21-lall.mat
-    python data_scripts/hashing_files.py --name ucch --release flickr --rows last \\
-        --files mirflickr25k-iall-vgg.mat mirflickr25k-yall.mat mirflickr25k-lall.mat
-    python data_scripts/hashing_files.py --name pgnn --rows released --files DIR/*.mat
-
-Arrays are found by name, in whichever file they are. The audit is printed and, with
---release, must give the known counts. Where to get the files: labelled_files.md.
-"""
-
-import argparse
 import contextlib
 import hashlib
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+import typer
 
-from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.data.labelled import IMAGE, LABELS, TEXT, array_file
-from cmir_repro.data.prepare import audit
+from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepare.labels import related
-from cmir_repro.data.prepare.photographs import VIEW, draw_pictures, find_pictures
+from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, find_pictures
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.readers.captions_json import located
 from cmir_repro.data.readers.hashing_arrays import KEYS, NAMES, Found, find
 from cmir_repro.data.readers.matlab import MatFile
+from data_scripts import options
 
 ROWS = ("random", "first", "last", "released")  # which rows are queries
 DATABASE = "database"
@@ -132,9 +120,7 @@ def hashing_files(
             "rows without a category": int((~labels.any(1)).sum()),
             "rows without a tag": int((~text.any(1)).sum()),
         }
-        print(audit.table(facts, RELEASES[release]))
-        if not partial:
-            audit.check(facts, RELEASES[release], release)
+        checks.audit(facts, RELEASES[release], release, partial)
         use = chosen(rows, sizes, usable, found.sizes, seed)
         kept = np.flatnonzero(use != "")
         ids = [f"row-{row:06d}" for row in range(len(use))]
@@ -242,34 +228,35 @@ def _drawer(
     return draw
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--files", type=Path, nargs="+", required=True)
-    parser.add_argument("--name", required=True, help="of the prepared data set")
-    parser.add_argument("--release", choices=RELEASES, default="other", help="counts demanded")
-    parser.add_argument("--partial", action="store_true", help="take files with other counts")
-    parser.add_argument("--rows", choices=ROWS, default="random", help="that are queries")
-    parser.add_argument("--train", type=int, default=10_000, help="rows that are trained on")
-    parser.add_argument("--val", type=int, default=2_000)
-    parser.add_argument("--test", type=int, default=2_000, help="rows that are queries")
-    parser.add_argument("--seed", type=int, default=0, help="of the splits")
-    parser.add_argument("--images", type=Path, help="folder of the pictures that FAll or imgs name")
-    parser.add_argument("--size", type=int, default=224, help="of their squares, in pixels")
-    given = vars(parser.parse_args(arguments))
-    try:
-        if given["seed"] < 0 or given["size"] < 1:
-            raise InputError("--seed must be at least 0 and --size at least 1")
-        data = hashing_files(sizes={part: given.pop(part) for part in SPLITS}, **given)
-    except InputError as error:
-        sys.exit(f"hashing_files.py: {error}")
-    print(f"{data.info['name']} in {paths.shown(data.folder)}, protocol: {data.info['protocol']}")
-    for row in data.info["audit"][-5:]:
-        print(f"{row['fact']}: {row['found']:,}")
-    for line in data.info["left_out"]:
-        print(f"left out: {line}")
+def prepare(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="of one release, .mat or .h5py")
+    ],
+    *,
+    name: options.OwnName,
+    release: Annotated[Literal[tuple(RELEASES)], typer.Option(help="counts demanded")] = "other",
+    partial: options.Partial = False,
+    rows: Annotated[Literal[ROWS], typer.Option(help="that are queries")] = "random",
+    train: options.TrainImages = 10_000,
+    val: options.ValImages = 2_000,
+    test: options.TestImages = 2_000,
+    seed: options.Seed = 0,
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="of the pictures that FAll or imgs name"),
+    ] = None,
+    size: options.Size = 224,
+) -> Prepared:
+    """Files of arrays that papers on hashing pass around: MIRFLICKR, NUS-WIDE, MS-COCO.
 
+    cmir prepare hashing-files --name flickr --release flickr --rows first FLICKR-25K.mat
 
-if __name__ == "__main__":
-    main()
+    Arrays are found by name, in whichever file they are. The audit is printed and, with --release,
+    must give the known counts.
+    """
+    if seed < 0 or size < 1:
+        raise InputError("--seed must be at least 0 and --size at least 1")
+    sizes = {"train": train, "val": val, "test": test}
+    data = hashing_files(files, name, rows, sizes, seed, release, partial, images, size)
+    checks.tell(data)
+    return data

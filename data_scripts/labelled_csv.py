@@ -1,35 +1,32 @@
-"""Pictures with attributes and a text, one a row of a CSV, into the prepared layout:
+"""Pictures with attributes and a text, one a row of a CSV, into the prepared layout."""
 
-    python data_scripts/labelled_csv.py --name photos-tags --csv metadata.csv --images images \
-        --id id --suffix .jpg --labels articleType,baseColour,gender --text name
-
-Each value of the columns --labels becomes a category, "baseColour: blue", and each word of the
-column --text a tag, if enough training rows have it. Of equal pictures the first is kept, with the
-tags and categories of all. What the audit prints: labelled_files.md.
-"""
-
-import argparse
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+import typer
 
-from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import sha256
 from cmir_repro.data.caption_tokens import clean
 from cmir_repro.data.labelled import LABELS, TEXT
-from cmir_repro.data.prepare import audit
+from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepare.captions import drawn_splits
 from cmir_repro.data.prepare.labels import bag_of_words, related, some
-from cmir_repro.data.prepare.photographs import SUFFIXES, VIEW, draw_pictures, find_pictures
-from cmir_repro.data.prepare.pictures import pixel_digests
+from cmir_repro.data.prepare.pictures import (
+    SUFFIXES,
+    VIEW,
+    draw_pictures,
+    find_pictures,
+    pixel_digests,
+)
 from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.readers.captions_json import located
 from cmir_repro.data.readers.csv_table import read_csv
+from data_scripts import options
 
 NO_VALUE = ("", "na", "n/a", "nan", "null")  # what tables write where they know nothing
 
@@ -122,7 +119,7 @@ def labelled_csv(
     labels, names = labels[:, there], [names[column] for column in np.flatnonzero(there)]
     images_["label"] = [_label(row, names) for row in labels]
     facts = counts(images_, tags, labels)
-    print(audit.table(facts, {}))
+    print(checks.audit_table(facts, {}))
     record = {
         "provenance": {
             "kind": "photographs",
@@ -217,39 +214,34 @@ def _label(row: np.ndarray, names: list[str]) -> str:
     return "; ".join(names[column] for column in np.flatnonzero(row))
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def prepare(
+    *,
+    name: options.OwnName,
+    csv: options.Csv,
+    images: options.Pictures,
+    id: Annotated[str, typer.Option(help="column that names the picture")],
+    labels: Annotated[str, typer.Option(help="columns whose values are categories, comma between")],
+    text: Annotated[str, typer.Option(help="column whose words become tags")],
+    suffix: options.Suffix = Settings.suffix,
+    size: options.Size = Settings.size,
+    at_least: Annotated[
+        int, typer.Option(help="training rows that have a tag")
+    ] = Settings.at_least,
+    val: options.Val = Settings.val,
+    test: options.Test = Settings.test,
+    seed: options.Seed = Settings.seed,
+    licence: options.Licence = "not stated",
+    source: options.Source = None,
+    allow_missing: options.AllowMissing = False,
+) -> Prepared:
+    """Your own pictures with attributes and a text, one a row of a CSV, for labels and tags.
 
-    def names(text: str) -> tuple[str, ...]:
-        return tuple(name.strip() for name in text.split(",") if name.strip())
-
-    parser.add_argument("--name", required=True, help="of the data set, and of its folder")
-    parser.add_argument("--csv", type=Path, required=True)
-    parser.add_argument("--images", type=Path, required=True, help="folder with the pictures")
-    parser.add_argument("--id", required=True, help="column that names the picture")
-    parser.add_argument("--labels", type=names, required=True, help="columns, comma between")
-    parser.add_argument("--text", required=True, help="column whose words become tags")
-    parser.add_argument("--suffix", default="", help="added to an id for the file name, say .jpg")
-    parser.add_argument("--size", type=int, default=224, help="of the squares, in pixels")
-    parser.add_argument("--at-least", type=int, default=5, help="training rows that have a tag")
-    parser.add_argument("--val", type=float, default=0.1, help="share for validation")
-    parser.add_argument("--test", type=float, default=0.2, help="share for the queries")
-    parser.add_argument("--seed", type=int, default=0, help="of the splits")
-    parser.add_argument("--licence", default="not stated", help="recorded")
-    parser.add_argument("--source", help="address they are from; recorded")
-    parser.add_argument("--allow-missing", action="store_true", help="leave out absent pictures")
-    given = vars(parser.parse_args(arguments))
-    try:
-        settings = Settings(**{key: given.pop(key) for key in Settings.__dataclass_fields__})
-        data = labelled_csv(**given, settings=settings)
-    except InputError as error:
-        sys.exit(f"labelled_csv.py: {error}")
-    print(f"{data.info['name']} in {paths.shown(data.folder)}, protocol: {data.info['protocol']}")
-    for line in data.info["left_out"]:
-        print(f"left out: {line}")
-
-
-if __name__ == "__main__":
-    main()
+    Each value of the columns --labels becomes a category, "baseColour: blue", and each word of the
+    column --text a tag, if enough training rows have it. Of equal pictures the first is kept, with
+    the tags and categories of all.
+    """
+    columns = options.names(labels)
+    settings = Settings(id, columns, text, suffix, size, at_least, val, test, seed)
+    data = labelled_csv(name, csv, images, settings, licence, source, allow_missing)
+    checks.tell(data)
+    return data

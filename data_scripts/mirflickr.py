@@ -1,25 +1,21 @@
-"""MIRFLICKR-25K, pictures with tags and categories, into the prepared layout:
-
-    python data_scripts/mirflickr.py --root mirflickr --labels mirflickr25k_annotations_v080 \\
-        --images mirflickr
-    python data_scripts/mirflickr.py --root mirflickr --labels DIR --annotations-only
-
-The audit is printed and must give the known counts; --partial takes others.
-Where to get the files, and what the audit prints: labelled.md.
-"""
+"""MIRFLICKR-25K, pictures with tags and categories, into the prepared layout."""
 
 import hashlib
 import re
-import sys
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+import typer
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
-from cmir_repro.data.prepare.labels import shuffled
+from cmir_repro.data.prepare import checks
+from cmir_repro.data.prepare import labels as labelled_release
+from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers import tags as tag_files
 from cmir_repro.data.readers.tags import Tagged
+from data_scripts import options
 
 # The owners' and those of iTomxy/data; 20,015 is what DCMH and its successors use.
 EXPECTED = {
@@ -91,20 +87,45 @@ def read(root: Path, annotations: Path, relevant: bool) -> tuple[Tagged, dict]:
     return found, counts
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = tag_files.options(__doc__, train=10_000, val=2_000, test=2_000)
-    parser.add_argument("--root", type=Path, required=True, help="with meta/tags and doc")
-    parser.add_argument("--labels", type=Path, required=True, help="folder of CLASS.txt")
-    parser.add_argument("--classes", type=int, choices=(24, 38), default=24, help="38: with _r1")
-    given = parser.parse_args(arguments)
-    name, expected = "mirflickr", EXPECTED
-    if given.classes == 38:
-        name, expected = "mirflickr-38", WITH_RELEVANT
-    try:
-        found, counts = read(given.root, given.labels, given.classes == 38)
-        tag_files.finish(given, name, found, counts, expected, shuffled, RULE)
-    except InputError as error:
-        sys.exit(f"mirflickr.py: {error}")
+def prepare(
+    *,
+    root: Annotated[Path, typer.Option(metavar="FOLDER", help="with meta/tags and doc")],
+    labels: Annotated[Path, typer.Option(metavar="FOLDER", help="of CLASS.txt")],
+    classes: Annotated[Literal[24, 38], typer.Option(help="38: with _r1")] = 24,
+    images: options.Images = None,
+    annotations_only: options.AnnotationsOnly = False,
+    train: options.TrainImages = 10_000,
+    val: options.ValImages = 2_000,
+    test: options.TestImages = 2_000,
+    seed: options.Seed = 0,
+    name: options.Name = None,
+    size: options.Size = 224,
+    allow_missing: options.AllowMissing = False,
+    partial: options.Partial = False,
+) -> Prepared:
+    """MIRFLICKR-25K: pictures with tags and categories.
+
+    The audit is printed and must give the known counts; --partial takes others.
+    """
+    options.one_given(images=images, annotations_only=annotations_only)
+    known, expected = "mirflickr", EXPECTED
+    if classes == 38:
+        known, expected = "mirflickr-38", WITH_RELEVANT
+    found, counts = read(root, labels, classes == 38)
+    checks.audit(counts, expected, known, partial)
+    data = labelled_release.sliced_and_prepared(
+        name or (f"{known}-tags" if annotations_only else known),
+        found,
+        RULE,
+        labelled_release.shuffled,
+        {"train": train, "val": val, "test": test},
+        seed,
+        images,
+        size,
+        allow_missing,
+    )
+    checks.tell(data)
+    return data
 
 
 def _numbered(folder: Path) -> tuple[np.ndarray, list[Path]]:
@@ -118,7 +139,3 @@ def _numbered(folder: Path) -> tuple[np.ndarray, list[Path]]:
         raise InputError(f"{folder} has no tags1.txt ...; --root names the folder above meta/")
     numbers = sorted(found)
     return np.array(numbers, dtype=np.int64), [found[number] for number in numbers]
-
-
-if __name__ == "__main__":
-    main()

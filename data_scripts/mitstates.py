@@ -1,19 +1,7 @@
-"""MIT-States (Isola et al. 2015) into the prepared layout, with the queries of TIRG.
+"""MIT-States (Isola et al. 2015) into the prepared layout, with the queries of TIRG."""
 
-    python data_scripts/mitstates.py --root DIR [--size 224]
-    python data_scripts/mitstates.py --archive release_dataset.zip
-
-DIR holds images/<adjective noun>/*.jpg, itself or in a folder right below it; mitstates.md says
-how to get it. What is read lies in data/mitstates afterwards: 8 GB of pixels at 224.
-
-With --partial (you have some of the folders only) the protocol's name says so, which keeps the
-results out of the tables of the full set.
-"""
-
-import argparse
 import hashlib
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +11,11 @@ from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import incomplete
 from cmir_repro.data import prepared
-from cmir_repro.data.prepare.archive import unpack
-from cmir_repro.data.prepare.reopen import reopen
-from cmir_repro.data.prepare.resize import fill_squares
-from cmir_repro.data.prepare.table_hash import tables_hash
+from cmir_repro.data.prepare import checks
+from cmir_repro.data.prepare.archive import unpacked
+from cmir_repro.data.prepare.pictures import fill_squares
 from cmir_repro.data.prepared import Prepared
+from data_scripts import options
 
 NAME, PROTOCOL = "mitstates", "tirg/mitstates"
 PARTS = ("train", "test")
@@ -88,7 +76,7 @@ def released(root: Path, size: int = 224, partial: bool = False, progress: bool 
         "seed": SEED,
     }
     if (target / "dataset.json").exists():
-        return reopen(target, provenance)
+        return checks.reopen(target, provenance)
     images = _images(listed)
     val = all_queries(images, "val")
     capped = val.iloc[_draw_rows(len(val), VAL_QUERIES)]
@@ -103,7 +91,7 @@ def released(root: Path, size: int = 224, partial: bool = False, progress: bool 
     info = {
         "name": NAME,
         "provenance": provenance,
-        "tables_sha256": tables_hash(images, queries),
+        "tables_sha256": checks.tables_hash(images, queries),
         "sources": SOURCES,
         "licence": "not stated by the source",
         "protocol": incomplete(PROTOCOL, "some folders missing") if absent else PROTOCOL,
@@ -313,28 +301,20 @@ def find_root(folder: Path) -> Path:
     return found[0]
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--root", type=Path, help="folder of the released files")
-    parser.add_argument("--archive", type=Path, help="zip of the released files, unpacked first")
-    parser.add_argument("--size", type=int, default=224, help="side of the pictures in pixels")
-    parser.add_argument("--partial", action="store_true", help="accept that folders are missing")
-    given = parser.parse_args(arguments)
-    if not given.root and not given.archive:
-        parser.error("give --root, --archive or both")
-    root = given.root or paths.data() / "raw" / "mitstates"
-    try:
-        if given.archive:
-            unpack(given.archive, root)
-        data = released(find_root(root), given.size, given.partial)
-    except InputError as error:
-        sys.exit(f"mitstates.py: {error}")
-    print(f"{data.info['name']} (released) in {paths.shown(data.folder)}")
-    print(data.counts().to_string(), pd.DataFrame(data.info["audit"]).to_string(index=False))
-    print(*data.info["left_out"], sep="\n")
+def prepare(
+    *,
+    root: options.Root = None,
+    archive: options.Archives = None,
+    size: options.Size = 224,
+    partial: options.Partial = False,
+) -> Prepared:
+    """MIT-States (Isola et al. 2015) with the queries of TIRG.
 
-
-if __name__ == "__main__":
-    main()
+    FOLDER holds images/<adjective noun>/*.jpg, itself or in a folder right below it. What is read
+    lies in data/mitstates afterwards: 8 GB of pixels at 224. With --partial (you have some of the
+    folders only) the protocol's name says so, which keeps the results out of the tables of the
+    full set.
+    """
+    data = released(find_root(unpacked(root, archive, NAME)), size, partial)
+    checks.tell(data)
+    return data

@@ -1,22 +1,20 @@
-"""NUS-WIDE, pictures with tags and categories, into the prepared layout:
+"""NUS-WIDE, pictures with tags and categories, into the prepared layout."""
 
-    python data_scripts/nuswide.py --root NUS-WIDE --images NUS-WIDE/Flickr
-    python data_scripts/nuswide.py --root NUS-WIDE --annotations-only --classes 10
-
-The audit is printed and must give the known counts; --partial takes others.
-Where to get the files, and what the audit prints: labelled.md.
-"""
-
-import sys
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+import typer
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
+from cmir_repro.data.prepare import checks
+from cmir_repro.data.prepare import labels as labelled_release
+from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers import tags as tag_files
 from cmir_repro.data.readers.fashioniq_cirr import inside_path
 from cmir_repro.data.readers.tags import Tagged
+from data_scripts import options
 
 IMAGES, CONCEPTS = "ImageList/Imagelist.txt", "ConceptsList/Concepts81.txt"
 TAGS, WORDS = "NUS_WID_Tags/AllTags1k.txt", "NUS_WID_Tags/TagList1k.txt"
@@ -166,19 +164,39 @@ def split(labels: np.ndarray, sizes: dict[str, int], seed: int) -> dict[str, np.
     return out
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = tag_files.options(__doc__, train=10_500, val=2_100, test=2_100)
-    parser.add_argument("--root", type=Path, required=True, help="with Groundtruth, ImageList ...")
-    parser.add_argument("--classes", type=int, choices=(10, 21), default=21, help="most frequent")
-    given = parser.parse_args(arguments)
-    try:
-        found, counts = read(given.root, given.classes)
-        expected = EXPECTED | OF_CATEGORIES[given.classes]
-        name = f"nuswide-tc{given.classes}"
-        tag_files.finish(given, name, found, counts, expected, split, RULE)
-    except InputError as error:
-        sys.exit(f"nuswide.py: {error}")
+def prepare(
+    *,
+    root: Annotated[Path, typer.Option(metavar="FOLDER", help="with Groundtruth, ImageList ...")],
+    classes: Annotated[Literal[10, 21], typer.Option(help="most frequent")] = 21,
+    images: options.Images = None,
+    annotations_only: options.AnnotationsOnly = False,
+    train: options.TrainImages = 10_500,
+    val: options.ValImages = 2_100,
+    test: options.TestImages = 2_100,
+    seed: options.Seed = 0,
+    name: options.Name = None,
+    size: options.Size = 224,
+    allow_missing: options.AllowMissing = False,
+    partial: options.Partial = False,
+) -> Prepared:
+    """NUS-WIDE: pictures with tags and categories.
 
-
-if __name__ == "__main__":
-    main()
+    The audit is printed and must give the known counts; --partial takes others.
+    """
+    options.one_given(images=images, annotations_only=annotations_only)
+    known = f"nuswide-tc{classes}"
+    found, counts = read(root, classes)
+    checks.audit(counts, EXPECTED | OF_CATEGORIES[classes], known, partial)
+    data = labelled_release.sliced_and_prepared(
+        name or (f"{known}-tags" if annotations_only else known),
+        found,
+        RULE,
+        split,
+        {"train": train, "val": val, "test": test},
+        seed,
+        images,
+        size,
+        allow_missing,
+    )
+    checks.tell(data)
+    return data

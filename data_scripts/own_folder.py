@@ -1,39 +1,26 @@
-"""A folder of your own pictures and one CSV into the prepared layout.
+"""A folder of your own pictures and one CSV into the prepared layout."""
 
-Images with attributes; captions and "replace red with blue" are made from them:
-
-    python data_scripts/own_folder.py --name photos --csv metadata.csv --images images \
-        --id id --suffix .jpg --attributes gender,colour,type --unseen colour,type
-
-Or queries of your own, a CSV with the columns source, text, target and perhaps split:
-
-    python data_scripts/own_folder.py --name mine --csv queries.csv --images images
-
-A picture is the file IMAGES/ID + SUFFIX. What is made lies in data/NAME.
-"""
-
-import argparse
 import hashlib
 import re
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+import typer
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import sha256
 from cmir_repro.data import prepared, splits
+from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare.attributes import draw_queries, hold_out_pairs
-from cmir_repro.data.prepare.pictures import inside, pixel_digests
-from cmir_repro.data.prepare.reopen import reopen
-from cmir_repro.data.prepare.resize import fill_squares
-from cmir_repro.data.prepare.table_hash import tables_hash
+from cmir_repro.data.prepare.pictures import fill_squares, inside, pixel_digests
 from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.readers.csv_table import read_csv
 from cmir_repro.data.sampling import generator_of
+from data_scripts import options
 
 TAKEN = ("css", "fashion200k", "mitstates", "fashioniq", "cirr")  # other data sets lie there
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -136,7 +123,7 @@ def own_folder(
     }
     origin = {"licence": licence, "sources": [source] if source else []}
     if (target / "dataset.json").exists():
-        return reopen(target, provenance | origin)
+        return checks.reopen(target, provenance | origin)
     make = _from_attributes if settings.attributes else _from_rows
     made = make(name, Path(csv), table, Path(images), settings, allow_missing, progress)
     prepared.check_tables(made.images, made.queries, name)  # before minutes of reading pictures
@@ -147,7 +134,7 @@ def own_folder(
         **origin,
         **made.info,
         "tasks": {VIEW: [VIEW, VIEW]},
-        "tables_sha256": tables_hash(made.images, made.queries),
+        "tables_sha256": checks.tables_hash(made.images, made.queries),
     }
     prepared.write(target, info, made.images, made.queries)
     return Prepared(target)
@@ -377,51 +364,51 @@ def _digest(digests: np.ndarray) -> str:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def prepare(
+    *,
+    name: options.OwnName,
+    csv: options.Csv,
+    images: options.Pictures,
+    suffix: options.Suffix = Settings.suffix,
+    size: options.Size = Settings.size,
+    val: options.Val = Settings.val,
+    test: options.Test = Settings.test,
+    seed: options.Seed = Settings.seed,
+    id: Annotated[str, typer.Option(help="column that names the image")] = Settings.id,
+    attributes: Annotated[
+        str, typer.Option(help="columns, comma between: captions are made of them")
+    ] = "",
+    unseen: Annotated[
+        str,
+        typer.Option(help="two of them: pairs of their values are kept for the test"),
+    ] = "",
+    unseen_share: Annotated[
+        float, typer.Option(help="share of these pairs")
+    ] = Settings.unseen_share,
+    queries_per_image: Annotated[
+        int, typer.Option(help="for val and test; equal ones count once")
+    ] = Settings.queries_per_image,
+    licence: options.Licence = "not stated",
+    source: options.Source = None,
+    allow_missing: options.AllowMissing = False,
+) -> Prepared:
+    """A folder of your own pictures and one CSV: attributes, or queries of your own.
 
-    def names(text: str) -> tuple[str, ...]:
-        return tuple(name.strip() for name in text.split(",") if name.strip())
+    Images with attributes; captions and "replace red with blue" are made from them:
 
-    parser.add_argument("--name", required=True, help="of the data set, and of its folder")
-    parser.add_argument("--csv", type=Path, required=True)
-    parser.add_argument("--images", type=Path, required=True, help="folder with the pictures")
-    parser.add_argument("--licence", default="not stated", help="recorded")
-    parser.add_argument("--source", help="address they are from; recorded")
-    parser.add_argument(
-        "--allow-missing", action="store_true", help="leave out pictures that cannot be read"
-    )
-    helps = {
-        "suffix": "added to an id for the file name, say .jpg",
-        "size": "side of the squares in pixels",
-        "val": "share for validation",
-        "test": "share for the test",
-        "seed": "of splits and queries",
-        "id": "column that names the image",
-        "attributes": "columns, comma between: captions are made of them",
-        "unseen": "two of them, comma between: pairs of their values are kept for the test",
-        "unseen_share": "share of these pairs",
-        "queries_per_image": "for val and test; those that happen to be equal count once",
-    }
-    for key, value in asdict(Settings()).items():
-        kind = names if isinstance(value, tuple) else type(value)
-        shown = {"default": value, "help": f"{helps[key]} (default: {value or 'none'})"}
-        parser.add_argument(f"--{key.replace('_', '-')}", type=kind, **shown)
-    given = vars(parser.parse_args(arguments))
-    try:
-        settings = Settings(**{key: given.pop(key) for key in helps})
-        data = own_folder(**given, settings=settings)
-    except InputError as error:
-        sys.exit(f"own_folder.py: {error}")
-    print(f"{data.info['name']} ({data.info['provenance']['kind']}) in {paths.shown(data.folder)}")
-    print(data.counts().to_string())
-    for row in data.info.get("audit", []):
-        print(f"{row['fact']}: {row['found']:,}")
-    for line in data.info["left_out"]:
-        print(f"left out: {line}")
+    cmir prepare own-folder --name photos --csv metadata.csv --images images --id id --suffix .jpg
+    --attributes gender,colour,type --unseen colour,type
 
+    Or queries of your own, a CSV with the columns source, text, target and perhaps split:
 
-if __name__ == "__main__":
-    main()
+    cmir prepare own-folder --name mine --csv queries.csv --images images
+
+    A picture is the file IMAGES/ID + SUFFIX. What is made lies in data/NAME.
+    """
+    settings = Settings(
+        suffix, size, val, test, seed, id, options.names(attributes), options.names(unseen),
+        unseen_share, queries_per_image,
+    )  # fmt: skip
+    data = own_folder(name, csv, images, settings, licence, source, allow_missing)
+    checks.tell(data)
+    return data

@@ -1,31 +1,21 @@
-"""Ready region features with sentences (SCAN, VSE-infinity) into the prepared layout:
+"""Ready region features with sentences (SCAN, VSE-infinity) into the prepared layout."""
 
-    python data_scripts/regions.py --root f30k_precomp
-    python data_scripts/regions.py --root coco_precomp --precision float32
-
---root holds PART_ims.npy, (N, regions, D) float, PART_caps.txt, five lines an image, and perhaps
-PART_ids.txt, for PART train, dev and test; COCO's testall comes before its test. Where to get them:
-captions.md.
-"""
-
-import argparse
-import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
+import typer
 
-from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
-from cmir_repro.data.prepare import audit, captions
+from cmir_repro.data.prepare import captions, checks
 from cmir_repro.data.prepare.captions import RELEASES
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers import captions_json
 from cmir_repro.data.readers.captions_json import Captions
 from cmir_repro.data.readers.captions_text import lines
+from data_scripts import options
 
 FEATURES = "regions"
 PARTS = {"train": ("train",), "val": ("dev",), "test": ("testall", "test")}  # the first there is
@@ -66,10 +56,8 @@ def regions(
     root = Path(root)
     key = captions.release_of(root.resolve().name)
     found, features = read(root)
-    counts = captions.facts(found)
-    print(audit.table(counts, RELEASES[key].expected))
-    if not partial:
-        audit.check(counts, RELEASES[key].expected, f"{key} with Karpathy's splits")
+    counts, known = captions.facts(found), f"{key} with Karpathy's splits"
+    checks.audit(counts, RELEASES[key].expected, known, partial)
     images = found.images.drop(columns="path")
     images = images.assign(part=images["split"], row=images.groupby("split").cumcount())
 
@@ -186,22 +174,21 @@ def _copy(path: Path, here: Features, precision: str, digest: str, progress: boo
     fill(path, shape, draw, digest + precision, title, precision)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--root", type=Path, required=True, help="folder with PART_ims.npy ...")
-    parser.add_argument("--name", help="of the prepared data set")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float16")
-    parser.add_argument("--partial", action="store_true", help="take files with other counts")
-    given = parser.parse_args(arguments)
-    try:
-        data = regions(**vars(given))
-    except InputError as error:
-        sys.exit(f"regions.py: {error}")
-    print(f"{data.info['name']} in {paths.shown(data.folder)}, protocol: {data.info['protocol']}")
-    print(pd.DataFrame(data.info["coverage"]).T.to_string())
+def prepare(
+    *,
+    root: options.Folder,
+    name: options.Name = None,
+    precision: Annotated[
+        Literal[PRECISIONS], typer.Option(help="of the stored features")
+    ] = "float16",
+    partial: options.Partial = False,
+) -> Prepared:
+    """Ready region features with sentences (SCAN, VSE-infinity) of Flickr30K or MS-COCO.
 
-
-if __name__ == "__main__":
-    main()
+    FOLDER (f30k_precomp, coco_precomp) holds PART_ims.npy, (N, regions, D) float, PART_caps.txt,
+    five lines an image, and perhaps PART_ids.txt, for PART train, dev and test; COCO's testall
+    comes before its test.
+    """
+    data = regions(root, name, precision, partial)
+    checks.tell(data)
+    return data

@@ -1,29 +1,19 @@
-"""The Wikipedia benchmark (Rasiwasia et al. 2010) into the prepared layout:
+"""The Wikipedia benchmark (Rasiwasia et al. 2010) into the prepared layout."""
 
-    python data_scripts/wikipedia.py --root wikipedia_dataset
-
---root holds raw_features.mat or wikiData.mat (I_tr, I_te, T_tr, T_te, and perhaps L_tr, L_te), the
-lists trainset_txt_img_cat.list and testset_txt_img_cat.list, and categories.list. A share of train
-becomes val. The audit must give the known counts; --partial takes others.
-Where to get the files, and what the audit prints: labelled_files.md.
-"""
-
-import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.data.labelled import IMAGE, LABELS, TEXT
-from cmir_repro.data.prepare import audit
+from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.captions_text import lines
 from cmir_repro.data.readers.matlab import MatFile
+from data_scripts import options
 
 FEATURES = ("wikiData.mat", "raw_features.mat")  # the first there is
 CATEGORIES = "categories.list"
@@ -68,9 +58,7 @@ def wikipedia(
     numbers = images.pop("category").to_numpy()
     images["label"] = np.array(categories, dtype=object)[numbers]
     facts = counts(images, picture, text, categories)
-    print(audit.table(facts, EXPECTED))
-    if not partial:
-        audit.check(facts, EXPECTED, "the Wikipedia benchmark")
+    checks.audit(facts, EXPECTED, "the Wikipedia benchmark", partial)
     images["split"] = labelled_release.hold_out(images["split"].to_numpy(), val, seed)
     files = (mat.name, CATEGORIES, *(list_ for list_, _ in SPLITS.values()))
     record = {
@@ -159,23 +147,20 @@ def _features(path: Path, images: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]
     return np.concatenate(parts["I"]), np.concatenate(parts["T"])
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--root", type=Path, required=True, help="the released folder")
-    parser.add_argument("--name", default="wikipedia", help="of the prepared data set")
-    parser.add_argument("--val", type=float, default=0.1, help="share of train for validation")
-    parser.add_argument("--seed", type=int, default=0, help="of that share")
-    parser.add_argument("--partial", action="store_true", help="take files with other counts")
-    given = parser.parse_args(arguments)
-    try:
-        data = wikipedia(**vars(given))
-    except InputError as error:
-        sys.exit(f"wikipedia.py: {error}")
-    print(f"{data.info['name']} in {paths.shown(data.folder)}, protocol: {data.info['protocol']}")
-    print(data.images["split"].value_counts().to_string())
+def prepare(
+    *,
+    root: options.Folder,
+    name: options.OwnName = "wikipedia",
+    val: options.Val = 0.1,
+    seed: options.Seed = 0,
+    partial: options.Partial = False,
+) -> Prepared:
+    """The Wikipedia benchmark (Rasiwasia et al. 2010): pairs with features and a category.
 
-
-if __name__ == "__main__":
-    main()
+    FOLDER holds raw_features.mat or wikiData.mat (I_tr, I_te, T_tr, T_te, and perhaps L_tr, L_te),
+    the lists trainset_txt_img_cat.list and testset_txt_img_cat.list, and categories.list. A share
+    of train becomes val. The audit must give the known counts; --partial takes others.
+    """
+    data = wikipedia(root, name, val, seed, partial)
+    checks.tell(data)
+    return data

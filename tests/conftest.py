@@ -14,6 +14,12 @@ TINY = css.Scale(bases=(30, 20), edits=(40, 20), width=45, height=30)
 torch.set_num_threads(1)  # tiny nets: a second thread costs more than it brings
 
 
+@pytest.fixture(autouse=True)
+def own_ledger_only(monkeypatch):
+    """No test sees the committed ledger, unless it takes this variable away again."""
+    monkeypatch.setenv("CMIR_COMMITTED", "")
+
+
 @pytest.fixture(scope="session")
 def tiny_root(tmp_path_factory):
     """CMIR_DATA with a tiny "mini" in it."""

@@ -1,6 +1,6 @@
 """Records that nobody ran, for tests of the ledger and of tables."""
 
-import numpy as np
+import pandas as pd
 
 from cmir_repro.core.protocol import preset
 from cmir_repro.experiments import ledger
@@ -40,5 +40,6 @@ def made_up_run(config, result):
 
 
 def keep(record, ranks=(1.0, 2.0, 1.5, 7.0), log=({"step": 1, "loss": 0.5},)):
-    ledger.save(record, np.array([f"q{i}" for i in range(len(ranks))]), np.array(ranks), list(log))
+    queries = pd.DataFrame({"query": [f"q{i}" for i in range(len(ranks))], "rank": ranks})
+    ledger.save(record, queries, list(log))
     return record

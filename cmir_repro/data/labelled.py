@@ -98,8 +98,8 @@ def labelled(data: Prepared) -> Labelled:
     for key in ("text", "categories"):
         if key not in data.info:
             raise InputError(
-                f"the data set {name!r} has no {key} for label-based retrieval; one of "
-                "data_scripts/labelled.md makes data that have"
+                f"the data set {name!r} has no {key} for label-based retrieval; "
+                "docs/data/labelled.md says how to make data that have"
             )
     one_of(f"text kind of {name}", data.info["text"].get("kind"), KINDS)
     rows = np.arange(len(data.images))

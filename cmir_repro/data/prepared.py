@@ -87,6 +87,16 @@ class Prepared:
     def views(self) -> list[str]:
         return sorted({name.split("-")[1] for name in self.info["files"] if "pixels" in name})
 
+    def views_of(self, task: str) -> tuple[str, str]:
+        """The view that asks and the view that answers.
+
+        Raises:
+            InputError: unknown task.
+        """
+        one_of(f"task of {self.info['name']}", task, self.info["tasks"])
+        source, target = self.info["tasks"][task]
+        return source, target
+
     def pixels(self, view: str, part: str) -> np.ndarray:
         """Memory-mapped uint8 (N, height, width, 3) of one view and part.
 

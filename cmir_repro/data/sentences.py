@@ -50,7 +50,7 @@ def sentences(data: Prepared) -> pd.DataFrame:
     if not path.exists():
         raise InputError(
             f"the data set {data.info['name']!r} has no sentences ({FILE}); "
-            "data_scripts/captions.py makes one that has"
+            "cmir prepare captions makes one that has"
         )
     try:
         table = pd.read_parquet(path)

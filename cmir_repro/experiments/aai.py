@@ -14,7 +14,7 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.core.protocol import Protocol, preset
 from cmir_repro.core.weights import weights_digest, weights_file
-from cmir_repro.data import sentences
+from cmir_repro.data import registry, sentences
 from cmir_repro.data.augment import DRAWS
 from cmir_repro.data.bert_tokens import BertCaptionTokens
 from cmir_repro.data.caption_tokens import CaptionTokens
@@ -26,7 +26,6 @@ from cmir_repro.evaluation import image_text, rerank
 from cmir_repro.experiments import ledger
 from cmir_repro.experiments import run as runs
 from cmir_repro.experiments.presets.aai import AAIRun
-from cmir_repro.experiments.tasks import open_data, views
 from cmir_repro.models import frozen
 from cmir_repro.models.image import FROZEN
 from cmir_repro.models.pooling import drop_words
@@ -46,7 +45,7 @@ class PairTask:
     """Images and sentences of a prepared data set, as one view shows them.
 
     Args:
-        dataset, scale: as in `tasks.open_data`; the generated scenes are described here.
+        dataset, scale: as in `registry.open`; the generated scenes are described here.
         task: a view of the scenes ("3d", "2d"), or a task of another data set.
         model: says what its image encoder reads.
         device: where batches go.
@@ -58,13 +57,13 @@ class PairTask:
     def __init__(
         self, dataset: str, scale: str, task: str, model: AAIConfig, device: str, progress: bool
     ) -> None:
-        self.data: Prepared = open_data(dataset, scale, device, progress)
+        self.data: Prepared = registry.open(dataset, scale, device, progress)
         self.device, self.model, self.progress = device, model, progress
         if dataset == "css":
             self.view, self.protocol = task, preset(CSS_PROTOCOL)
             self.table = sentences.of_scenes(self.data, task)
         else:
-            self.view = views(self.data, task)[1]
+            self.view = self.data.views_of(task)[1]
             self.protocol = preset(self.data.info["protocol"])
             self.table = sentences.sentences(self.data)
         self._splits: dict[str, Pairs] = {}
@@ -306,7 +305,7 @@ def run(
     embedded = embed(system, task, tokens, "test")
     pairs = task.split("test")
     ranks, result = score(embedded, pairs, task.protocol, config.rerank)
-    record = job.record(system, result, *_rows(ranks, pairs), command)
+    record = job.record(system, result, query_table(ranks, pairs), command)
     return PairRun(record, job.log(), system, task, tokens, embedded, ranks)
 
 
@@ -340,20 +339,21 @@ def _validator(task: PairTask, tokens, config: AAIRun):
     return validate
 
 
-def _rows(ranks: dict[str, image_text.BothRanks], pairs: Pairs) -> tuple:
-    """Ids and ranks of all queries; `aai_tables.points` reads them back.
+def query_table(ranks: dict[str, image_text.BothRanks], pairs: Pairs) -> pd.DataFrame:
+    """The rank of every image's first sentence and of every sentence's image.
 
-    An id is scoring, direction, image and, where a sentence asks, sentence, parted by tabs.
+    Columns scoring, direction, query, image, rank; the query is an image or a sentence, `image`
+    the image it is or belongs to.
     """
-    ids, values = [], []
-    for mode, both in ranks.items():
+    tables = []
+    for scoring, both in ranks.items():
         last = len(both.image_to_sentence)
         rows = np.flatnonzero(pairs.image_of < last)
-        names = pairs.image_ids[pairs.image_of[rows]]
-        ids += [f"{mode}\ti2t\t{name}" for name in pairs.image_ids[:last]]
-        ids += [
-            f"{mode}\tt2i\t{image}\t{sentence}"
-            for image, sentence in zip(names, pairs.sentence_ids[rows], strict=True)
-        ]
-        values += [both.image_to_sentence, both.sentence_to_image]
-    return np.array(ids), np.concatenate(values)
+        own, told = pairs.image_ids[:last], pairs.image_ids[pairs.image_of[rows]]
+        for direction, query, image, found in (
+            ("i2t", own, own, both.image_to_sentence),
+            ("t2i", pairs.sentence_ids[rows], told, both.sentence_to_image),
+        ):
+            columns = {"query": query, "image": image, "rank": found}
+            tables.append(pd.DataFrame({"scoring": scoring, "direction": direction, **columns}))
+    return pd.concat(tables, ignore_index=True)

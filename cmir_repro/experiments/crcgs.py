@@ -70,7 +70,7 @@ def run(
     )
     system, images, texts = stages.run(job, progress)
     precisions, result = score(images, texts, task, config.train.seed)
-    record = job.record(system, result, *_rows(precisions, task), command)
+    record = job.record(system, result, query_table(precisions, task), command)
     return LabelledRun(record, job.log(), system, task, images, texts, precisions)
 
 
@@ -300,11 +300,13 @@ def _save_fitted(job: runs.Job, system: nn.Module) -> None:
     checkpoint.save(job.folder, "last", system.tensors(), facts)
 
 
-def _rows(precisions: dict, task: LabelledTask) -> tuple[np.ndarray, np.ndarray]:
-    """Ids and APs of all queries; `crcgs_tables.precisions` reads them back.
-
-    An id is scoring, direction, depth and image, parted by tabs.
-    """
-    queries = task.labelled.ids[task.labelled.query]
-    ids = [f"{s}\t{way}\t{depth}\t{q}" for s, way, depth in precisions for q in queries]
-    return np.array(ids), np.concatenate(list(precisions.values()))
+def query_table(precisions: dict, task: LabelledTask) -> pd.DataFrame:
+    """The APs of every query: columns scoring, direction, depth, query, ap (percent)."""
+    query = task.labelled.ids[task.labelled.query]
+    tables = [
+        pd.DataFrame(
+            {"scoring": scoring, "direction": way, "depth": depth, "query": query, "ap": values}
+        )
+        for (scoring, way, depth), values in precisions.items()
+    ]
+    return pd.concat(tables, ignore_index=True)

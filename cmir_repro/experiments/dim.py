@@ -13,6 +13,7 @@ from accelerate import PartialState
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
 from cmir_repro.core.weights import weights_digest
+from cmir_repro.data import registry
 from cmir_repro.data.bert_tokens import BertTokens
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.tokens import Vocabulary
@@ -21,7 +22,7 @@ from cmir_repro.experiments import ledger
 from cmir_repro.experiments import run as runs
 from cmir_repro.experiments.embedding import Embedded, embed
 from cmir_repro.experiments.presets.dim import RunConfig
-from cmir_repro.experiments.tasks import QueryBatches, Task, open_data, tokeniser
+from cmir_repro.experiments.tasks import QueryBatches, Task, tokeniser
 from cmir_repro.models.compositors import COMPOSITORS
 from cmir_repro.systems.dim import Composed
 
@@ -99,7 +100,7 @@ def run(
     """
     ledger.reset_peak_memory(device)
     with PartialState(cpu=device == "cpu").main_process_first():  # each process takes its own GPU
-        data = open_data(config.dataset, config.scale, device, progress)
+        data = registry.open(config.dataset, config.scale, device, progress)
     task = Task(data, config.task, device, config.model)
     _check_texts(config, data)
     tokens = tokeniser(config.model, task)
@@ -122,7 +123,8 @@ def run(
         job.train(system, batches, _validator(task, tokens, config), progress)
     embedded = embed(system, task, tokens, "test")
     ranks, result = score(embedded, data, "test")
-    record = job.record(system, result, task.split("test").query_ids, ranks, command)
+    queries = pd.DataFrame({"query": task.split("test").query_ids, "rank": ranks})
+    record = job.record(system, result, queries, command)
     return Run(record, job.log(), system, task, tokens, embedded, ranks)
 
 

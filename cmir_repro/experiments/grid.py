@@ -17,7 +17,7 @@ from cmir_repro.core.config import Config
 from cmir_repro.core.device import choose
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.progress import bar
-from cmir_repro.data.registry import check_prepared
+from cmir_repro.data import registry
 from cmir_repro.experiments import aai as aai_run
 from cmir_repro.experiments import crcgs as crcgs_run
 from cmir_repro.experiments import dim as composed
@@ -125,7 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
             signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
             signal.alarm(a.seconds)
         for dataset in {cell.dataset for cell in missing}:
-            check_prepared(dataset)
+            registry.check(dataset)
         for cell in bar(missing, unit="cell", desc="grid"):
             command = f"python -m cmir_repro.experiments.grid {_cell(a.system, cell)}"
             runs.run(cell, device=device, command=command)

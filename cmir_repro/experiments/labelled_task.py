@@ -9,12 +9,12 @@ from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.paths import shown
 from cmir_repro.core.protocol import Protocol, hashed, preset
 from cmir_repro.core.weights import weights_file
+from cmir_repro.data import registry
 from cmir_repro.data.css import tags as scene_tags
 from cmir_repro.data.labelled import IMAGE, Labelled, labelled
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.sampling import SAMPLERS
 from cmir_repro.data.store import PictureStore
-from cmir_repro.experiments import tasks
 from cmir_repro.models import frozen
 from cmir_repro.training.loop import TrainConfig
 
@@ -35,7 +35,7 @@ class LabelledTask:
         text: (N, D) float32; tags 0 or 1, other features divided likewise.
 
     Args:
-        dataset, scale: as in `tasks.open_data`.
+        dataset, scale: as in `registry.open`.
         task: see `crcgs_methods.configure`.
         pixels: whether the student reads pictures; else features.
         device: where batches go.
@@ -47,7 +47,7 @@ class LabelledTask:
     def __init__(
         self, dataset: str, scale: str, task: str, pixels: bool, device: str, progress: bool
     ) -> None:
-        self.data: Prepared = tasks.open_data(dataset, scale, device, progress)
+        self.data: Prepared = registry.open(dataset, scale, device, progress)
         self.device, self.progress = device, progress
         if dataset == "css":
             self.view, _, family = task.partition("-")

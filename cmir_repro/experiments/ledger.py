@@ -1,8 +1,11 @@
 """The ledger: one record a run, with everything needed to judge its numbers.
 
-results/records/RUN.json    the record
-results/ranks/RUN.npz       the rank of every query, ids beside them
-results/logs/RUN.jsonl      losses and validation figures, step by step
+records/RUN.json        the record
+queries/RUN.parquet     the rank or average precision of every query
+logs/RUN.jsonl          losses and validation figures, step by step
+
+There are two: the one that came with the repository ("committed") is only read, the user's own
+("own") is written. Reading sees both, the user's first.
 """
 
 import ast
@@ -10,36 +13,35 @@ import contextlib
 import functools
 import hashlib
 import json
-import lzma
 import os
 import platform
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import textwrap
-import zipfile
-import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from cmir_repro import __version__
 from cmir_repro.core import paths
 from cmir_repro.core.config import Config
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import atomic, read_json, write_json, write_text
+from cmir_repro.experiments import query_table
 
 # Linux: the kernel's count of a process's largest memory, and how to set it back.
 _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
-_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+# Where a record was read.
+OWN, COMMITTED = ORIGINS = ("own", "committed")
 
 
 class Record(Config):
@@ -66,75 +68,172 @@ class Record(Config):
     checkpoint_sha256: str
     command: str
     finished: str
+    origin: str = Field(OWN, exclude=True)  # which ledger it was read from; not in the file
 
 
-def save(record: Record, query_ids: np.ndarray, ranks: np.ndarray, log: list[dict]) -> None:
-    """Write a record, its ranks and its log; the record comes last, so it never lacks them.
+def save(record: Record, queries: pd.DataFrame, log: list[dict]) -> None:
+    """Write a record, its queries and its log into the user's ledger, the record last.
 
-    Ranks, or average precisions in percent, are kept to a thousandth as float32: ranks are whole or
-    halves up to millions, and the many digits of a precision would make up most of the ledger. Ids
-    that occur once a scoring are far apart; xz sees that they repeat, deflate does not.
+    Args:
+        queries: one row a query and scoring; text columns say which, the last holds the value.
+        log: one dict a logged step.
     """
     root = paths.results()
-    kept = np.round(np.asarray(ranks, dtype=np.float64), 3).astype(np.float32)
-    text = json.dumps(np.asarray(query_ids, dtype=str).tolist())
-    packed = np.frombuffer(lzma.compress(text.encode()), dtype=np.uint8)
-    with atomic(root / "ranks" / f"{record.run}.npz") as temporary:
-        np.savez_compressed(temporary, ids_xz=packed, ranks=kept)
+    query_table.write(root / "queries" / f"{record.run}.parquet", queries)
     write_text(
         root / "logs" / f"{record.run}.jsonl", "".join(json.dumps(row) + "\n" for row in log)
     )
     write_json(root / "records" / f"{record.run}.json", record.model_dump())
 
 
-def exists(run: str) -> bool:
-    """Whether the ledger holds a run."""
-    return (paths.results() / "records" / f"{run}.json").exists()
+def roots(origin: str | None = None) -> dict[str, Path]:
+    """The ledgers there are, the user's first: origin -> folder.
+
+    Args:
+        origin: this one only.
+
+    Raises:
+        InputError: an unknown origin.
+    """
+    if origin is not None:
+        one_of("origin", origin, ORIGINS)
+    own, committed = paths.results(), paths.committed()
+    there = {OWN: own}
+    if committed and committed.resolve() == own.resolve():
+        there = {COMMITTED: committed}  # a maintainer's
+    elif committed:
+        there[COMMITTED] = committed
+    return {name: root for name, root in there.items() if origin in (None, name)}
 
 
-def read(run: str, root: Path | None = None) -> Record:
-    """The record of a run.
+def exists(run: str, origin: str | None = None) -> bool:
+    """Whether a ledger holds a run."""
+    return any(_record(root, run).exists() for root in roots(origin).values())
+
+
+def read(run: str, origin: str | None = None) -> Record:
+    """The record of a run, the user's where both ledgers have one.
 
     Raises:
         InputError: there is none, or it is damaged.
     """
-    path = (root or paths.results()) / "records" / f"{run}.json"
+    name, root = _holder(run, origin)
+    return read_record(_record(root, run), name)
+
+
+def read_record(path: Path, origin: str = OWN) -> Record:
+    """The record in a file.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
     values = read_json(path)
     try:
-        return Record(**values)
+        return Record(**{**values, "origin": origin})
     except ValidationError as error:
         key = ".".join(map(str, error.errors()[0]["loc"]))
         raise InputError(f"{path} is no ledger record: see {key}") from error
 
 
-def records(root: Path | None = None, **wanted: object) -> list[Record]:
-    """All records whose fields equal `wanted`, sorted by method and seed."""
-    folder = (root or paths.results()) / "records"
-    found = [read(path.stem, root) for path in sorted(folder.glob("*.json"))]
-    found = [r for r in found if all(getattr(r, key) == value for key, value in wanted.items())]
-    return sorted(found, key=lambda r: (r.dataset, r.scale, r.task, r.method, r.seed))
+def records(origin: str | None = None, **wanted: object) -> list[Record]:
+    """All records whose fields equal `wanted`, sorted by data set, scale, task, method and seed.
+
+    Args:
+        origin: "own" or "committed"; by default both ledgers, where the user's record of a run
+            hides the committed one of the same run.
+    """
+    found: dict[str, Record] = {}
+    for name, root in roots(origin).items():
+        for path in sorted((root / "records").glob("*.json")):
+            if path.stem not in found:
+                found[path.stem] = read_record(path, name)
+    kept = [
+        r for r in found.values() if all(getattr(r, key) == value for key, value in wanted.items())
+    ]
+    return sorted(kept, key=lambda r: (r.dataset, r.scale, r.task, r.method, r.seed, r.run))
 
 
-def ranks(run: str) -> tuple[np.ndarray, np.ndarray]:
-    """Query ids (Q,) str and their ranks (Q,) float64 of a run."""
-    path = paths.results() / "ranks" / f"{run}.npz"
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            # Older files hold the ids as they are.
-            packed = "ids_xz" in file.files
-            ids = json.loads(lzma.decompress(file["ids_xz"])) if packed else file["ids"]
-            return np.asarray(ids, dtype=str), file["ranks"].astype(np.float64)
-    except (OSError, ValueError, KeyError, EOFError, *_DAMAGED) as error:
-        raise InputError(f"{path} is missing or damaged; run {run} again") from error
+def queries(run: str, origin: str | None = None) -> pd.DataFrame:
+    """The queries of a run: text columns that say which, and a value (float64).
+
+    Composed retrieval: query, rank. Images and sentences: scoring, direction, query, image (the
+    one that asks or whose sentence asks), rank. Labels: scoring, direction, depth, query, ap in
+    percent (NaN: nothing is relevant).
+
+    Raises:
+        InputError: they are missing or damaged.
+    """
+    return query_table.read(_holder(run, origin)[1] / "queries" / f"{run}.parquet")
 
 
-def log(run: str) -> pd.DataFrame:
+def log(run: str, origin: str | None = None) -> pd.DataFrame:
     """The log of a run, one row a logged step."""
-    path = paths.results() / "logs" / f"{run}.jsonl"
+    path = _holder(run, origin)[1] / "logs" / f"{run}.jsonl"
     try:
         return pd.read_json(path, lines=True)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is missing or damaged; run {run} again") from error
+
+
+def merge(source: Path, into: Path) -> list[str]:
+    """Copy the records of one ledger, with queries and logs, into another.
+
+    What both hold already is left as it is. Everything is checked before anything is copied, and
+    each record is copied after its queries and log, so that no record lacks them.
+
+    Returns:
+        The names of the runs that were copied.
+
+    Raises:
+        InputError: `source` has no records or a damaged one, or a run that `into` holds with
+            another content; then nothing is copied.
+    """
+    paths_of = sorted((Path(source) / "records").glob("*.json"))
+    if not paths_of:
+        raise InputError(f"{source} is no ledger: there is no record in {source}/records")
+    new = [path.stem for path in paths_of if not _holds(into, path)]
+    for run in new:
+        for name in _PARTS:
+            target = Path(into) / _file(name, run)
+            with atomic(target) as temporary:
+                shutil.copyfile(Path(source) / _file(name, run), temporary)
+    return new
+
+
+def _holds(into: Path, path: Path) -> bool:
+    """Whether a ledger holds this record; refuses a damaged or a different one."""
+    run, source = path.stem, path.parent.parent
+    record, table = read_record(path), query_table.read(source / _file("queries", run))
+    if not (source / _file("logs", run)).exists():
+        raise InputError(f"{path} has no log beside it; run {run} again")
+    there = _record(Path(into), run)
+    if not there.exists():
+        return False
+    same = read_record(there) == record
+    if not (same and query_table.read(Path(into) / _file("queries", run)).equals(table)):
+        raise InputError(f"{path} and {there} are two records of one run; remove one of them")
+    return True
+
+
+# A ledger's folders, in the order they are written: file names of a run.
+_PARTS = {"queries": "parquet", "logs": "jsonl", "records": "json"}
+
+
+def _file(part: str, run: str) -> str:
+    return f"{part}/{run}.{_PARTS[part]}"
+
+
+def _record(root: Path, run: str) -> Path:
+    return root / _file("records", run)
+
+
+def _holder(run: str, origin: str | None) -> tuple[str, Path]:
+    """Origin and folder of the first ledger that holds a run; of the first, where none does."""
+    there = roots(origin)
+    for name, root in there.items():
+        if _record(root, run).exists():
+            return name, root
+    return next(iter(there.items()), (OWN, paths.results()))
 
 
 def run_name(dataset: str, task: str, scale: str, method: str, seed: int, config: dict) -> str:
@@ -172,12 +271,15 @@ def _meaning(source: str) -> str:
 
 def code(sources: str) -> dict:
     """Which code ran; `sources` is the digest of those that decide."""
-    lock = paths.REPOSITORY / "requirements.lock"
+    checkout = paths.checkout()
+    lock = checkout / "requirements.lock" if checkout else Path()
     return {
         "version": __version__,
         "commit": _git("rev-parse", "HEAD") or "unknown",
         "sources": sources,
-        "lock": hashlib.sha256(lock.read_bytes()).hexdigest()[:16] if lock.exists() else "unknown",
+        "lock": hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+        if lock and lock.exists()
+        else "unknown",
     }
 
 
@@ -220,9 +322,12 @@ def now() -> str:
 
 
 def _git(*arguments: str) -> str:
+    checkout = paths.checkout()
+    if checkout is None:  # installed: a repository around the environment is another project's
+        return ""
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=paths.REPOSITORY, capture_output=True, text=True, check=False
+            ["git", *arguments], cwd=checkout, capture_output=True, text=True, check=False
         )
     except OSError:  # no git here
         return ""

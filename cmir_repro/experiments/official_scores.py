@@ -21,7 +21,7 @@ def official_scores(run: Run, seed: int = 0) -> dict[str, dict]:
     codebases ask the empty sentence.
 
     Args:
-        run: of a data set that data_scripts/fashioniq.py or cirr.py prepared with --images.
+        run: of a data set that `cmir prepare fashioniq` or `cirr` made with --images.
         seed: of the bootstrap.
 
     Returns:

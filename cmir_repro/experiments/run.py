@@ -7,7 +7,6 @@ repeated; a broken-off one goes on where it stopped.
 import json
 import shutil
 
-import numpy as np
 import pandas as pd
 from accelerate import PartialState
 from torch import nn
@@ -80,13 +79,13 @@ class Job:
         )
 
     def record(
-        self, system: nn.Module, result: dict, ids: np.ndarray, ranks: np.ndarray, command: str
+        self, system: nn.Module, result: dict, queries: pd.DataFrame, command: str
     ) -> ledger.Record:
         """The run's record, written to the ledger unless it is there.
 
         Args:
             result: see evaluate.summary.
-            ids, ranks: (Q,) str and float, of every query.
+            queries: of every query, see ledger.queries.
             command: what to type to get this run.
         """
         path = self.folder / "record.json"
@@ -94,9 +93,10 @@ class Job:
             record = ledger.Record.make(**files.read_json(path))
         else:
             record = self._record(system, result, command)
-        missing = not (self.finished and ledger.exists(self.name))
+        written = (paths.results() / "records" / f"{self.name}.json").exists()
+        missing = not (self.finished and written)
         if missing and PartialState().is_main_process:
-            ledger.save(record, ids, ranks, self._rows())
+            ledger.save(record, queries, self._rows())
             # Last: a run that is finished here is in the ledger.
             files.write_json(path, record.model_dump())
         return record

@@ -5,11 +5,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from cmir_repro.core import paths
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import InputError
 from cmir_repro.data import training_pairs as pairs
 from cmir_repro.data.bert_tokens import BertTokens
-from cmir_repro.data.css import dataset as css
 from cmir_repro.data.prepared import Prepared, Retrieval
 from cmir_repro.data.sampling import SAMPLERS, generator_of
 from cmir_repro.data.store import PictureStore
@@ -18,37 +16,6 @@ from cmir_repro.models import frozen
 from cmir_repro.models.image import FROZEN
 from cmir_repro.systems.dim import ModelConfig
 from cmir_repro.training.loop import TrainConfig
-
-# Data sets with a script of their own: how to get one that is not there yet.
-SCRIPTS = {
-    "css-released": "python data_scripts/css.py --root FOLDER_WITH_THE_RELEASED_FILES",
-    "fashion200k": "python data_scripts/fashion200k.py --root FOLDER_WITH_THE_RELEASED_FILES",
-    "mitstates": "python data_scripts/mitstates.py --root FOLDER_WITH_THE_RELEASED_FILES",
-    "fashioniq": "python data_scripts/fashioniq.py, see data_scripts/fashioniq.md",
-    "cirr": "python data_scripts/cirr.py, see data_scripts/cirr.md",
-}
-
-
-def open_data(dataset: str, scale: str, device: str = "cpu", progress: bool = True) -> Prepared:
-    """The prepared data set of a name; CSS is generated and rendered if it is missing.
-
-    Args:
-        dataset: "css", or the name under which a script of data_scripts prepared a data set.
-        scale: size of the generated CSS; other data sets have one size.
-
-    Raises:
-        InputError: there is no such data set here; the message says how to get it.
-    """
-    if dataset == "css":
-        return css.prepare(scale, device, progress)
-    here = sorted(file.parent.name for file in paths.data().glob("*/dataset.json"))
-    if dataset not in here:
-        how = SCRIPTS.get(dataset, f"python data_scripts/own_folder.py --name {dataset} ...")
-        raise InputError(
-            f"the data set {dataset!r} is not prepared yet; run: {how} "
-            f"(there are: {', '.join(['css', *here])})"
-        )
-    return Prepared(paths.data() / dataset)
 
 
 class Task:
@@ -69,7 +36,7 @@ class Task:
         self, data: Prepared, task: str, device: str, model: ModelConfig | None = None
     ) -> None:
         self.data, self.device, self.model = data, device, model
-        self.source_view, self.target_view = views(data, task)
+        self.source_view, self.target_view = data.views_of(task)
         self._stores: dict[tuple[str, tuple[str, ...]], PictureStore] = {}
         self._splits: dict[str, Retrieval] = {}
 
@@ -99,16 +66,6 @@ class Task:
             return None
         rows = np.concatenate([self.split(name).gallery for name in splits])
         return pairs.build(rule, self.data.images.iloc[rows])
-
-
-def views(data: Prepared, task: str) -> tuple[str, str]:
-    """The view that asks and the view that answers.
-
-    Raises:
-        InputError: unknown task.
-    """
-    one_of(f"task of {data.info['name']}", task, data.info["tasks"])
-    return tuple(data.info["tasks"][task])
 
 
 def tokeniser(config: ModelConfig, task: Task) -> Vocabulary | BertTokens:

@@ -93,13 +93,13 @@ def points(
     for record in records:
         if record.seed not in seeds:
             continue
-        ids, ranks = ledger.ranks(record.run)
-        of = pd.Series(ids).str.split("\t", expand=True)  # scoring, direction, image, sentence
-        hits = pd.Series(100.0 * (ranks[:, None] <= np.array(CUTOFFS)).sum(1))
-        here = of[0] == scoring
-        own, told = (hits[here & (of[1] == side)] for side in ("i2t", "t2i"))
-        own = own.groupby(of[2], sort=False).first()
-        total = total + own + told.groupby(of[2]).mean().reindex(own.index)
+        found = ledger.queries(record.run, record.origin)
+        found = found[found["scoring"] == scoring]
+        hits = (found["rank"].to_numpy()[:, None] <= np.array(CUTOFFS)).sum(1)
+        found = found.assign(points=100.0 * hits).groupby(["direction", "image"], sort=False)
+        mean = found["points"].mean()
+        own = mean["i2t"]
+        total = total + own + mean["t2i"].reindex(own.index)
         images = own.index.to_numpy(dtype=str)
     return images, (total / len(seeds)).to_numpy()
 

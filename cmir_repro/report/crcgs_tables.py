@@ -107,24 +107,19 @@ def points(
     total = 0.0
     for record in records:
         if record.seed in seeds:
-            precisions = average_precisions(record.run)[scoring]
+            precisions = average_precisions(record)[scoring]
             total = total + (precisions["i2t", "all"] + precisions["t2i", "all"]) / 2
     mean = (total / len(seeds)).dropna()
     return mean.index.to_numpy(dtype=str), mean.to_numpy()
 
 
-def average_precisions(run: str) -> dict[str, dict[tuple[str, str], pd.Series]]:
+def average_precisions(record: ledger.Record) -> dict[str, dict[tuple[str, str], pd.Series]]:
     """The APs of a run's queries: scoring -> (direction, depth) -> percent by image id."""
-    ids, values = ledger.ranks(run)
-    table = pd.Series(ids).str.split("\t", expand=True)
-    table.columns = ["scoring", "direction", "depth", "image"]
+    table = ledger.queries(record.run, record.origin)
     out: dict[str, dict[tuple[str, str], pd.Series]] = {}
-    for (scoring, direction, depth), rows in table.groupby(
-        ["scoring", "direction", "depth"], sort=False
-    ):
-        out.setdefault(scoring, {})[direction, depth] = pd.Series(
-            values[rows.index], index=rows["image"].to_numpy()
-        )
+    keys = ["scoring", "direction", "depth"]
+    for (scoring, direction, depth), rows in table.groupby(keys, sort=False):
+        out.setdefault(scoring, {})[direction, depth] = rows.set_index("query")["ap"]
     return out
 
 

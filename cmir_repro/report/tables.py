@@ -341,11 +341,12 @@ def _hits(records: list[ledger.Record], seeds: set[int]) -> tuple[np.ndarray, np
     ids, hits = None, []
     for record in records:
         if record.seed in seeds:
-            these, ranks = ledger.ranks(record.run)
+            found = ledger.queries(record.run, record.origin)
+            these = found["query"].to_numpy(dtype=str)
             if ids is not None and not np.array_equal(ids, these):
                 raise InputError(f"{record.run} ranks other queries than the same method's others")
             ids = these
-            hits.append(ranks <= 1)
+            hits.append(found["rank"].to_numpy() <= 1)
     return ids, 100 * np.mean(hits, axis=0)
 
 

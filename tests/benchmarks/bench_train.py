@@ -19,8 +19,9 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
+from cmir_repro.data import registry
 from cmir_repro.experiments.presets.dim import SCALES, configure
-from cmir_repro.experiments.tasks import QueryBatches, Task, open_data, tokeniser
+from cmir_repro.experiments.tasks import QueryBatches, Task, tokeniser
 from cmir_repro.models.image import MEAN, STD, build_image_encoder
 from cmir_repro.systems.dim import Composed
 
@@ -71,7 +72,7 @@ def compare(a, batch: int, precision: str, synchronise) -> None:
     config = configure(
         scale=a.scale, method="TIRG", training={"batch": batch, "precision": precision}
     )
-    task = Task(open_data("css", a.scale, a.device), "3d-3d", a.device)
+    task = Task(registry.open("css", a.scale, a.device), "3d-3d", a.device)
     tokens = tokeniser(config.model, task)
     batches = QueryBatches(task, tokens, config.train)
     system = Composed(config.model, len(tokens))

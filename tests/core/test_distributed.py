@@ -117,4 +117,5 @@ def test_a_whole_run_is_that_of_one_process(both, root, tiny_css, tmp_path, monk
         torch.testing.assert_close(kept[f"model.{name}"], value, atol=1e-4, rtol=1e-4)
     monkeypatch.setenv("CMIR_RESULTS", str(root / "results"))
     assert [record.run for record in ledger.records()] == [single.record.run]
-    np.testing.assert_array_equal(ledger.ranks(single.record.run)[1], both[0]["ranks"])
+    found = ledger.queries(single.record.run)["rank"]
+    np.testing.assert_array_equal(found, both[0]["ranks"])

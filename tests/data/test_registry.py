@@ -1,24 +1,73 @@
-"""Data sets that are not there are answered with the script that makes them."""
+"""Every data set is opened by its name; one that is not here is answered with what to type."""
 
+import inspect
+import shlex
+
+import command_line
 import pytest
+import tiny_photos
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
-from cmir_repro.data.registry import SCRIPTS, check_prepared
+from cmir_repro.data import registry
+from cmir_repro.data.registry import SCRIPTS
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_the_named_script_and_page_exist(name):
-    script, page = SCRIPTS[name].split(", see ")
-    assert (paths.REPOSITORY / "data_scripts" / script).exists()
-    assert (paths.REPOSITORY / page).exists()
+@pytest.mark.parametrize("command", SCRIPTS)
+def test_every_script_has_a_command_with_help_and_a_page(command):
+    function = registry.script(command)
+    first = inspect.getdoc(function).splitlines()[0]
+    assert first.endswith(".")
+    assert len(first) <= 90
+    assert (paths.REPOSITORY / "docs" / "data" / f"{SCRIPTS[command].page}.md").exists()
 
 
-def test_what_is_missing_is_named_with_its_script(monkeypatch, tmp_path):
+def test_every_script_is_listed():
+    files = {file.stem for file in (paths.REPOSITORY / "data_scripts").glob("*.py")}
+    listed = {made.module.partition(".")[2] for made in SCRIPTS.values()}
+    assert listed == files - {"__init__", "options"}
+    assert {command.replace("-", "_") for command in SCRIPTS} == listed
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [(command, name) for command, made in SCRIPTS.items() for name in made.makes if name != "css"],
+)
+def test_what_to_type_is_understood_by_the_script(monkeypatch, tmp_path, command, name):
     monkeypatch.setenv("CMIR_DATA", str(tmp_path))
-    with pytest.raises(InputError, match=r"'wikipedia' is not prepared.*wikipedia\.py"):
-        check_prepared("wikipedia")
-    check_prepared("css")
-    (tmp_path / "wikipedia").mkdir()
-    (tmp_path / "wikipedia" / "dataset.json").write_text("{}")
-    check_prepared("wikipedia")
+    monkeypatch.chdir(tmp_path)
+    typed = shlex.split(registry.how(name))
+    assert typed[:3] == ["cmir", "prepare", command]
+    with pytest.raises(InputError):  # no such files; a wrong option would be another error
+        command_line.run(registry.script(command), *typed[3:])
+
+
+def test_css_is_made_and_others_are_opened(tiny_css, monkeypatch, tmp_path):
+    assert registry.open("css", "mini").folder == tiny_css.folder
+    monkeypatch.setenv("CMIR_DATA", str(tmp_path))
+    made = tiny_photos.write(tmp_path / "photos")
+    for scale in ("mini", "paper"):  # a size of its own
+        assert registry.open("photos", scale).manifest_hash == made.manifest_hash
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [
+        ("css-released", "css --root FOLDER"),
+        ("fashion200k", "fashion200k --root FOLDER"),
+        ("nuswide-tc10", "nuswide .*--classes 10"),
+        ("flickr30k", "captions --karpathy dataset_flickr30k.json"),
+        ("mine", "own-folder --name mine"),
+        ("../photos", "own-folder"),
+    ],
+)
+def test_data_that_are_not_there_say_how_to_get_them(monkeypatch, tmp_path, name, typed):
+    monkeypatch.setenv("CMIR_DATA", str(tmp_path / "data"))
+    tiny_photos.write(tmp_path / "photos")  # outside the folder of data
+    tiny_photos.write(tmp_path / "data" / "bags")
+    (tmp_path / "data" / "mine").mkdir()  # begun, not finished
+    message = rf"{name}' is not prepared yet; type: cmir prepare {typed}.*there are: css, bags\)"
+    for asked in (registry.open, registry.check):
+        with pytest.raises(InputError, match=message) as caught:
+            asked(name)
+        assert "\n" not in str(caught.value)

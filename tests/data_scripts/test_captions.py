@@ -1,23 +1,16 @@
 """Every layout through the script: from raw, made small here, to prepared."""
 
-import importlib.util
-import sys
-
+import command_line
 import pytest
 import tiny_captions as tiny
 from PIL import Image
 from tiny_releases import draw
 
 from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
 from cmir_repro.data import sentences
 from cmir_repro.data.prepared import Prepared
-
-_spec = importlib.util.spec_from_file_location(
-    "data_scripts_captions", paths.REPOSITORY / "data_scripts" / "captions.py"
-)
-script = importlib.util.module_from_spec(_spec)
-sys.modules["data_scripts_captions"] = script
-_spec.loader.exec_module(script)
+from data_scripts import captions as script
 
 
 @pytest.fixture(autouse=True)
@@ -26,13 +19,13 @@ def data_folder(tmp_path, monkeypatch):
 
 
 def run(name, *arguments) -> Prepared:
-    script.main([*map(str, arguments)])
+    command_line.run(script.prepare, *arguments)
     return Prepared(paths.data() / name)
 
 
 def refused(message, *arguments) -> None:
-    with pytest.raises(SystemExit, match=message) as caught:
-        script.main([*map(str, arguments)])
+    with pytest.raises(InputError, match=message) as caught:
+        command_line.run(script.prepare, *arguments)
     assert "\n" not in str(caught.value)
     assert not list(paths.data().glob("*/dataset.json"))
 
@@ -79,8 +72,8 @@ def test_flickr8k_has_no_known_counts_and_any_protocol(tmp_path):
     data = run("captions-text", "--karpathy", file, "--text-only")
     assert data.info["protocol"] == "own/image-sentence"
     refused_as = ("--karpathy", file, "--text-only", "--release", "flickr30k")
-    with pytest.raises(SystemExit, match="6 of 6 counts"):
-        script.main([*map(str, refused_as)])
+    with pytest.raises(InputError, match="6 of 6 counts"):
+        command_line.run(script.prepare, *refused_as)
 
 
 def test_cocos_file_is_all_test_or_split_by_a_seed(tmp_path):
@@ -119,8 +112,7 @@ def test_a_csv_of_named_photographs(tmp_path):
     assert "images without a caption: 1" in data.info["left_out"]
     assert data.info["provenance"]["kind"] == "photographs"
     assert data.images["split"].value_counts().to_dict() == {"train": 6, "test": 2, "val": 1}
-    with pytest.raises(SystemExit, match="--csv needs --id and --text"):
-        script.main(["--csv", str(csv), "--text-only"])
+    command_line.refused(script.prepare, "--csv needs --id and --text", "--csv", csv, "--text-only")
 
 
 def test_bad_input_is_one_line_that_names_the_file(tmp_path):
@@ -129,18 +121,17 @@ def test_bad_input_is_one_line_that_names_the_file(tmp_path):
     picture = photos / "1000.png"
     picture.write_bytes(picture.read_bytes()[:60])
     given = ("--karpathy", file, "--partial", "--images", photos)
-    refused(r"captions.py: .*1000.png is no whole picture", *given)
+    refused(r".*1000.png is no whole picture", *given)
     Image.new("RGB", (4, 4)).save(picture)
     refused("must be at least 0", *given, "--captions", -1)
     refused("cannot be used", *given, "--name", "../elsewhere")
     refused("dataset_x.json does not exist", "--karpathy", tmp_path / "dataset_x.json", *given[2:])
 
 
-def test_pictures_or_none_and_one_layout_must_be_said(tmp_path, capsys):
-    for given in (["--karpathy", "f.json"], ["--text-only"]):
-        with pytest.raises(SystemExit):
-            script.main(given)
-    assert "--text-only" in capsys.readouterr().err
+def test_pictures_or_none_and_one_layout_must_be_said():
+    refused("give one of --images, --text-only", "--karpathy", "f.json")
+    refused("give one of --karpathy, .* --csv$", "--text-only")
+    refused("not --karpathy and --coco", *("--karpathy", "f", "--coco", "f", "--text-only"))
 
 
 def test_real_pictures_of_coco(real_data):

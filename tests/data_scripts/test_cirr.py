@@ -1,8 +1,6 @@
 """CIRR through its script: from the raw layout, made small here, to the prepared one."""
 
-import importlib.util
-import sys
-
+import command_line
 import numpy as np
 import pytest
 from tiny_releases import cirr, draw, picture
@@ -16,13 +14,7 @@ from cmir_repro.evaluation import fashioniq_cirr
 from cmir_repro.experiments import dim as composed
 from cmir_repro.experiments.official_scores import official_scores
 from cmir_repro.experiments.presets.dim import configure
-
-_spec = importlib.util.spec_from_file_location(
-    "data_scripts_cirr", paths.REPOSITORY / "data_scripts" / "cirr.py"
-)
-script = importlib.util.module_from_spec(_spec)
-sys.modules["data_scripts_cirr"] = script
-_spec.loader.exec_module(script)
+from data_scripts import cirr as script
 
 
 @pytest.fixture
@@ -45,7 +37,7 @@ CONFIG = configure(
 
 
 def run(root, *more) -> Prepared:
-    script.main(["--root", str(root), "--partial", *map(str, more)])
+    command_line.run(script.prepare, "--root", str(root), "--partial", *more)
     return Prepared(paths.data() / "cirr")
 
 
@@ -99,7 +91,7 @@ def test_subset_recall_from_the_prepared_tables(root):
 
 def test_a_missing_member_leaves_the_subset_and_is_recorded(root, photos):
     (photos / "dev" / "dev-5-0-img1.png").unlink()
-    with pytest.raises(SystemExit, match=r"test/all 1 of 8 images, which 0 of its 2 queries"):
+    with pytest.raises(InputError, match=r"test/all 1 of 8 images, which 0 of its 2 queries"):
         run(root, "--images", photos)
     data = run(root, "--images", photos, "--size", 8, "--allow-missing")
     t = fashioniq_cirr.of_prepared(data)
@@ -115,8 +107,8 @@ def test_train_captions_are_taken_where_they_are(tmp_path, monkeypatch):
 
 
 def test_the_audit_refuses_other_counts(root):
-    with pytest.raises(SystemExit, match=r"first images, train: 8, expected 16939"):
-        script.main(["--root", str(root), "--annotations-only"])
+    with pytest.raises(InputError, match=r"first images, train: 8, expected 16939"):
+        command_line.run(script.prepare, "--root", str(root), "--annotations-only")
     assert not (paths.data() / "cirr").exists()
 
 

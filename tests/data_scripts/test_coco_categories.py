@@ -1,24 +1,18 @@
 """COCO's instances and captions through the script, by both conventions."""
 
-import importlib.util
 import json
-import sys
 
+import command_line
 import numpy as np
 import pytest
 from PIL import Image
 from tiny_releases import change, write
 
 from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
 from cmir_repro.data.labelled import labelled
 from cmir_repro.data.prepared import Prepared
-
-_spec = importlib.util.spec_from_file_location(
-    "data_scripts_coco_categories", paths.REPOSITORY / "data_scripts" / "coco_categories.py"
-)
-script = importlib.util.module_from_spec(_spec)
-sys.modules["data_scripts_coco_categories"] = script
-_spec.loader.exec_module(script)
+from data_scripts import coco_categories as script
 
 CATEGORIES = {1: "person", 3: "car", 18: "dog", 90: "toothbrush"}  # ids with gaps, as in COCO
 PARTS = {"train2014": range(1, 9), "val2014": range(21, 25)}
@@ -78,21 +72,22 @@ def root(tmp_path):
 
 def arguments(root, convention, parts, *more) -> list[str]:
     given = ["--convention", convention, "--partial"]
-    given += ["--instances", *(root / f"instances_{part}.json" for part in parts)]
-    given += ["--captions", *(root / f"captions_{part}.json" for part in parts)]
+    for part in parts:
+        given += ["--instances", root / f"instances_{part}.json"]
+        given += ["--captions", root / f"captions_{part}.json"]
     sizes = {"--train": 3, "--val": 1, "--test": 2}
     given += [x for pair in sizes.items() for x in pair]
     return [*map(str, (*given, "--size", 4, *more))]
 
 
 def run(root, convention, parts, *more, name=None) -> Prepared:
-    script.main(arguments(root, convention, parts, *more))
+    command_line.run(script.prepare, *arguments(root, convention, parts, *more))
     return Prepared(paths.data() / (name or f"coco-{convention}"))
 
 
 def refused(message, given) -> None:
-    with pytest.raises(SystemExit, match=message) as caught:
-        script.main(given)
+    with pytest.raises(InputError, match=message) as caught:
+        command_line.run(script.prepare, *given)
     assert "\n" not in str(caught.value)
     assert not list(paths.data().glob("*/dataset.json"))
 

@@ -1,11 +1,10 @@
 """The released CSS layout, made small here, through the script that reads it."""
 
-import importlib.util
 import json
 import pickle
-import sys
 import zipfile
 
+import command_line
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,12 +18,7 @@ from cmir_repro.data.css.render_2d import draw_2d
 from cmir_repro.data.css.scenes import CELLS, COLORS, SHAPES, SIZES
 from cmir_repro.data.prepare import pixels
 from cmir_repro.data.prepared import Prepared
-
-SCRIPT = paths.REPOSITORY / "data_scripts" / "css.py"
-_spec = importlib.util.spec_from_file_location("data_scripts_css", SCRIPT)
-script = importlib.util.module_from_spec(_spec)
-sys.modules["data_scripts_css"] = script  # dataclasses look their module up
-_spec.loader.exec_module(script)
+from data_scripts import css as script
 
 
 def thing(cell: str, size: str, color: str, shape: str) -> dict:
@@ -317,9 +311,9 @@ def test_a_picture_exchanged_between_two_tries_is_read_again(root, monkeypatch):
 
 
 def test_the_command_line_prepares_and_counts(root, capsys):
-    script.main(["--root", str(root), "--name", "mine"])
+    command_line.run(script.prepare, "--root", str(root), "--name", "mine")
     out = capsys.readouterr().out
-    assert "mine (released) in css-released\n" in out
+    assert "mine (released) in css-released," in out
     assert "val" in out
     assert Prepared(paths.data() / "css-released").info["name"] == "mine"
 
@@ -329,19 +323,18 @@ def test_the_command_line_renders_the_built_in_world(tmp_path, monkeypatch, caps
     monkeypatch.setitem(
         built_in.SCALES, "mini", built_in.Scale(bases=(30, 20), edits=(6, 4), width=18, height=12)
     )
-    script.main([])
+    command_line.run(
+        script.prepare,
+    )
     assert "css (rendered) in mini" in capsys.readouterr().out
     assert Prepared(tmp_path / "css" / "mini").info["counts"]["test"]["queries"] == 12
 
 
-def test_the_command_line_refuses_in_one_line(root, capsys):
+def test_the_command_line_refuses_in_one_line(root):
     (root / script.NPY).unlink()
-    with pytest.raises(SystemExit, match=r"^css\.py: .* does not exist") as caught:
-        script.main(["--root", str(root)])
-    assert "\n" not in str(caught.value)
-    with pytest.raises(SystemExit):
-        script.main(["--root", str(root), "--scale", "mini"])
-    assert "--scale belongs to the built-in world" in capsys.readouterr().err
+    command_line.refused(script.prepare, "does not exist", "--root", root)
+    message = "--scale belongs to the built-in world"
+    command_line.refused(script.prepare, message, "--root", root, "--scale", "mini")
 
 
 def pack(path, entries: dict, root=None):
@@ -355,8 +348,8 @@ def pack(path, entries: dict, root=None):
 
 def test_an_archive_is_unpacked_and_read(root, tmp_path, capsys):
     archive = pack(tmp_path / "CSS.zip", {}, root)
-    script.main(["--archive", str(archive)])
+    command_line.run(script.prepare, "--archive", str(archive))
     assert "css-released (released)" in capsys.readouterr().out
     assert (paths.data() / "raw" / "css" / "CSSDataset" / script.NPY).exists()
-    with pytest.raises(SystemExit, match=r"css exists; use --root"):
-        script.main(["--archive", str(archive)])
+    with pytest.raises(InputError, match=r"css exists; use --root"):
+        command_line.run(script.prepare, "--archive", str(archive))

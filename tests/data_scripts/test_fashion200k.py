@@ -1,11 +1,11 @@
 """The released Fashion200k layout, made small here, through the script that reads it."""
 
-import importlib.util
 import itertools
 import re
 import tarfile
 import zipfile
 
+import command_line
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,14 +14,10 @@ from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import only_protocol, preset
 from cmir_repro.data import training_pairs
-from cmir_repro.data.prepare import pixels, resize
+from cmir_repro.data.prepare import pictures, pixels
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers import fashion200k
-
-SCRIPT = paths.REPOSITORY / "data_scripts" / "fashion200k.py"
-_spec = importlib.util.spec_from_file_location("data_scripts_fashion200k", SCRIPT)
-script = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(script)
+from data_scripts import fashion200k as script
 
 COLOURS = ("red", "blue", "green", "black")
 RGB = {"red": (255, 0, 0), "blue": (0, 0, 255), "green": (0, 128, 0), "black": (0, 0, 0)}
@@ -431,8 +427,8 @@ def test_an_interrupted_run_goes_on_with_the_pictures_as_they_are_now(root, monk
     refused(root, r"0043_1\.jpeg is no whole picture")
     (part,) = (paths.data() / "fashion200k").glob(".*.part")
     read = []
-    squares = resize.squares
-    monkeypatch.setattr(resize, "squares", lambda f, *rest: read.extend(f) or squares(f, *rest))
+    squares = pictures.squares
+    monkeypatch.setattr(pictures, "squares", lambda f, *rest: read.extend(f) or squares(f, *rest))
     refused(root, r"0043_1\.jpeg is no whole picture")
     assert part.exists()
     assert len(read) == 4  # the chunk with the damaged picture; the 36 before it were kept
@@ -449,17 +445,17 @@ def test_archives_are_unpacked_into_one_folder_and_read(root, tmp_path, capsys):
     with zipfile.ZipFile(texts, "w") as file:
         for name in release():
             file.write(root / name, name)
-    arguments = ["--archive", str(pictures), str(texts), "--size", "16"]
-    script.main(arguments)
+    arguments = ["--archive", pictures, "--archive", texts, "--size", 16]
+    command_line.run(script.prepare, *arguments)
     out = capsys.readouterr().out
-    assert "fashion200k (released) in fashion200k\n" in out
+    assert "fashion200k (released) in fashion200k," in out
     assert (paths.data() / "raw" / "fashion200k" / path_of("test", "top", 0)).exists()
-    with pytest.raises(SystemExit, match=r"women exists, .*women\.tar\.gz holds it again"):
-        script.main(arguments)
+    with pytest.raises(InputError, match=r"women exists, .*women\.tar\.gz holds it again"):
+        command_line.run(script.prepare, *arguments)
 
 
 def test_the_command_line_prints_counts_audit_and_what_was_left_out(root, capsys):
-    script.main(["--root", str(root), "--size", "16", "--removal", "substring"])
+    command_line.run(script.prepare, "--root", str(root), "--size", "16", "--removal", "substring")
     out = capsys.readouterr().out
     lines = [line.split() for line in out.splitlines()]
     assert ["train", "images", "40", "40"] in lines
@@ -470,11 +466,7 @@ def test_the_command_line_prints_counts_audit_and_what_was_left_out(root, capsys
     assert str(root) not in str(info)
 
 
-def test_the_command_line_refuses_in_one_line(root, capsys):
+def test_the_command_line_refuses_in_one_line(root):
     (root / DRESS).unlink()
-    with pytest.raises(SystemExit, match=r"^fashion200k\.py: .* cannot be read") as caught:
-        script.main(["--root", str(root)])
-    assert "\n" not in str(caught.value)
-    with pytest.raises(SystemExit):
-        script.main([])
-    assert "give --root" in capsys.readouterr().err
+    command_line.refused(script.prepare, "cannot be read", "--root", root)
+    command_line.refused(script.prepare, "give --root")

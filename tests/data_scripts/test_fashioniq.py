@@ -1,17 +1,17 @@
 """FashionIQ through its script: from the raw layout, made small here, to the prepared one."""
 
-import importlib.util
 import json
-import sys
 import zipfile
 from pathlib import PurePosixPath
 
+import command_line
 import numpy as np
 import pytest
 from PIL import Image
 from tiny_releases import draw, fashioniq, picture
 
 from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import PRESETS, preset
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers import fashioniq_cirr as annotations
@@ -19,13 +19,7 @@ from cmir_repro.evaluation import fashioniq_cirr
 from cmir_repro.experiments import dim as composed
 from cmir_repro.experiments.official_scores import official_scores
 from cmir_repro.experiments.presets.dim import configure, default_task
-
-_spec = importlib.util.spec_from_file_location(
-    "data_scripts_fashioniq", paths.REPOSITORY / "data_scripts" / "fashioniq.py"
-)
-script = importlib.util.module_from_spec(_spec)
-sys.modules["data_scripts_fashioniq"] = script
-_spec.loader.exec_module(script)
+from data_scripts import fashioniq as script
 
 
 @pytest.fixture
@@ -41,12 +35,12 @@ def photos(root, tmp_path):
 
 
 def run(root, *more) -> Prepared:
-    script.main(["--root", str(root), "--partial", *map(str, more)])
+    command_line.run(script.prepare, "--root", str(root), "--partial", *more)
     return Prepared(paths.data() / "fashioniq")
 
 
 def refused(root, message, *more) -> None:
-    with pytest.raises(SystemExit, match=message) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         run(root, *more)
     assert "\n" not in str(caught.value)
     assert not (paths.data() / "fashioniq" / "dataset.json").exists()
@@ -189,8 +183,8 @@ def test_a_damaged_picture_is_named(root, photos):
 
 
 def test_the_audit_refuses_other_counts(root, capsys):
-    with pytest.raises(SystemExit, match=r"of 24 counts .*first triplets, train dress: 2, expect"):
-        script.main(["--root", str(root), "--annotations-only"])
+    with pytest.raises(InputError, match=r"of 24 counts .*first triplets, train dress: 2, expect"):
+        command_line.run(script.prepare, "--root", str(root), "--annotations-only")
     assert "expected 5,985" in capsys.readouterr().out
     assert not (paths.data() / "fashioniq").exists()
 
@@ -221,7 +215,7 @@ def test_a_second_run_opens_and_another_release_is_refused(root):
     assert run(root, "--annotations-only").manifest_hash == before
     path = root / "captions" / "cap.dress.val.json"
     path.write_text(path.read_text().replace("is red", "is blue"))
-    with pytest.raises(SystemExit, match=r"prepared with other files; delete its dataset\.json"):
+    with pytest.raises(InputError, match=r"prepared with other files; delete its dataset\.json"):
         run(root, "--annotations-only")
 
 
@@ -238,7 +232,9 @@ def test_an_archive_of_the_annotations_will_do(root, tmp_path, inside):
     with zipfile.ZipFile(tmp_path / "iq.zip", "w") as file:
         for path in root.rglob("*.json"):
             file.write(path, PurePosixPath(inside, *path.relative_to(root).parts))
-    script.main(["--archive", str(tmp_path / "iq.zip"), "--annotations-only", "--partial"])
+    command_line.run(
+        script.prepare, "--archive", str(tmp_path / "iq.zip"), "--annotations-only", "--partial"
+    )
     found = Prepared(paths.data() / "fashioniq")
     assert (
         found.info["tables_sha256"]
@@ -247,11 +243,7 @@ def test_an_archive_of_the_annotations_will_do(root, tmp_path, inside):
     assert (paths.data() / "raw" / "fashioniq" / inside / "captions").is_dir()
 
 
-def test_pictures_or_none_must_be_said(root, capsys):
-    with pytest.raises(SystemExit):
-        script.main(["--annotations-only"])
-    assert "give --root, --archive" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        script.main(["--root", str(root)])
-    assert "--annotations-only" in capsys.readouterr().err
+def test_pictures_or_none_must_be_said(root):
+    command_line.refused(script.prepare, "give --root, --archive", "--annotations-only")
+    command_line.refused(script.prepare, "one of --images, --annotations-only", "--root", root)
     refused(root, "is no folder; --images names", "--images", root / "nowhere")

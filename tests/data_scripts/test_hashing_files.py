@@ -1,23 +1,16 @@
 """Files that hashing papers pass around through the script, in the layouts of four of them."""
 
-import importlib.util
-import sys
-
+import command_line
 import numpy as np
 import pytest
 from PIL import Image
 from scipy.io import savemat
 
 from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
 from cmir_repro.data.labelled import labelled
 from cmir_repro.data.prepared import Prepared
-
-_spec = importlib.util.spec_from_file_location(
-    "data_scripts_hashing_files", paths.REPOSITORY / "data_scripts" / "hashing_files.py"
-)
-script = importlib.util.module_from_spec(_spec)
-sys.modules["data_scripts_hashing_files"] = script
-_spec.loader.exec_module(script)
+from data_scripts import hashing_files as script
 
 N, D, C = 30, 7, 4
 RNG = np.random.default_rng(0)
@@ -36,13 +29,13 @@ def data_folder(tmp_path, monkeypatch):
 
 
 def run(*more) -> Prepared:
-    script.main([*map(str, ("--name", "tiny", *SIZES, *more))])
+    command_line.run(script.prepare, *("--name", "tiny", *SIZES, *more))
     return Prepared(paths.data() / "tiny")
 
 
 def refused(message, *more) -> None:
-    with pytest.raises(SystemExit, match=message) as caught:
-        script.main([*map(str, ("--name", "tiny", *SIZES, *more))])
+    with pytest.raises(InputError, match=message) as caught:
+        command_line.run(script.prepare, *("--name", "tiny", *SIZES, *more))
     assert "\n" not in str(caught.value)
     assert not list(paths.data().glob("*/dataset.json"))
 
@@ -65,7 +58,7 @@ def ucch(tmp_path):
     arrays = ({"XAll": FEATURES}, {"YAll": TEXT.astype(float)}, {"LAll": LABELS})
     for name, array in zip(names, arrays, strict=True):
         savemat(tmp_path / name, array, do_compression=True)
-    return ["--files", *(tmp_path / name for name in names)]
+    return [tmp_path / name for name in names]
 
 
 def test_dcmhs_one_file_of_version_73(tmp_path):
@@ -76,7 +69,7 @@ def test_dcmhs_one_file_of_version_73(tmp_path):
         file.create_dataset("images", data=PICTURES.transpose(0, 3, 2, 1))
         file.create_dataset("YAll", data=TEXT.T.astype(float))
         file.create_dataset("LAll", data=LABELS.T.astype(float))
-    data = run("--files", path, "--rows", "first")
+    data = run(path, "--rows", "first")
     check(data, np.arange(N))  # DCMH keeps them all
     assert np.array_equal(data.take("photo", np.arange(N)), PICTURES)
     found = labelled(data)
@@ -90,7 +83,7 @@ def test_ucchs_python_file_has_rows_first(tmp_path):
     path, doc2vec = tmp_path / "MSCOCO_deep_doc2vec_data_rand.h5py", RNG.normal(size=(N, D))
     with h5py.File(path, "w") as file:
         file["XAll"], file["YAll"], file["LAll"] = FEATURES, doc2vec, LABELS
-    data = run("--files", path, "--rows", "last")
+    data = run(path, "--rows", "last")
     found = labelled(data)
     assert found.query.tolist() == list(range(24, 30))
     assert data.info["text"]["kind"] == "features"
@@ -133,7 +126,7 @@ def test_p_gnns_released_splits(tmp_path):
         for what, array in (("img", FEATURES), ("txt", TEXT), ("lab", LABELS)):
             files.append(tmp_path / f"{split}_{what}.mat")
             savemat(files[-1], {f"{split}_{what}": array[part]})
-    data = run("--files", *files, "--rows", "released")
+    data = run(*files, "--rows", "released")
     check(data, np.arange(N))
     found = labelled(data)
     assert found.query.tolist() == list(range(22, 30))
@@ -149,7 +142,7 @@ def test_torchcmhs_lists_with_pictures_in_a_folder(tmp_path):
     photos.mkdir()
     for number in range(N):
         Image.new("RGB", (6, 4), (number * 8, 0, 0)).save(photos / f"im{number}.png")
-    given = ["--files", *(tmp_path / f"{n}List.mat" for n in ("img", "tag", "label"))]
+    given = [*(tmp_path / f"{n}List.mat" for n in ("img", "tag", "label"))]
     refused("no file has images, IAll, XAll; add it, or give --images", *given)
     data = run(*given, "--images", photos, "--size", 4)
     rows = np.array([int(name[2:]) for name in data.images["image"]])
@@ -161,7 +154,7 @@ def test_torchcmhs_lists_with_pictures_in_a_folder(tmp_path):
 
 
 def test_an_empty_column_is_no_category(tmp_path, ucch):
-    savemat(ucch[3], {"LAll": np.hstack([LABELS, np.zeros((N, 1), np.uint8)])})
+    savemat(ucch[2], {"LAll": np.hstack([LABELS, np.zeros((N, 1), np.uint8)])})
     data = run(*ucch, "--rows", "last")
     assert labelled(data).categories == [f"category {n}" for n in (1, 2, 3, 4)]
 
@@ -169,7 +162,7 @@ def test_an_empty_column_is_no_category(tmp_path, ucch):
 def test_opened_again_if_the_same_is_asked_for(ucch):
     before = run(*ucch).manifest_hash
     assert run(*ucch).manifest_hash == before
-    with pytest.raises(SystemExit, match="was prepared with"):
+    with pytest.raises(InputError, match="was prepared with"):
         run(*ucch, "--seed", 2)
 
 
@@ -186,13 +179,13 @@ def test_what_cannot_be_is_one_line(tmp_path, ucch):
     refused("24 images are too few for --train 30", *ucch, "--rows", "last", "--train", 30)
     refused("no train_lab and test_lab", *ucch, "--rows", "released")
     refused("needs the names of the pictures, FAll or imgs", *ucch, "--images", tmp_path)
-    refused("none.mat does not exist", "--files", tmp_path / "none.mat")
-    savemat(ucch[3], {"LAll": LABELS * 2})
+    refused("none.mat does not exist", tmp_path / "none.mat")
+    savemat(ucch[2], {"LAll": LABELS * 2})
     refused(r"mirflickr25k-lall.mat: LAll \(30, 4\) holds other numbers than 0 and 1", *ucch)
-    savemat(ucch[3], {"LAll": LABELS})
-    savemat(ucch[1], {"XAll": np.where(FEATURES > 0.5, np.nan, 0)})
+    savemat(ucch[2], {"LAll": LABELS})
+    savemat(ucch[0], {"XAll": np.where(FEATURES > 0.5, np.nan, 0)})
     refused(r"XAll \(30, 9\) holds a number that is not finite", *ucch)
-    savemat(ucch[1], {"IAll": PICTURES.transpose(1, 2, 3, 0) / 255})
+    savemat(ucch[0], {"IAll": PICTURES.transpose(1, 2, 3, 0) / 255})
     refused("are no pictures", *ucch)
     names = np.array([f"../im{n}.png" for n in range(N)], dtype=object)
     savemat(tmp_path / "fall.mat", {"FAll": names})

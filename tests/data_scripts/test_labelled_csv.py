@@ -1,22 +1,15 @@
 """A CSV of attributes and texts through its script: categories, tags, and each picture once."""
 
-import importlib.util
-import sys
-
+import command_line
 import numpy as np
 import pytest
 from PIL import Image
 
 from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
 from cmir_repro.data.labelled import labelled
 from cmir_repro.data.prepared import Prepared
-
-_spec = importlib.util.spec_from_file_location(
-    "data_scripts_labelled_csv", paths.REPOSITORY / "data_scripts" / "labelled_csv.py"
-)
-script = importlib.util.module_from_spec(_spec)
-sys.modules["data_scripts_labelled_csv"] = script
-_spec.loader.exec_module(script)
+from data_scripts import labelled_csv as script
 
 COLOURS, KINDS = ("Red", "Blue"), ("Shirt", "Shoe", "Cap")
 
@@ -49,13 +42,13 @@ def arguments(photos, *more) -> list[str]:
 
 
 def run(photos, *more) -> Prepared:
-    script.main(arguments(photos, *more))
+    command_line.run(script.prepare, *arguments(photos, *more))
     return Prepared(paths.data() / "tiny")
 
 
 def refused(message, photos, *more) -> None:
-    with pytest.raises(SystemExit, match=message) as caught:
-        script.main(arguments(photos, *more))
+    with pytest.raises(InputError, match=message) as caught:
+        command_line.run(script.prepare, *arguments(photos, *more))
     assert "\n" not in str(caught.value)
     assert not list(paths.data().glob("*/dataset.json"))
 
@@ -128,11 +121,11 @@ def test_equal_pictures_are_one_with_the_tags_and_categories_of_all(photos):
 def test_opened_again_if_the_same_is_asked_for(photos):
     before = run(photos).manifest_hash
     assert run(photos).manifest_hash == before
-    with pytest.raises(SystemExit, match="was prepared with"):
-        script.main(arguments(photos, "--seed", 5))
+    with pytest.raises(InputError, match="was prepared with"):
+        command_line.run(script.prepare, *arguments(photos, "--seed", 5))
     Image.new("RGB", (6, 4), (1, 2, 3)).save(photos / "p03.png")
-    with pytest.raises(SystemExit, match="other pictures_sha256"):
-        script.main(arguments(photos))
+    with pytest.raises(InputError, match="other pictures_sha256"):
+        command_line.run(script.prepare, *arguments(photos))
 
 
 def test_missing_pictures_are_said_or_left_out(photos):
@@ -168,7 +161,7 @@ def test_the_first_of_the_real_photographs(real_data, tmp_path):
     (tmp_path / "first.csv").write_text("".join(lines[:1001]), encoding="utf-8")
     given = ["--name", "tiny", "--csv", tmp_path / "first.csv", "--images", root / "images"]
     given += ["--id", "id", "--suffix", ".jpg", "--labels", "articleType,baseColour,gender"]
-    script.main([*map(str, (*given, "--text", "name", "--size", 2))])
+    command_line.run(script.prepare, *(*given, "--text", "name", "--size", 2))
     data = Prepared(paths.data() / "tiny")
     found = labelled(data)
     copies = next(line for line in data.info["left_out"] if "pixels of an earlier one" in line)

@@ -1,23 +1,17 @@
 """MIRFLICKR-25K through the script: from raw, made small here in the exact layout, to prepared."""
 
-import importlib.util
 import re
-import sys
 
+import command_line
 import numpy as np
 import pytest
 from PIL import Image
 
 from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
 from cmir_repro.data.labelled import labelled
 from cmir_repro.data.prepared import Prepared
-
-_spec = importlib.util.spec_from_file_location(
-    "data_scripts_mirflickr", paths.REPOSITORY / "data_scripts" / "mirflickr.py"
-)
-script = importlib.util.module_from_spec(_spec)
-sys.modules["data_scripts_mirflickr"] = script
-_spec.loader.exec_module(script)
+from data_scripts import mirflickr as script
 
 LISTS = (
     "animals baby bird car clouds dog female flower food indoor lake male night people plant_life "
@@ -78,15 +72,13 @@ def data_folder(tmp_path, monkeypatch):
 def run(name, release, *more, pictures=True) -> Prepared:
     images = ("--images", release[0]) if pictures else ("--annotations-only",)
     given = ("--root", release[0], "--labels", release[1], *images, "--partial", *SIZES, *more)
-    script.main([*map(str, given)])
+    command_line.run(script.prepare, *given)
     return Prepared(paths.data() / name)
 
 
 def refused(message, release, *more, partial=True) -> None:
     given = ["--root", release[0], "--labels", release[1], "--annotations-only", *SIZES, *more]
-    with pytest.raises(SystemExit, match=message) as caught:
-        script.main([*map(str, given), *(["--partial"] if partial else [])])
-    assert "\n" not in str(caught.value)
+    command_line.refused(script.prepare, message, *given, *(["--partial"] if partial else []))
     assert not list(paths.data().glob("*/dataset.json"))
 
 
@@ -130,7 +122,7 @@ def test_splits_are_one_shuffle_and_the_rest_is_database(release):
     }  # fmt: skip
     again = run("mirflickr-tags", release, pictures=False)
     assert again.manifest_hash == data.manifest_hash
-    with pytest.raises(SystemExit, match="was prepared with"):
+    with pytest.raises(InputError, match="was prepared with"):
         run("mirflickr-tags", release, "--seed", 1, pictures=False)
     other = labelled(run("other", release, "--seed", 1, "--name", "other", pictures=False))
     assert other.query.tolist() != found.query.tolist()
@@ -166,8 +158,8 @@ def test_the_audit_refuses_other_counts_and_takes_the_right_ones(release, capsys
     assert set(counts) == set(script.EXPECTED)
     assert set(script.WITH_RELEVANT) == set(counts) - {"labels"}
     monkeypatch.setattr(script, "EXPECTED", counts)
-    script.main([str(x) for x in ("--root", release[0], "--labels", release[1], *SIZES,
-                                  "--annotations-only")])  # fmt: skip
+    where = ("--root", release[0], "--labels", release[1])
+    command_line.run(script.prepare, *where, *SIZES, "--annotations-only")
     assert (paths.data() / "mirflickr-tags" / "dataset.json").exists()
 
 
@@ -177,7 +169,7 @@ def test_a_missing_picture_says_what_it_costs_and_moves_no_other(release):
     for name in gone:
         (release[0] / f"{name}.jpg").unlink()
     with pytest.raises(
-        SystemExit, match=r"is missing; missing are: train 1 of 12 images; test 1 of 6 images, each"
+        InputError, match=r"is missing; missing are: train 1 of 12 images; test 1 of 6 images, each"
     ):
         run("mirflickr", release, "--size", 8)
     data = run("mirflickr", release, "--size", 8, "--allow-missing")
@@ -194,7 +186,7 @@ def test_a_missing_picture_says_what_it_costs_and_moves_no_other(release):
     assert data.info["coverage"]["test"] == {"images": 6, "missing": 1}
     for file in release[0].glob("im*.jpg"):
         file.unlink()
-    with pytest.raises(SystemExit, match="none is there"):
+    with pytest.raises(InputError, match="none is there"):
         run("none", release, "--allow-missing", "--name", "none")
 
 

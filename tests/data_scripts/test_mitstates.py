@@ -1,8 +1,8 @@
 """The released MIT-States layout, made small here, through the script that reads it."""
 
-import importlib.util
 import zipfile
 
+import command_line
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,13 +11,9 @@ from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
 from cmir_repro.data import training_pairs
-from cmir_repro.data.prepare import pixels, resize
+from cmir_repro.data.prepare import pictures, pixels
 from cmir_repro.data.prepared import Prepared
-
-SCRIPT = paths.REPOSITORY / "data_scripts" / "mitstates.py"
-_spec = importlib.util.spec_from_file_location("data_scripts_mitstates", SCRIPT)
-script = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(script)
+from data_scripts import mitstates as script
 
 # Adjectives of each noun; armor and wool are among the 49 of test.
 NOUNS = {
@@ -276,8 +272,8 @@ def test_an_interrupted_run_goes_on(root, monkeypatch):
     path.write_bytes(whole[: len(whole) // 2])
     refused(root, "young_cat_1.jpg is no whole picture")
     read = []
-    squares = resize.squares
-    monkeypatch.setattr(resize, "squares", lambda f, *rest: read.extend(f) or squares(f, *rest))
+    squares = pictures.squares
+    monkeypatch.setattr(pictures, "squares", lambda f, *rest: read.extend(f) or squares(f, *rest))
     refused(root, "young_cat_1.jpg is no whole picture")
     assert 0 < len(read) <= 4  # the last chunk only
     path.write_bytes(whole)
@@ -295,19 +291,15 @@ def test_an_archive_is_unpacked_and_read(root, tmp_path, capsys):
     with zipfile.ZipFile(archive, "w") as file:
         for child in sorted(root.rglob("*")):
             file.write(child, f"release_dataset/{child.relative_to(root)}")
-    script.main(["--archive", str(archive), "--size", "16"])
+    command_line.run(script.prepare, "--archive", str(archive), "--size", "16")
     out = capsys.readouterr().out
-    assert "mitstates (released) in mitstates\n" in out
+    assert "mitstates (released) in mitstates," in out
     assert "remembered, no source" in out
     assert "folders without a space, not read: 1" in out
     info = Prepared(paths.data() / "mitstates").info
     assert str(tmp_path) not in str(info)
 
 
-def test_the_command_line_refuses_in_one_line(tmp_path, capsys):
-    with pytest.raises(SystemExit, match=r"^mitstates\.py: .*images does not exist") as caught:
-        script.main(["--root", str(tmp_path)])
-    assert "\n" not in str(caught.value)
-    with pytest.raises(SystemExit):
-        script.main([])
-    assert "give --root" in capsys.readouterr().err
+def test_the_command_line_refuses_in_one_line(tmp_path):
+    command_line.refused(script.prepare, "images does not exist", "--root", tmp_path)
+    command_line.refused(script.prepare, "give --root")

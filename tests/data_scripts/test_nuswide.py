@@ -1,8 +1,6 @@
 """NUS-WIDE through the script: from raw, made small here in the exact layout, to prepared."""
 
-import importlib.util
-import sys
-
+import command_line
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,13 +9,7 @@ from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.labelled import labelled
 from cmir_repro.data.prepared import Prepared
-
-_spec = importlib.util.spec_from_file_location(
-    "data_scripts_nuswide", paths.REPOSITORY / "data_scripts" / "nuswide.py"
-)
-script = importlib.util.module_from_spec(_spec)
-sys.modules["data_scripts_nuswide"] = script
-_spec.loader.exec_module(script)
+from data_scripts import nuswide as script
 
 IMAGES, TAGS = 400, 30
 CONCEPTS = [f"concept{n:02d}" for n in range(81)]
@@ -65,15 +57,13 @@ def data_folder(tmp_path, monkeypatch):
 
 def run(name, root, *more) -> Prepared:
     pictures = () if "--images" in more else ("--annotations-only",)
-    script.main([*map(str, ("--root", root, "--partial", *SIZES, *pictures, *more))])
+    command_line.run(script.prepare, *("--root", root, "--partial", *SIZES, *pictures, *more))
     return Prepared(paths.data() / name)
 
 
 def refused(message, root, *more, partial=True) -> None:
     given = ("--root", root, "--annotations-only", *SIZES, *more)
-    with pytest.raises(SystemExit, match=message) as caught:
-        script.main([*map(str, given), *(["--partial"] if partial else [])])
-    assert "\n" not in str(caught.value)
+    command_line.refused(script.prepare, message, *given, *(["--partial"] if partial else []))
     assert not list(paths.data().glob("*/dataset.json"))
 
 
@@ -179,7 +169,7 @@ def test_pictures_in_their_folders(root):
     red = data.take("photo", np.arange(len(names)))[:, 4, 4, 0].astype(int)
     assert np.abs(red - np.arange(len(names)) % 250).max() <= 3
     (root / "Flickr" / names[0]).unlink()
-    with pytest.raises(SystemExit, match=r"missing are: \w+ 1 of \d+ images"):
+    with pytest.raises(InputError, match=r"missing are: \w+ 1 of \d+ images"):
         run("less", root, *given, "--name", "less")
     less = run("less", root, *given, "--name", "less", "--allow-missing")
     assert len(less.images) == len(names) - 1
@@ -208,7 +198,7 @@ def test_the_audit_refuses_other_counts_and_takes_the_right_ones(root, capsys, m
         assert set(script.EXPECTED | expected) == set(script.read(root, classes)[1])
     monkeypatch.setattr(script, "EXPECTED", counts)
     monkeypatch.setitem(script.OF_CATEGORIES, 21, {})
-    script.main([*map(str, ("--root", root, "--annotations-only", *SIZES))])
+    command_line.run(script.prepare, *("--root", root, "--annotations-only", *SIZES))
     assert (paths.data() / "nuswide-tc21-tags" / "dataset.json").exists()
 
 

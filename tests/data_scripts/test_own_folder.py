@@ -1,12 +1,11 @@
 """A folder of pictures and a CSV, made small here, through the script that reads it."""
 
-import importlib.util
 import itertools
 import json
 import shutil
-import sys
 from dataclasses import replace
 
+import command_line
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,16 +16,11 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.core.protocol import preset
 from cmir_repro.data import training_pairs
-from cmir_repro.data.prepare import pixels, resize
-from cmir_repro.data.prepare.pictures import load_picture
-from cmir_repro.data.prepare.resize import square
+from cmir_repro.data.prepare import pictures as picture_files
+from cmir_repro.data.prepare import pixels
+from cmir_repro.data.prepare.pictures import load_picture, square
 from cmir_repro.data.prepared import Prepared
-
-SCRIPT = paths.REPOSITORY / "data_scripts" / "own_folder.py"
-_spec = importlib.util.spec_from_file_location("data_scripts_own_folder", SCRIPT)
-script = importlib.util.module_from_spec(_spec)
-sys.modules["data_scripts_own_folder"] = script  # dataclasses look their module up
-_spec.loader.exec_module(script)
+from data_scripts import own_folder as script
 
 COLUMNS = ("gender", "colour", "type")
 ATTRIBUTES = script.Settings(
@@ -244,7 +238,7 @@ def test_the_same_arguments_give_the_same_bytes(photos, monkeypatch):
 
 def test_a_broken_off_import_goes_on(photos, monkeypatch):
     monkeypatch.setattr(pixels, "CHUNK", 10)
-    whole, read = resize.squares, []
+    whole, read = picture_files.squares, []
 
     def fails(files, *rest):
         read.extend(files)
@@ -252,7 +246,7 @@ def test_a_broken_off_import_goes_on(photos, monkeypatch):
             raise KeyboardInterrupt
         return whole(files, *rest)
 
-    monkeypatch.setattr(resize, "squares", fails)
+    monkeypatch.setattr(picture_files, "squares", fails)
     with pytest.raises(KeyboardInterrupt):
         prepare(photos, ATTRIBUTES, "photos.csv")
     assert not (paths.data() / "mine" / "dataset.json").exists()
@@ -260,7 +254,7 @@ def test_a_broken_off_import_goes_on(photos, monkeypatch):
     data = prepare(photos, ATTRIBUTES, "photos.csv")
     assert len(read) == 120 + 10  # only the chunk that failed is read twice
     assert not list(broken.glob(".*.part"))
-    monkeypatch.setattr(resize, "squares", whole)
+    monkeypatch.setattr(picture_files, "squares", whole)
     fresh = prepare(photos, ATTRIBUTES, "photos.csv", name="fresh")
     for split in ("train", "val", "test"):
         np.testing.assert_array_equal(data.pixels("photo", split), fresh.pixels("photo", split))
@@ -523,12 +517,12 @@ def test_the_command_prints_counts_and_one_line_of_error(photos, capsys):
     command = ["--name", "mine", "--csv", photos / "photos.csv", "--images", photos / "images"]
     command += ["--suffix", ".jpg", "--attributes", "gender,colour,type", "--size", "8"]
     command = [str(word) for word in command]
-    script.main(command)
+    command_line.run(script.prepare, *command)
     shown = capsys.readouterr().out
     assert "mine (photographs)" in shown
-    assert "distinct captions: 40" in shown
-    with pytest.raises(SystemExit, match=r"own_folder\.py: mine was prepared with seed 0") as exit:
-        script.main([*command, "--seed", "3"])
+    assert ["distinct", "captions", "40"] in [line.split() for line in shown.splitlines()]
+    with pytest.raises(InputError, match=r"mine was prepared with seed 0") as exit:
+        command_line.run(script.prepare, *command, "--seed", "3")
     assert "\n" not in str(exit.value)
 
 

@@ -1,23 +1,17 @@
 """Ready region features through their script: from SCAN's layout, made small, to ours."""
 
-import importlib.util
 import shutil
-import sys
 
+import command_line
 import numpy as np
 import pytest
 import tiny_captions as tiny
 
 from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
 from cmir_repro.data import sentences
 from cmir_repro.data.prepared import Prepared
-
-_spec = importlib.util.spec_from_file_location(
-    "data_scripts_regions", paths.REPOSITORY / "data_scripts" / "regions.py"
-)
-script = importlib.util.module_from_spec(_spec)
-sys.modules["data_scripts_regions"] = script
-_spec.loader.exec_module(script)
+from data_scripts import regions as script
 
 
 @pytest.fixture
@@ -27,12 +21,12 @@ def root(tmp_path, monkeypatch):
 
 
 def run(root, *more) -> Prepared:
-    script.main(["--root", str(root), "--partial", *map(str, more)])
+    command_line.run(script.prepare, "--root", str(root), "--partial", *more)
     return Prepared(paths.data() / "flickr30k-regions")
 
 
 def refused(root, message, *more) -> None:
-    with pytest.raises(SystemExit, match=message) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         run(root, *more)
     assert "\n" not in str(caught.value)
     assert not (paths.data() / "flickr30k-regions" / "dataset.json").exists()
@@ -74,7 +68,7 @@ def test_ids_an_image_or_none_at_all(root, tmp_path):
     assert run(root).images["image"].tolist() == [i for s in tiny.SPLITS for i in tiny.ids(s)]
     for file in root.glob("*_ids.txt"):
         file.unlink()
-    script.main(["--root", str(root), "--partial", "--name", "no-ids"])
+    command_line.run(script.prepare, "--root", str(root), "--partial", "--name", "no-ids")
     data = Prepared(paths.data() / "no-ids")
     assert data.images["image"][:2].tolist() == ["train_000000", "train_000001"]
 
@@ -90,8 +84,8 @@ def test_testall_comes_before_test(root):
 
 
 def test_known_counts_are_demanded(root, capsys):
-    with pytest.raises(SystemExit, match=r"6 of 6 counts .* flickr30k"):
-        script.main(["--root", str(root)])
+    with pytest.raises(InputError, match=r"6 of 6 counts .* flickr30k"):
+        command_line.run(script.prepare, "--root", str(root))
     assert "expected 29,000" in capsys.readouterr().out
     assert not paths.data().exists()
 
@@ -165,8 +159,8 @@ def test_bad_text_files(root, name, edit, message):
 def test_a_second_run_opens_and_other_files_are_refused(root):
     before = run(root).manifest_hash
     assert run(root).manifest_hash == before
-    with pytest.raises(SystemExit, match="precision 'float16', now asked for 'float32'"):
+    with pytest.raises(InputError, match="precision 'float16', now asked for 'float32'"):
         run(root, "--precision", "float32")
     change(root / "train_ims.npy", lambda x: x + 1)
-    with pytest.raises(SystemExit, match="other files"):
+    with pytest.raises(InputError, match="other files"):
         run(root)

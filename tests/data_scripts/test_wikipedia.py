@@ -1,22 +1,15 @@
 """The Wikipedia benchmark through its script, made small here and, where it is, as released."""
 
-import importlib.util
-import sys
-
+import command_line
 import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
 from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
 from cmir_repro.data.labelled import labelled
 from cmir_repro.data.prepared import Prepared
-
-_spec = importlib.util.spec_from_file_location(
-    "data_scripts_wikipedia", paths.REPOSITORY / "data_scripts" / "wikipedia.py"
-)
-script = importlib.util.module_from_spec(_spec)
-sys.modules["data_scripts_wikipedia"] = script
-_spec.loader.exec_module(script)
+from data_scripts import wikipedia as script
 
 LISTS = {"tr": "trainset_txt_img_cat.list", "te": "testset_txt_img_cat.list"}
 SIZES = {"tr": 12, "te": 4}
@@ -47,13 +40,13 @@ def root(tmp_path):
 
 
 def run(root, *more) -> Prepared:
-    script.main(["--root", str(root), "--partial", *map(str, more)])
+    command_line.run(script.prepare, "--root", str(root), "--partial", *more)
     return Prepared(paths.data() / "wikipedia")
 
 
 def refused(message, root, *more) -> None:
-    with pytest.raises(SystemExit, match=message) as caught:
-        script.main(["--root", str(root), *map(str, more)])
+    with pytest.raises(InputError, match=message) as caught:
+        command_line.run(script.prepare, "--root", str(root), *more)
     assert "\n" not in str(caught.value)
     assert not list(paths.data().glob("*/dataset.json"))
 
@@ -134,7 +127,7 @@ def test_what_does_not_fit_is_one_line(root, tmp_path):
 
 @pytest.fixture
 def released(real_data):
-    script.main(["--root", str(real_data("wikipedia"))])
+    command_line.run(script.prepare, "--root", str(real_data("wikipedia")))
     return Prepared(paths.data() / "wikipedia")
 
 

@@ -65,14 +65,16 @@ def test_a_run_leaves_record_and_ranks_and_is_found_again(tiny_css, monkeypatch)
     assert set(record.result["by_scoring"]) == {"itc", "itm", "itc+itm"}
     assert record.result["metrics"] == record.result["by_scoring"]["itm"]
     pairs = run.task.split("test")
-    ids, ranks = ledger.ranks(record.run)
-    assert len(ids) == len(ranks) == 3 * (len(pairs.images) + len(pairs.texts))
+    found = ledger.queries(record.run)
+    assert len(found) == 3 * (len(pairs.images) + len(pairs.texts))
     place = pairs.image_of[7]
-    here = ids == f"itc\tt2i\t{pairs.image_ids[place]}\t{pairs.sentence_ids[7]}"
+    told = found[(found["scoring"] == "itc") & (found["direction"] == "t2i")]
+    (row,) = told[told["query"] == pairs.sentence_ids[7]].to_dict("records")
+    assert row["image"] == pairs.image_ids[place]
     # By hand: how many images are closer to sentence 7 than its own.
     scores = run.embedded.images @ run.embedded.sentences[7]
     own = scores[place]
-    assert ranks[here][0] == pytest.approx(1 + (scores > own + 1e-6).sum(), abs=1)
+    assert row["rank"] == pytest.approx(1 + (scores > own + 1e-6).sum(), abs=1)
     assert list(run.validations()["step"]) == [2, 4]
     assert {"itc", "ims", "lmim", "itm", "temperature"} <= set(run.losses())
 

@@ -108,7 +108,7 @@ def test_a_run_leaves_record_and_precisions(tmp_path):
 
 def test_every_query_is_in_the_ledger_by_scoring_direction_and_depth():
     run = go(configured())
-    found = crcgs_tables.average_precisions(run.record.run)
+    found = crcgs_tables.average_precisions(run.record)
     assert list(found) == SCORINGS
     queries = run.task.labelled.ids[run.task.labelled.query]
     for scoring, rows in found.items():
@@ -145,7 +145,7 @@ def test_a_query_without_a_category_is_left_out_and_has_no_precision():
     run = go(configured(REFERENCE))
     result = run.record.result
     assert (result["queries"], result["without_relevant"]) == (14, 1)
-    values = crcgs_tables.average_precisions(run.record.run)["hamming-4"]["i2t", "all"]
+    values = crcgs_tables.average_precisions(run.record)["hamming-4"]["i2t", "all"]
     assert np.isnan(values.to_numpy()).tolist() == [False] * 11 + [True, False, False]
     ids, points = crcgs_tables.points([run.record], {0}, "cosine")
     assert len(ids) == len(points) == 13

@@ -231,7 +231,7 @@ def test_what_only_photographs_need_does_not_touch_scenes(monkeypatch):
         identity.sources(configured(dataset=dataset))
     assert used[0] == used[1]
     assert used[2] - used[0] == {"models/frozen.py", "data/training_pairs.py"}
-    assert {"train.py", "evaluate.py", "systems/dim.py", "data/sampling.py"} <= used[0]
+    assert {"training/loop.py", "evaluation/recall.py", "systems/dim.py"} <= used[0]
     assert not {file for file in used[2] if "plots" in file or "compositors" in file}
     assert all((paths.REPOSITORY / "cmir_repro" / file).exists() for file in used[2])
 
@@ -254,7 +254,7 @@ def test_a_run_leaves_record_ranks_and_log_and_is_found_again(tiny_css, request,
     name = first.record.run
     assert ledger.read(name) == first.record
     assert ledger.Record(**json.loads(json.dumps(first.record.model_dump()))) == first.record
-    ids, ranks = ledger.ranks(name)
+    ids, ranks = (ledger.queries(name)[column].to_numpy() for column in ("query", "rank"))
     part = first.task.split("test")
     assert np.array_equal(ids, part.query_ids)
     assert np.array_equal(ranks, first.ranks)
@@ -320,7 +320,7 @@ def test_a_run_on_drawn_pairs_leaves_a_record(photos):
     assert (record.dataset, record.task, record.steps) == ("photos", "photo", 6)
     assert record.result["protocol"] == preset("own/same-caption").as_dict()
     assert record.data["manifest"] == photos.manifest_hash
-    assert np.array_equal(ledger.ranks(record.run)[0], photos.retrieval("test").query_ids)
+    assert np.array_equal(ledger.queries(record.run)["query"], photos.retrieval("test").query_ids)
     assert {"replace", "with"} <= set(run.tokens.tokens)
     assert list(run.validations()["step"]) == [3, 6]
     assert identity.current(configured(**PHOTOS))

@@ -3,12 +3,13 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_up_records import keep, made_up
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
-from cmir_repro.experiments import ledger
+from cmir_repro.experiments import ledger, query_table
 
 
 @pytest.fixture
@@ -21,14 +22,14 @@ def test_a_record_comes_back_with_ranks_and_log(root):
     record = keep(made_up(seed=3))
     assert ledger.exists(record.run)
     assert ledger.read(record.run) == record
-    ids, ranks = ledger.ranks(record.run)
-    assert list(ids) == ["q0", "q1", "q2", "q3"]
-    assert list(ranks) == [1.0, 2.0, 1.5, 7.0]
+    queries = ledger.queries(record.run)
+    assert list(queries["query"]) == ["q0", "q1", "q2", "q3"]
+    assert list(queries["rank"]) == [1.0, 2.0, 1.5, 7.0]
     assert ledger.log(record.run).to_dict("records") == [{"step": 1, "loss": 0.5}]
     assert not ledger.exists("another")
 
 
-def test_records_are_filtered_and_sorted(root, tmp_path):
+def test_records_are_filtered_and_sorted(root):
     for method, seed in (("TIRG", 10), ("TIRG", 2), ("Image only", 5)):
         keep(made_up(method, seed))
     keep(made_up("TIRG", 1, task="2d-3d", run="other"))
@@ -39,14 +40,13 @@ def test_records_are_filtered_and_sorted(root, tmp_path):
     ]  # fmt: skip
     assert [r.seed for r in ledger.records(method="TIRG", task="3d-3d")] == [2, 10]
     assert ledger.records(seed=9) == []
-    assert ledger.records(tmp_path / "nowhere") == []
 
 
-def test_a_record_without_its_ranks_is_never_written(root, monkeypatch):
+def test_a_record_without_its_queries_is_never_written(root, monkeypatch):
     def crash(*_, **__):
         raise OSError("disk full")
 
-    monkeypatch.setattr(np, "savez_compressed", crash)
+    monkeypatch.setattr(query_table.pq, "write_table", crash)
     with pytest.raises(InputError, match="disk full"):
         keep(made_up())
     assert ledger.records() == []
@@ -75,28 +75,32 @@ def test_a_damaged_record_is_named(root, change, message):
     [
         lambda data: b"",
         lambda data: data[: len(data) // 2],
-        lambda data: data.replace(b"ranks.npy", b"other.npy"),
-        lambda data: b"no zip at all",
-        lambda data: data[:60] + bytes([data[60] ^ 255]) + data[61:],
+        lambda data: b"no parquet at all",
+        lambda data: data[:40] + bytes(20) + data[60:],
         None,
     ],
 )
-def test_damaged_or_missing_ranks_are_named(root, damage):
+def test_damaged_or_missing_queries_are_named(root, damage):
     run = keep(made_up()).run
-    path = root / "ranks" / f"{run}.npz"
+    path = root / "queries" / f"{run}.parquet"
     if damage:
         path.write_bytes(damage(path.read_bytes()))
     else:
         path.unlink()
-    with pytest.raises(InputError, match=r"tirg-0\.npz is missing or damaged; run tirg-0 again"):
-        ledger.ranks(run)
+    message = r"tirg-0\.parquet is missing or damaged; run tirg-0 again"
+    with pytest.raises(InputError, match=message):
+        ledger.queries(run)
 
 
-def test_pickled_ranks_are_not_opened(root):
-    run = keep(made_up()).run
-    np.savez(root / "ranks" / f"{run}.npz", ids=np.array([{}]), ranks=np.array([1.0]))
-    with pytest.raises(InputError, match="damaged"):
-        ledger.ranks(run)
+def test_values_are_kept_to_a_thousandth_and_ids_as_they_are(root):
+    table = pd.DataFrame(
+        {"scoring": ["a", "b"], "query": ["7", "é"], "ap": [100 / 3, np.nan]}, index=[5, 2]
+    )
+    ledger.save(made_up(), table, [])
+    found = ledger.queries("tirg-0")
+    assert found[["scoring", "query"]].to_numpy().tolist() == [["a", "7"], ["b", "é"]]
+    assert found["ap"][0] == np.float32(33.333)
+    assert np.isnan(found["ap"][1])
 
 
 def test_a_missing_or_damaged_log_is_named(root):

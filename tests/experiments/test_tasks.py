@@ -11,7 +11,7 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.data import training_pairs
 from cmir_repro.data.sampling import generator_of
 from cmir_repro.data.tokens import Vocabulary
-from cmir_repro.experiments.tasks import QueryBatches, Task, open_data, tokeniser, views
+from cmir_repro.experiments.tasks import QueryBatches, Task, tokeniser
 from cmir_repro.systems.dim import ModelConfig
 from cmir_repro.training.loop import TrainConfig
 
@@ -55,38 +55,9 @@ def either(request):
 # Data sets and their tasks
 
 
-def test_css_is_made_and_others_are_opened(tiny_css, monkeypatch, tmp_path):
-    assert open_data("css", "mini").folder == tiny_css.folder
-    monkeypatch.setenv("CMIR_DATA", str(tmp_path))
-    made = tiny_photos.write(tmp_path / "photos")
-    for scale in ("mini", "paper"):  # a size of its own
-        assert open_data("photos", scale).manifest_hash == made.manifest_hash
-
-
-@pytest.mark.parametrize(
-    ("name", "command"),
-    [
-        ("css-released", r"data_scripts/css\.py --root"),
-        ("fashion200k", r"data_scripts/fashion200k\.py --root"),
-        ("fashioniq", r"data_scripts/fashioniq\.py"),
-        ("mine", r"data_scripts/own_folder\.py --name mine"),
-        ("../photos", r"data_scripts/own_folder\.py"),
-    ],
-)
-def test_data_that_are_not_there_say_how_to_get_them(monkeypatch, tmp_path, name, command):
-    monkeypatch.setenv("CMIR_DATA", str(tmp_path / "data"))
-    tiny_photos.write(tmp_path / "photos")  # outside the folder of data
-    tiny_photos.write(tmp_path / "data" / "bags")
-    (tmp_path / "data" / "mine").mkdir()  # begun, not finished
-    message = rf"{name}' is not prepared yet; run: python {command}.*there are: css, bags\)"
-    with pytest.raises(InputError, match=message) as caught:
-        open_data(name, "mini")
-    assert "\n" not in str(caught.value)
-
-
 def test_a_task_is_one_of_the_data_sets_own(tiny_css, photos):
-    assert views(tiny_css, "2d-3d") == ("2d", "3d")
-    assert views(photos.data, "photo") == ("photo", "photo")
+    assert tiny_css.views_of("2d-3d") == ("2d", "3d")
+    assert photos.data.views_of("photo") == ("photo", "photo")
     with pytest.raises(InputError, match=r"css '2d-4d' is unknown; allowed: 2d-2d, 2d-3d, 3d-3d"):
         Task(tiny_css, "2d-4d", "cpu")
     with pytest.raises(InputError, match=r"task of photos '3d-3d' is unknown; allowed: photo"):

@@ -1,6 +1,6 @@
 """The image <-> sentence tables say what the records say, worked out by hand."""
 
-import numpy as np
+import pandas as pd
 import pytest
 from made_up_records import made_up_run
 
@@ -17,11 +17,11 @@ SENTENCES = [("a", "a1"), ("a", "a2"), ("b", "b1"), ("b", "b2")]
 def keep(method, seed, ranks, rsum):
     """A record with made-up values and the ranks (2 images, 4 sentences) by each scoring."""
     config = configure(method=method, seed=seed)
-    names, values = [], []
+    rows = []
     for mode, (own, told) in ranks.items():
-        names += [f"{mode}\ti2t\t{i}" for i in IDS]
-        names += [f"{mode}\tt2i\t{i}\t{s}" for i, s in SENTENCES]
-        values += [*own, *told]
+        rows += [(mode, "i2t", i, i, rank) for i, rank in zip(IDS, own, strict=True)]
+        rows += [(mode, "t2i", s, i, rank) for (i, s), rank in zip(SENTENCES, told, strict=True)]
+    queries = pd.DataFrame(rows, columns=["scoring", "direction", "query", "image", "rank"])
     metrics = {
         mode: {
             name: {"value": rsum[mode], "low": 0.0, "high": 1.0, "chance": 3.0}
@@ -35,7 +35,7 @@ def keep(method, seed, ranks, rsum):
         "sentences": 4,
         "by_scoring": metrics,
     }
-    ledger.save(made_up_run(config, result), np.array(names), np.array(values, dtype=float), [])
+    ledger.save(made_up_run(config, result), queries, [])
 
 
 @pytest.fixture

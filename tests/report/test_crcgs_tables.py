@@ -1,6 +1,7 @@
 """The tables of label-based retrieval say what the records say, worked out by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_up_records import made_up_run
 
@@ -17,12 +18,13 @@ SETTING = ("css", "mini", "3d-colour-shape")
 def keep(method, seed, i2t, t2i, value, scorings=("cosine", "hamming-32")):
     """A record with made-up means and the APs of three queries, the same by each scoring."""
     config = configure(method=method, seed=seed)
-    ids, values = [], []
+    rows = []
     for scoring in scorings:
         for way, aps in (("i2t", i2t), ("t2i", t2i)):
             for depth in ("all", "queries"):
-                ids += [f"{scoring}\t{way}\t{depth}\t{name}" for name in IDS]
-                values += aps if depth == "all" else [100.0] * 3
+                values = aps if depth == "all" else [100.0] * 3
+                rows += [(scoring, way, depth, *pair) for pair in zip(IDS, values, strict=True)]
+    queries = pd.DataFrame(rows, columns=["scoring", "direction", "depth", "query", "ap"])
     metrics = {
         f"{way} MAP@{depth}": {"value": value + 10 * (way == "t2i"), "chance": 30.0}
         for way in ("i2t", "t2i")
@@ -37,7 +39,7 @@ def keep(method, seed, i2t, t2i, value, scorings=("cosine", "hamming-32")):
         "by_scoring": {scoring: metrics for scoring in scorings},
         "curves": {scoring: {"i2t": curve, "t2i": curve} for scoring in scorings},
     }
-    ledger.save(made_up_run(config, result), np.array(ids), np.array(values, dtype=float), [])
+    ledger.save(made_up_run(config, result), queries, [])
 
 
 @pytest.fixture

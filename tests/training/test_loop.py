@@ -45,6 +45,17 @@ def test_one_cycle_rises_for_three_tenths_and_falls_to_nothing(step, share):
         assert found == pytest.approx(share)
 
 
+@pytest.mark.parametrize("back", [1, 2, 3, 7])
+def test_the_tail_of_a_rate_is_right_where_no_loss_would_show_it(back):
+    """Over the last steps the rate is a ten-thousandth of its peak and moves no loss."""
+    falling = math.sin(math.pi * back / 140) ** 2  # of 70 steps `back` are left
+    one_cycle = rate(settings(steps=100, schedule="one-cycle"), 100 - back)
+    assert one_cycle == pytest.approx(4e-6 + (1 - 4e-6) * falling, rel=1e-9)
+    falling = math.sin(math.pi * back / 200) ** 2
+    cosine = rate(settings(steps=100, schedule="cosine"), 100 - back)
+    assert cosine == pytest.approx(0.1 + 0.9 * falling, rel=1e-9)
+
+
 def test_steps_cut_to_a_tenth_and_constant_stays():
     config = settings(schedule="step", decay_every=50)
     assert [rate(config, s) for s in (0, 49, 50, 100)] == pytest.approx([1, 1, 0.1, 0.01])

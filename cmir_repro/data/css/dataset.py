@@ -18,8 +18,8 @@ from cmir_repro.data import prepared
 from cmir_repro.data.css import world
 from cmir_repro.data.css.render_2d import render_2d
 from cmir_repro.data.css.render_3d import draw_jitter, render_3d
+from cmir_repro.data.prepare.checks import tables_hash
 from cmir_repro.data.prepare.pixels import fill
-from cmir_repro.data.prepare.table_hash import tables_hash
 from cmir_repro.data.prepared import Prepared
 
 WORLD_SEED = 0

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 
 MAX_ARCHIVE = 16 * 2**30  # bytes unpacked, our choice; a small archive can hold far more
@@ -71,6 +72,19 @@ def unpack_into(archives: Sequence[Path], root: Path) -> None:
                     )
             for child in content.iterdir():
                 child.rename(root / child.name)
+
+
+def unpacked(root: Path | None, archives: Sequence[Path] | None, name: str) -> Path:
+    """The folder of a release, archives unpacked into it; data/raw/NAME where none is named.
+
+    Raises:
+        InputError: neither is given, or as `unpack_into`.
+    """
+    if not root and not archives:
+        raise InputError("give --root, --archive or both")
+    root = root or paths.data() / "raw" / name
+    unpack_into(archives or (), root)
+    return root
 
 
 def _entries(archive: Path) -> Iterator[tuple[str, int, IO[bytes] | None]]:

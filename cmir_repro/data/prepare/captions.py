@@ -16,10 +16,15 @@ from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import incomplete, preset
 from cmir_repro.data import prepared, sentences
-from cmir_repro.data.prepare.photographs import SUFFIXES, VIEW, draw_pictures, find_pictures, places
-from cmir_repro.data.prepare.pictures import pixel_digests
-from cmir_repro.data.prepare.reopen import reopen
-from cmir_repro.data.prepare.table_hash import tables_hash
+from cmir_repro.data.prepare import checks
+from cmir_repro.data.prepare.pictures import (
+    SUFFIXES,
+    VIEW,
+    draw_pictures,
+    find_pictures,
+    pixel_digests,
+    places,
+)
 from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.readers.captions_json import Captions
 
@@ -170,12 +175,12 @@ def finish(
     wanted = {
         **provenance,
         "coverage": coverage,
-        "tables_sha256": tables_hash(images, told),
+        "tables_sha256": checks.tables_hash(images, told),
         "sources": release.sources,
         "licence": release.licence,
     }
     if (target / "dataset.json").exists():
-        return reopen(target, wanted)
+        return checks.reopen(target, wanted)
     queries = sentences.no_queries()
     prepared.check_tables(images, queries, name)  # before minutes of reading pictures
     sentences.check(told, images, name)

@@ -9,14 +9,18 @@ import pandas as pd
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
+from cmir_repro.core.protocol import incomplete
 from cmir_repro.data import labelled
 from cmir_repro.data.labelled import LABELS, TEXT
+from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare.captions import NAME
-from cmir_repro.data.prepare.reopen import reopen
-from cmir_repro.data.prepare.table_hash import tables_hash
-from cmir_repro.data.prepared import Prepared
+from cmir_repro.data.prepare.pictures import SUFFIXES, VIEW, draw_pictures, find_pictures
+from cmir_repro.data.prepare.pixels import fill
+from cmir_repro.data.prepared import SPLITS, Prepared
+from cmir_repro.data.readers.tags import Tagged, unpacked
 
 PROTOCOL = "map-all"  # what all of them are scored by
+DATABASE = "database"  # in `coverage`: images of the split train that are not trained on
 ORDER = ("train", "test", "val")  # in which the released code takes slices of a shuffle
 
 
@@ -52,11 +56,11 @@ def finish(
         "tasks": {},
         **record,
         "name": name,
-        "tables_sha256": tables_hash(images, pd.DataFrame({"word": words + categories})),
+        "tables_sha256": checks.tables_hash(images, pd.DataFrame({"word": words + categories})),
     }
     if (target / "dataset.json").exists():
         same = ("protocol", "sources", "licence", "tables_sha256")
-        return reopen(target, {**record["provenance"], **{key: record[key] for key in same}})
+        return checks.reopen(target, {**record["provenance"], **{key: record[key] for key in same}})
     if TEXT in arrays and LABELS in arrays:  # before minutes of reading pictures
         labelled.assemble(
             images, np.arange(len(images)), arrays[TEXT], arrays[LABELS], words, categories
@@ -66,6 +70,87 @@ def finish(
     return labelled.write(
         target, record, images, arrays, kind=kind, words=words, categories=categories
     )
+
+
+def prepare_tagged(
+    name: str,
+    found: Tagged,
+    chosen: Mapping[str, np.ndarray],
+    made: dict,
+    pictures: Path | None,
+    size: int = 224,
+    allow_missing: bool = False,
+    progress: bool = True,
+) -> Prepared:
+    """Write pictures, tags and categories to data/NAME, or open what lies there if it is the same.
+
+    Args:
+        name: of the folder: lower-case letters, digits, - and _.
+        found: what was read.
+        chosen: "train", "val", "test" -> (n,) int64, rows of `found`. The others are in the
+            database only. They are drawn before anything is left out, so a missing picture moves
+            no other.
+        made: more that the data depend on, into the provenance: the rule and seed of `chosen`.
+        pictures: folder of the photographs; None writes tags and categories alone.
+        size: of the squares, in pixels.
+        allow_missing: leave out pictures that are not there.
+        progress: show bars.
+
+    Raises:
+        InputError: a picture is missing or damaged, something else was prepared there before, or
+            the folder cannot be written.
+    """
+    use = np.full(len(found.ids), DATABASE, dtype=object)
+    for part in SPLITS:
+        use[chosen[part]] = part
+    files = [None] * len(use) if pictures is None else find_pictures(pictures, found.paths)
+    here = np.array([pictures is None or file is not None for file in files])
+    coverage = {
+        part: {"images": int((use == part).sum()), "missing": int((use[~here] == part).sum())}
+        for part in (*SPLITS, DATABASE)
+    }
+    if not here.all() and not (allow_missing and here.any()):
+        raise InputError(_missing(Path(pictures), found.paths[here.argmin()], coverage, here.any()))
+    kept = np.flatnonzero(here)
+    categories = np.array(found.categories, dtype=object)
+    images = pd.DataFrame(
+        {
+            "image": np.asarray(found.ids, dtype=object)[kept],
+            "split": np.where(use == DATABASE, "train", use)[kept],
+            "label": ["; ".join(categories[row]) for row in found.labels[kept]],
+            "trains": (use == "train")[kept],
+        }
+    )
+    gone = len(here) - len(kept)
+    record = {
+        "provenance": {
+            "kind": "released",
+            "files": found.files,
+            "pixels": f"{size} x {size}, middle of the scaled picture" if pictures else "none",
+            **made,
+        },
+        "coverage": coverage,
+        "sources": found.sources,
+        "licence": found.licence,
+        "left_out": [*found.left_out, f"images that are missing: {gone:,}"],
+        "tasks": {VIEW: [VIEW, VIEW]} if pictures else {},
+    }
+    if gone:
+        record["protocol"] = incomplete(PROTOCOL, f"{gone:,} pictures missing")
+
+    text = found.text[kept]
+
+    def draw(target: Path) -> None:
+        file, shape = labelled.array_file(target, labelled.TEXT), (len(kept), len(found.words))
+        key = hashlib.sha256(text.tobytes()).hexdigest()
+        fill(file, shape, lambda rows: unpacked(text[rows], shape[1]), key, None)
+        if pictures is not None:
+            table = images.assign(part="all", row=np.arange(len(images)))
+            draw_pictures(target, table, [files[row] for row in kept], size, progress)
+
+    arrays = {labelled.LABELS: found.labels[kept].astype(np.uint8)}
+    names = {"words": found.words, "categories": found.categories}
+    return finish(name, record, images, arrays, kind="tags", **names, draw=draw)
 
 
 def hold_out(split: np.ndarray, val: float, seed: int) -> np.ndarray:
@@ -129,6 +214,41 @@ def rows_with(rows: Sequence[Sequence[str]]) -> pd.Series:
     return once["word"].value_counts(sort=False)
 
 
+def sliced_and_prepared(
+    name: str,
+    found: Tagged,
+    rule: str,
+    split: Callable[[np.ndarray, dict[str, int], int], dict[str, np.ndarray]],
+    sizes: dict[str, int],
+    seed: int,
+    pictures: Path | None,
+    size: int,
+    allow_missing: bool,
+) -> Prepared:
+    """Split what was read and prepare it.
+
+    Args:
+        name, found, pictures, size, allow_missing: as in `prepare_tagged`.
+        rule: in words what `split` does, for dataset.json.
+        split: from labels (N, C), how many images each split gets, and a seed, to `chosen`.
+        sizes: train, val, test -> how many images.
+
+    Raises:
+        InputError: as `prepare_tagged`, or there are too few images.
+    """
+    if seed < 0 or size < 1:
+        raise InputError("--seed must be at least 0 and --size at least 1")
+    return prepare_tagged(
+        name,
+        found,
+        split(found.labels, sizes, seed),
+        {"splits": {"rule": rule, "seed": seed, **sizes}},
+        pictures,
+        size,
+        allow_missing,
+    )
+
+
 def some(names: Sequence[str]) -> str:
     """How many, and the first of them."""
     names = list(names)
@@ -153,6 +273,20 @@ def related(query: np.ndarray, database: np.ndarray) -> float:
         for start in range(0, len(query), 500)  # not all pairs in memory at once
     )
     return 100 * hits / (len(query) * len(database))
+
+
+def _missing(pictures: Path, first: str, coverage: dict[str, dict], some: bool) -> str:
+    costs = [
+        f"{part} {count['missing']:,} of {count['images']:,} images"
+        + (", each of them a query" if part == "test" else "")
+        for part, count in coverage.items()
+        if count["missing"]
+    ]
+    way = "or leave them out with --allow-missing" if some else "none is there"
+    return (
+        f"{pictures / first} ({', '.join(SUFFIXES)}) is missing; missing are: {'; '.join(costs)}. "
+        f"Get them again, {way}"
+    )
 
 
 def _flat(rows: Sequence[Sequence[str]]) -> tuple[np.ndarray, pd.Series]:

@@ -1,4 +1,4 @@
-"""Picture files as arrays; what cannot be read whole is refused, never guessed."""
+"""Picture files as arrays and as pixel files; what cannot be read whole is refused."""
 
 import functools
 import hashlib
@@ -10,14 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.progress import bar
+from cmir_repro.data.prepare.pixels import fill
+from cmir_repro.data.prepared import SPLITS
 
 # The other formats Pillow knows are refused: some of them start programs.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP")
 MAX_PIXELS = 50_000_000  # our choice; a file of a few bytes can claim far more
+SUFFIXES = (".jpg", ".png", ".jpeg")
+VIEW = "photo"  # the view of photographs
 _PNG_END = b"IEND\xaeB`\x82"  # Pillow itself does not miss it
 
 
@@ -140,3 +145,106 @@ def pixel_digests(
     if broken.all():
         raise InputError(f"{digests[0]}, nor can any other picture be read")
     return digests, broken
+
+
+def square(picture: np.ndarray, size: int) -> np.ndarray:
+    """The middle square of a picture, scaled to `size`; a square of that size is left as it is.
+
+    TIRG's Resize and CenterCrop in one step: bilinear and smoothed when shrinking, as
+    torchvision's default is. Cropping first costs no memory on very long pictures.
+
+    Args:
+        picture: (height, width, 3) uint8.
+        size: side of the result in pixels.
+
+    Returns:
+        (size, size, 3) uint8.
+    """
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    left, top = (width - side) / 2, (height - side) / 2
+    box = (left, top, left + side, top + side)
+    image = Image.fromarray(picture).resize((size, size), Image.Resampling.BILINEAR, box=box)
+    return np.asarray(image)
+
+
+def squares(files: Sequence[Path], size: int, workers: int = 4) -> np.ndarray:
+    """Read N picture files as squares: (N, size, size, 3) uint8.
+
+    Args:
+        files: N files.
+        size: side in pixels.
+        workers: threads; decoding and scaling run outside Python's lock.
+
+    Raises:
+        InputError: as `pictures.load_picture`.
+    """
+    out = np.empty((len(files), size, size, 3), dtype=np.uint8)
+    with ThreadPoolExecutor(workers) as pool:
+        for number, made in enumerate(pool.map(lambda f: square(load_picture(f), size), files)):
+            out[number] = made
+    return out
+
+
+def fill_squares(
+    path: Path, files: Sequence[Path], size: int, key: str, progress: bool, workers: int = 4
+) -> None:
+    """Write a pixel file of N picture files as squares; it goes on where an earlier try stopped.
+
+    Args:
+        path: where it shall lie, and what the progress bar is called.
+        files, size, workers: as in `squares`.
+        key: digest of what tells these files from others: see pixels.fill.
+
+    Raises:
+        InputError: as `squares`, or the folder cannot be written.
+    """
+
+    def draw(rows: slice) -> np.ndarray:
+        return squares(files[rows], size, workers)
+
+    title = f"{path.stem} ({len(files) * size * size * 3 / 1e9:.1f} GB)" if progress else None
+    fill(path, (len(files), size, size, 3), draw, key, title)
+
+
+def find_pictures(folder: Path, paths: Sequence[str]) -> list[Path | None]:
+    """The file of each picture, `folder`/path with an ending of SUFFIXES; None where there is none.
+
+    Raises:
+        InputError: the folder does not exist.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; --images names the folder with the pictures")
+    here = {}
+    for inner in {(folder / path).parent for path in paths}:
+        for file in sorted(inner.iterdir(), reverse=True) if inner.is_dir() else ():
+            if file.suffix.lower() in SUFFIXES:
+                here[file.with_suffix("")] = file
+    return [here.get(folder / path) for path in paths]
+
+
+def places(images: pd.DataFrame) -> pd.DataFrame:
+    """With part and row: a picture lies once, in the file of the first split that lists it."""
+    order = images["split"].map({split: i for i, split in enumerate(SPLITS)})
+    first = images.assign(order=order).sort_values("order", kind="stable")
+    first = first.drop_duplicates("label").sort_index()
+    first["row"] = first.groupby("split").cumcount()
+    place = first.set_index("label")
+    return images.assign(
+        part=images["label"].map(place["split"]), row=images["label"].map(place["row"])
+    )
+
+
+def draw_pictures(
+    target: Path, images: pd.DataFrame, files: list[Path], size: int, progress: bool
+) -> None:
+    """Write the pixel file of each part; files: one a row of `images`."""
+    for part in images["part"].unique():
+        rows = images.assign(file=files)
+        rows = rows[rows["part"] == part].drop_duplicates("row").sort_values("row")
+        here = rows["file"].tolist()
+        # A picture exchanged between two tries must not be taken for the one already read.
+        seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in here]
+        key = hashlib.sha256(repr(seen).encode()).hexdigest()
+        fill_squares(target / f"pixels-{VIEW}-{part}.npy", here, size, key, progress)

@@ -1,4 +1,4 @@
-"""Pictures with tags and categories from text files, and their way into the prepared layout.
+"""Pictures with tags and categories from text files.
 
 The layouts of MIRFLICKR-25K and NUS-WIDE are made of four kinds of file, each with a reader here:
 names (one a line), tags of one picture (one a line), numbers of the pictures of a category (one a
@@ -6,30 +6,17 @@ line), and matrices of 0 and 1 (a picture a line). The files are untrusted, and 
 refused by file and number, for the releases have some.
 """
 
-import argparse
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.progress import bar
-from cmir_repro.core.protocol import incomplete
-from cmir_repro.data import labelled
-from cmir_repro.data.prepare import audit
-from cmir_repro.data.prepare import labels as labelled_release
-from cmir_repro.data.prepare.labels import PROTOCOL
-from cmir_repro.data.prepare.photographs import SUFFIXES, VIEW, draw_pictures, find_pictures
-from cmir_repro.data.prepare.pixels import fill
-from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.readers.captions_text import lines
 
 CHUNK = 2**22  # bytes of a matrix read at a time, and the longest line; our choice
-DATABASE = "database"  # in `coverage`: images of the split train that are not trained on
 _BLANK, _DIGIT, _END, _OTHER = range(4)
 _KIND = np.full(256, _OTHER, dtype=np.uint8)  # of each byte
 _KIND[list(b" \t\r\v\f")] = _BLANK  # what bytes.split takes for blank
@@ -191,151 +178,9 @@ def rows_with_tags(
     return np.concatenate(rows), np.concatenate(text), ones
 
 
-def prepare(
-    name: str,
-    found: Tagged,
-    chosen: Mapping[str, np.ndarray],
-    made: dict,
-    pictures: Path | None,
-    size: int = 224,
-    allow_missing: bool = False,
-    progress: bool = True,
-) -> Prepared:
-    """Write pictures, tags and categories to data/NAME, or open what lies there if it is the same.
-
-    Args:
-        name: of the folder: lower-case letters, digits, - and _.
-        found: what was read.
-        chosen: "train", "val", "test" -> (n,) int64, rows of `found`. The others are in the
-            database only. They are drawn before anything is left out, so a missing picture moves
-            no other.
-        made: more that the data depend on, into the provenance: the rule and seed of `chosen`.
-        pictures: folder of the photographs; None writes tags and categories alone.
-        size: of the squares, in pixels.
-        allow_missing: leave out pictures that are not there.
-        progress: show bars.
-
-    Raises:
-        InputError: a picture is missing or damaged, something else was prepared there before, or
-            the folder cannot be written.
-    """
-    use = np.full(len(found.ids), DATABASE, dtype=object)
-    for part in SPLITS:
-        use[chosen[part]] = part
-    files = [None] * len(use) if pictures is None else find_pictures(pictures, found.paths)
-    here = np.array([pictures is None or file is not None for file in files])
-    coverage = {
-        part: {"images": int((use == part).sum()), "missing": int((use[~here] == part).sum())}
-        for part in (*SPLITS, DATABASE)
-    }
-    if not here.all() and not (allow_missing and here.any()):
-        raise InputError(_missing(Path(pictures), found.paths[here.argmin()], coverage, here.any()))
-    kept = np.flatnonzero(here)
-    categories = np.array(found.categories, dtype=object)
-    images = pd.DataFrame(
-        {
-            "image": np.asarray(found.ids, dtype=object)[kept],
-            "split": np.where(use == DATABASE, "train", use)[kept],
-            "label": ["; ".join(categories[row]) for row in found.labels[kept]],
-            "trains": (use == "train")[kept],
-        }
-    )
-    gone = len(here) - len(kept)
-    record = {
-        "provenance": {
-            "kind": "released",
-            "files": found.files,
-            "pixels": f"{size} x {size}, middle of the scaled picture" if pictures else "none",
-            **made,
-        },
-        "coverage": coverage,
-        "sources": found.sources,
-        "licence": found.licence,
-        "left_out": [*found.left_out, f"images that are missing: {gone:,}"],
-        "tasks": {VIEW: [VIEW, VIEW]} if pictures else {},
-    }
-    if gone:
-        record["protocol"] = incomplete(PROTOCOL, f"{gone:,} pictures missing")
-
-    text = found.text[kept]
-
-    def draw(target: Path) -> None:
-        file, shape = labelled.array_file(target, labelled.TEXT), (len(kept), len(found.words))
-        key = hashlib.sha256(text.tobytes()).hexdigest()
-        fill(file, shape, lambda rows: unpacked(text[rows], shape[1]), key, None)
-        if pictures is not None:
-            table = images.assign(part="all", row=np.arange(len(images)))
-            draw_pictures(target, table, [files[row] for row in kept], size, progress)
-
-    arrays = {labelled.LABELS: found.labels[kept].astype(np.uint8)}
-    names = {"words": found.words, "categories": found.categories}
-    return labelled_release.finish(name, record, images, arrays, kind="tags", **names, draw=draw)
-
-
 def unpacked(text: np.ndarray, count: int) -> np.ndarray:
     """(N, count) uint8, 0 or 1, of what `Tagged.text` holds."""
     return np.unpackbits(text, axis=1, count=count)
-
-
-def options(doc: str, train: int, val: int, test: int) -> argparse.ArgumentParser:
-    """The options that the scripts share; `finish` reads them."""
-    parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    pictures = parser.add_mutually_exclusive_group(required=True)
-    pictures.add_argument("--images", type=Path, metavar="DIR", help="folder with the pictures")
-    pictures.add_argument("--annotations-only", action="store_true", help="no pixels")
-    parser.add_argument("--train", type=int, default=train, help="images that are trained on")
-    parser.add_argument("--val", type=int, default=val)
-    parser.add_argument("--test", type=int, default=test, help="images that are queries")
-    parser.add_argument("--seed", type=int, default=0, help="of the splits")
-    parser.add_argument("--name", help="of the prepared data set")
-    parser.add_argument("--size", type=int, default=224, help="of the squares, in pixels")
-    parser.add_argument("--allow-missing", action="store_true", help="leave out absent pictures")
-    parser.add_argument("--partial", action="store_true", help="take files with other counts")
-    return parser
-
-
-def finish(
-    given: argparse.Namespace,
-    name: str,
-    found: Tagged,
-    counts: Mapping[str, int],
-    expected: Mapping[str, int],
-    split: Callable[[np.ndarray, dict[str, int], int], dict[str, np.ndarray]],
-    rule: str,
-) -> None:
-    """What a script does with what it read: audit, split, write, and tell.
-
-    Args:
-        given: of `options`. name: of the data set, if the user gives none.
-        counts, expected: of the audit.
-        split: from labels (N, C), how many images each split gets, and a seed, to `chosen`.
-        rule: in words what `split` does, for dataset.json.
-
-    Raises:
-        InputError: counts differ, or as `prepare`.
-    """
-    if given.seed < 0 or given.size < 1:
-        raise InputError("--seed must be at least 0 and --size at least 1")
-    print(audit.table(counts, expected))
-    if not given.partial:
-        audit.check(counts, expected, name)
-    sizes = {part: getattr(given, part) for part in SPLITS}
-    data = prepare(
-        given.name or (f"{name}-tags" if given.annotations_only else name),
-        found,
-        split(found.labels, sizes, given.seed),
-        {"splits": {"rule": rule, "seed": given.seed, **sizes}},
-        given.images,
-        given.size,
-        given.allow_missing,
-    )
-    print(f"{data.info['name']} in {paths.shown(data.folder)}, pixels: "
-          f"{data.info['provenance']['pixels']}, protocol: {data.info['protocol']}")  # fmt: skip
-    print(pd.DataFrame(data.info["coverage"]).T.to_string())
-    for line in data.info["left_out"]:
-        print(f"left out: {line}")
 
 
 def _parse(block: bytes, width: int) -> np.ndarray | None:
@@ -361,17 +206,3 @@ def _fault(block: bytes, width: int, before: int) -> str:
         if len(row) != width:
             return f"line {number:,}: {len(row):,} numbers, expected {width:,}"
     raise AssertionError("no line is damaged")
-
-
-def _missing(pictures: Path, first: str, coverage: dict[str, dict], some: bool) -> str:
-    costs = [
-        f"{part} {count['missing']:,} of {count['images']:,} images"
-        + (", each of them a query" if part == "test" else "")
-        for part, count in coverage.items()
-        if count["missing"]
-    ]
-    way = "or leave them out with --allow-missing" if some else "none is there"
-    return (
-        f"{pictures / first} ({', '.join(SUFFIXES)}) is missing; missing are: {'; '.join(costs)}. "
-        f"Get them again, {way}"
-    )

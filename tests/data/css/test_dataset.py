@@ -14,7 +14,7 @@ from cmir_repro.data.css import world
 from cmir_repro.data.css.render_2d import render_2d
 from cmir_repro.data.css.scenes import EMPTY
 from cmir_repro.data.prepare import pixels
-from cmir_repro.data.prepare.table_hash import tables_hash
+from cmir_repro.data.prepare.checks import tables_hash
 
 TINY = css.Scale(bases=(30, 20), edits=(12, 8), width=36, height=24)
 

@@ -1,6 +1,6 @@
 """Sentences from the captions of Fashion200k, as google/tirg makes them.
 
-The text files are read in tests/test_data_scripts_fashion200k.py.
+The text files are read in tests/data_scripts/test_fashion200k.py.
 """
 
 import pytest

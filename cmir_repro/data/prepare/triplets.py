@@ -1,0 +1,209 @@
+"""Images with queries (source, text, target), as FashionIQ and CIRR publish them, prepared.
+
+A picture that is not there never drops a query in silence: it is an error that says what it
+costs, or, if asked for, it is left out, counted in `dataset.json` under "coverage", and changes
+the name of the protocol under which anything is scored.
+
+With pictures a release is split for training (`splits.for_training`), for nothing else needs
+pictures; without, tables with the released splits are enough to score anyone's features.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
+from cmir_repro.core.protocol import incomplete
+from cmir_repro.data import prepared
+from cmir_repro.data.prepare import checks
+from cmir_repro.data.prepare.pictures import SUFFIXES, VIEW, draw_pictures, find_pictures, places
+from cmir_repro.data.prepared import Prepared
+from cmir_repro.data.readers.fashioniq_cirr import Annotations
+from cmir_repro.data.splits import for_training
+
+SEED = 0  # of the split
+
+
+def prepare(
+    name: str,
+    found: Annotations,
+    info: dict,
+    pictures: Path | None,
+    size: int = 224,
+    allow_missing: bool = False,
+    progress: bool = True,
+    splits: str = "as released",
+) -> Prepared:
+    """Write a release to data/NAME, or open what lies there if it is the same.
+
+    Queries without a target are left out; `left_out` counts them.
+
+    Args:
+        name: of the folder, and in dataset.json.
+        found: the release.
+        info: of dataset.json: sources, licence, protocol, left_out.
+        pictures: folder of the photographs; None writes the tables alone, for scoring features
+            that were made elsewhere.
+        size: of the squares, in pixels.
+        allow_missing: leave out pictures that are not there, and the queries that need them.
+        progress: show bars.
+        splits: in words what the splits of `found` are, for dataset.json.
+
+    Raises:
+        InputError: a picture is missing or damaged, something else was prepared there before, or
+            the folder cannot be written.
+    """
+    target = paths.data() / name
+    images, queries = found.images, found.queries
+    files = None if pictures is None else find_pictures(pictures, images["path"])
+    here = pd.Series([files is None or file is not None for file in files or images["path"]])
+    coverage = _coverage(images, queries, here)
+    if not allow_missing:
+        _refuse_missing(pictures, images, here, coverage)
+    with_target = queries["target"] != ""
+    gone = set(images.loc[~here, "image"])
+    queries = queries[with_target & ~queries["source"].isin(gone) & ~queries["target"].isin(gone)]
+    if "members" in queries:
+        kept = [" ".join(m for m in row.split() if m not in gone) for row in queries["members"]]
+        queries = queries.assign(members=kept)
+    images = places(images[here]).drop(columns="path")
+    provenance = {
+        "kind": "released",
+        "files": found.files,
+        "absent": found.absent,
+        "splits": splits,
+        "pixels": "none" if pictures is None else f"{size} x {size}, middle of the scaled picture",
+    }
+    if (target / "dataset.json").exists():
+        return checks.reopen(target, {**provenance, "coverage": coverage})
+    prepared.check_tables(images, queries, name)  # before minutes of reading pictures
+    if pictures is not None:
+        draw_pictures(target, images, [file for file in files if file is not None], size, progress)
+    lost = sum(part["lost"] for part in coverage.values())
+    without = int((~with_target).sum())
+    left_out = [
+        *([f"queries without a target: {without:,}"] if without else []),
+        f"images that are missing: {len(gone):,}; queries that need one: {lost:,}",
+        *(f"{file}: not in this copy of the release" for file in found.absent),
+    ]
+    tasks = {} if pictures is None else {VIEW: (VIEW, VIEW)}
+    if gone:
+        info = {**info, "protocol": incomplete(info["protocol"], f"{len(gone):,} pictures missing")}
+    record = {
+        **info,
+        "name": name,
+        "provenance": provenance,
+        "tables_sha256": checks.tables_hash(images, queries),
+        "coverage": coverage,
+        "tasks": tasks,
+        "left_out": [*info["left_out"], *left_out],
+    }
+    prepared.write(target, record, images, queries)
+    return Prepared(target)
+
+
+def _coverage(images: pd.DataFrame, queries: pd.DataFrame, here: pd.Series) -> dict[str, dict]:
+    """Per split and category: images, how many are missing, queries with a target, lost ones."""
+    gone = set(images.loc[~here, "image"])
+    queries = queries[queries["target"] != ""]
+    lost = queries["source"].isin(gone) | queries["target"].isin(gone)
+    out = {}
+    images = images.assign(category=images["category"].str.split(" ")).explode("category")
+    for (split, category), part in images.groupby(["split", "category"], sort=False):
+        rows = (queries["split"] == split) & (queries["category"] == category)
+        out[f"{split}/{category}"] = {
+            "images": len(part),
+            "missing": int((~here[part.index]).sum()),
+            "queries": int(rows.sum()),
+            "lost": int((rows & lost).sum()),
+        }
+    return out
+
+
+def _refuse_missing(
+    pictures: Path | None, images: pd.DataFrame, here: pd.Series, coverage: dict[str, dict]
+) -> None:
+    if here.all():
+        return
+    first = images.loc[~here, "path"].iloc[0]
+    costs = [
+        f"{where} {part['missing']:,} of {part['images']:,} images, which {part['lost']:,} of its "
+        f"{part['queries']:,} queries need"
+        for where, part in coverage.items()
+        if part["missing"]
+    ]
+    raise InputError(
+        f"{Path(pictures) / first} ({', '.join(SUFFIXES)}) is missing; missing are: "
+        f"{'; '.join(costs)}. Get them again, or leave them out with --allow-missing"
+    )
+
+
+@dataclass(frozen=True)
+class Release:
+    """A data set of triplets as its owners publish it.
+
+    Args:
+        title: of the release, for messages.
+        read: root -> tables.
+        facts: tables -> counts. expected: those that the release must give.
+        info: of dataset.json: sources, licence, protocol, left_out.
+        trained: protocol of what is split for training.
+        val_share: of the sources of train.
+    """
+
+    title: str
+    read: Callable[[Path], Annotations]
+    facts: Callable[[Annotations], dict[str, int]]
+    expected: Mapping[str, int]
+    info: dict
+    trained: str
+    val_share: float
+
+
+def prepare_release(
+    release: Release,
+    root: Path,
+    name: str,
+    pictures: Path | None,
+    size: int = 224,
+    allow_missing: bool = False,
+    partial: bool = False,
+) -> Prepared:
+    """Read and audit a release, and write it to data/NAME; with pictures, split for training.
+
+    Args:
+        root: folder with captions/, itself or in a folder right below it.
+        name, pictures, size, allow_missing: as in `prepare`.
+        partial: take files with other counts.
+
+    Raises:
+        InputError: a file is missing or damaged, counts differ, or as `prepare`.
+    """
+    found = release.read(_inner(root))
+    checks.audit(release.facts(found), release.expected, f"{release.title} as released", partial)
+    for absent in found.absent:
+        print(f"absent: {absent}")
+    info, how = release.info, "as released"
+    if pictures:
+        found, left_out = for_training(found, release.val_share, SEED)
+        left_out = [*info["left_out"], *left_out]
+        info = {**info, "protocol": release.trained, "left_out": left_out}
+        how = (
+            f"test: val as released; val: {release.val_share} of the sources of train, drawn "
+            f"with seed {SEED}; train: the rest"
+        )
+    data = prepare(name, found, info, pictures, size, allow_missing, splits=how)
+    checks.tell(data)
+    print(f"splits: {how}")
+    if pictures and "train" not in set(found.queries["split"]):
+        print(f"nothing can train on this: there are no captions of train ({found.absent[0]})")
+    return data
+
+
+def _inner(root: Path) -> Path:
+    """The folder with captions/: the root, or the one below it that an archive was packed from."""
+    below = sorted(path.parent for path in root.glob("*/captions"))
+    return below[0] if below and not (root / "captions").exists() else root

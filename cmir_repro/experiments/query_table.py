@@ -1,0 +1,48 @@
+"""How well a run does on each query: text columns name the query, the last one holds the value."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cmir_repro.core.errors import InputError
+from cmir_repro.core.files import atomic
+
+
+def write(path: Path, queries: pd.DataFrame) -> None:
+    """Write a table of queries, small.
+
+    Values, be they ranks or percentages, are kept to a thousandth as float32: ranks are whole or
+    halves up to millions, and the many digits of a precision would make up most of the ledger.
+    Ids follow each other and come again with each scoring: kept as differences they need little.
+    """
+    *texts, value = queries.columns
+    kept = np.round(queries[value].to_numpy(dtype=np.float64), 3).astype(np.float32)
+    columns = {name: pa.array(queries[name].astype(str), pa.string()) for name in texts}
+    with atomic(path) as temporary:
+        pq.write_table(
+            pa.table({**columns, value: kept}),
+            temporary,
+            compression="zstd",
+            compression_level=19,
+            use_dictionary=False,
+            column_encoding=dict.fromkeys(texts, "DELTA_BYTE_ARRAY"),
+            write_statistics=False,
+            store_schema=False,
+        )
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A table of queries as `write` wrote it.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    try:
+        table = pd.read_parquet(path)
+        *texts, value = table.columns
+        return table.astype({**dict.fromkeys(texts, "str"), value: np.float64})
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise InputError(f"{path} is missing or damaged; run {path.stem} again") from error
