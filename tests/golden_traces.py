@@ -22,6 +22,8 @@ import pytest
 import tiny_labels
 import tiny_photos
 import torch
+from cmir_repro.data.views import DRAWS, random_view
+from cmir_repro.protocol import TIES, preset
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from cmir_repro import (
@@ -40,10 +42,8 @@ from cmir_repro import (
 from cmir_repro.data import css, scene_tags, sentences
 from cmir_repro.data.sampling import SAMPLERS
 from cmir_repro.data.tokens import Vocabulary
-from cmir_repro.data.views import DRAWS, random_view
 from cmir_repro.models.compositors import COMPOSITORS
 from cmir_repro.models.pooling import POOLERS, drop_vectors, drop_words
-from cmir_repro.protocol import TIES, preset
 
 FOLDER = Path(__file__).parent / "golden"
 WORLD = css.Scale(bases=(30, 20), edits=(40, 20), width=45, height=30)
