@@ -36,15 +36,14 @@ SELECTIONS = {
     "test": "best mean of the six recalls by ITC on test",
     "last": "last step",
 }
-CSS_PROTOCOL = "css/image-sentence"
 
 
 class PairTask:
     """Images and sentences of a prepared data set, as one view shows them.
 
     Args:
-        dataset, scale: as in `registry.open`; the generated scenes are described here.
-        task: a view of the scenes ("3d", "2d"), or a task of another data set.
+        dataset, scale: as in `registry.open`.
+        task: of the data set; of CSS a view ("3d", "2d").
         model: says what its image encoder reads.
         device: where batches go.
 
@@ -57,19 +56,14 @@ class PairTask:
     ) -> None:
         self.data: Prepared = registry.open(dataset, scale, device, progress)
         self.device, self.model, self.progress = device, model, progress
-        if dataset == "css":
-            self.view, self.protocol = task, preset(CSS_PROTOCOL)
-            self.table = sentences.of_scenes(self.data, task)
-        else:
-            self.view = self.data.views_of(task)[1]
-            self.protocol = preset(self.data.info["protocol"])
-            self.table = sentences.sentences(self.data)
+        self.told = sentences.image_text(self.data, task)
+        self.view, self.protocol = self.told.view, preset(self.told.protocol)
         self._splits: dict[str, Pairs] = {}
         self._stores: dict[str, PictureStore] = {}
 
     def split(self, name: str) -> Pairs:
         if name not in self._splits:
-            self._splits[name] = sentences.pairs(self.data, self.table, name)
+            self._splits[name] = sentences.pairs(self.data, self.told.table, name)
         return self._splits[name]
 
     def pictures(self, split: str) -> PictureStore:
@@ -96,8 +90,7 @@ def tokeniser(model: AAIConfig, task: PairTask) -> CaptionTokens | BertCaptionTo
     """That of the text encoder; own vocabularies are those of the training sentences."""
     if model.text_encoder == SAVED_BERT:
         return BertCaptionTokens(str(weights_file(model.text_weights)))
-    # Sentences of scenes name one object after another: cutting them would lose the last ones.
-    cut = {"words": None} if task.protocol.name == CSS_PROTOCOL else {}
+    cut = {"words": None} if task.told.whole else {}
     return CaptionTokens.of(task.split("train").texts, **cut)
 
 

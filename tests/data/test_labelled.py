@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny_labels
+import tiny_photos
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.data import labelled, prepared
@@ -139,6 +140,7 @@ def test_a_data_set_that_is_refused_does_not_count_as_prepared(tmp_path):
         tiny_labels.write(tmp_path, kind="bags")
 
 
-def test_a_data_set_of_another_kind_is_told_what_it_lacks(tiny_css):
-    with pytest.raises(InputError, match="'css' has no text for label-based retrieval"):
-        labelled.labelled(tiny_css)
+def test_a_data_set_of_another_kind_is_told_what_it_lacks(tmp_path):
+    photos = tiny_photos.write(tmp_path / "photos")
+    with pytest.raises(InputError, match="'photos' has no text for label-based retrieval"):
+        labelled.labelled(photos)

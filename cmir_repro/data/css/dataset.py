@@ -15,16 +15,22 @@ import pandas as pd
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.data import prepared
-from cmir_repro.data.css import world
+from cmir_repro.data.css import sentences, tags, world
 from cmir_repro.data.css.render_2d import render_2d
 from cmir_repro.data.css.render_3d import draw_jitter, render_3d
+from cmir_repro.data.css.scenes import SHAPE_NAMES
+from cmir_repro.data.labelled import save_array
 from cmir_repro.data.prepare.checks import tables_hash
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import Prepared
+from cmir_repro.data.sentences import write_sentences
 
 WORLD_SEED = 0
 VAL_FRACTION = 0.1  # our choice
 PROTOCOL = "tirg/css"
+# Sentences name one object after another: cutting them would lose the last ones.
+SENTENCES_PROTOCOL = "css/image-sentence"
+DESCRIBED = {"sentences": sentences.VERSION, "tags": tags.VERSION}
 TASKS = {"3d-3d": ("3d", "3d"), "2d-3d": ("2d", "3d"), "2d-2d": ("2d", "2d")}
 
 
@@ -71,6 +77,9 @@ def prepare(scale: str, device: str = "cpu", progress: bool = True) -> Prepared:
         raise InputError(
             f"{target} was made by another version of the generator; delete that folder"
         )
+    if data.info.get("described") != DESCRIBED:  # scenes and pictures stay as they are
+        _finish(target, scale, data.images, data.queries)
+        data = Prepared(target)
     return data
 
 
@@ -116,7 +125,19 @@ def _write(target: Path, scale: str, device: str, progress: bool) -> None:
         VAL_FRACTION,
         WORLD_SEED,
     )
-    prepared.write(target, _info(scale, *tables), *tables)
+    _finish(target, scale, *tables)
+
+
+def _finish(target: Path, scale: str, images: pd.DataFrame, queries: pd.DataFrame) -> None:
+    """Write what is said about the scenes, and the tables."""
+    told = [sentences.of_scenes(images, view) for view in SHAPE_NAMES]
+    write_sentences(target, pd.concat(told, ignore_index=True))
+    arrays, tasks = tags.of_scenes(images)
+    for part, rows in images.groupby("part").indices.items():
+        for name, array in arrays.items():
+            save_array(target, name, array[rows], part)
+    info = {**_info(scale, images, queries), "labelled": tasks}
+    prepared.write(target, info, images, queries)
 
 
 def _provenance(scale: str) -> dict:
@@ -154,6 +175,11 @@ def _info(scale: str, images: pd.DataFrame, queries: pd.DataFrame) -> dict:
         "left_out": [],
         "protocol": PROTOCOL,
         "tasks": TASKS,
+        "image_text": {
+            view: {"view": view, "protocol": SENTENCES_PROTOCOL, "whole": True}
+            for view in SHAPE_NAMES
+        },
+        "described": DESCRIBED,
     }
 
 
