@@ -52,4 +52,4 @@ bench: setup
 	$(PY) tests/benchmarks/bench_train.py --device $(DEVICE) --scale $(if $(filter auto,$(SCALE)),mini,$(SCALE))
 
 clean:
-	rm -rf .venv build runs data
+	rm -rf .venv build dist cmir-workspace

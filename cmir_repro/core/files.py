@@ -34,7 +34,7 @@ def atomic(path: Path) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(
-            f"cannot write {path}: {reason}; free some space or choose a writable folder"
+            f"cannot write {path}: {reason}; free some space or name a writable folder by CMIR_HOME"
         ) from error
     finally:
         if temporary is not None:

@@ -271,12 +271,15 @@ def _meaning(source: str) -> str:
 
 def code(sources: str) -> dict:
     """Which code ran; `sources` is the digest of those that decide."""
-    lock = paths.REPOSITORY / "requirements.lock"
+    checkout = paths.checkout()
+    lock = checkout / "requirements.lock" if checkout else Path()
     return {
         "version": __version__,
         "commit": _git("rev-parse", "HEAD") or "unknown",
         "sources": sources,
-        "lock": hashlib.sha256(lock.read_bytes()).hexdigest()[:16] if lock.exists() else "unknown",
+        "lock": hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+        if lock and lock.exists()
+        else "unknown",
     }
 
 
@@ -319,9 +322,12 @@ def now() -> str:
 
 
 def _git(*arguments: str) -> str:
+    checkout = paths.checkout()
+    if checkout is None:  # installed: a repository around the environment is another project's
+        return ""
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=paths.REPOSITORY, capture_output=True, text=True, check=False
+            ["git", *arguments], cwd=checkout, capture_output=True, text=True, check=False
         )
     except OSError:  # no git here
         return ""

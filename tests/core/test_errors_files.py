@@ -3,11 +3,10 @@
 import errno
 import hashlib
 import os
-from pathlib import Path
 
 import pytest
 
-from cmir_repro.core import files, paths
+from cmir_repro.core import files
 from cmir_repro.core.errors import InputError, one_of
 
 
@@ -114,19 +113,3 @@ def test_one_of_lists_what_is_allowed():
     one_of("scale", "mini", {"mini": 1, "paper": 2})
     with pytest.raises(InputError, match=r"^scale 'huge' is unknown; allowed: mini, paper$"):
         one_of("scale", "huge", (name for name in ("mini", "paper")))
-
-
-@pytest.mark.parametrize("name", ["data", "runs", "results", "figures"])
-def test_folders_are_the_repositorys_unless_moved(name, tmp_path, monkeypatch):
-    variable, folder = f"CMIR_{name.upper()}", getattr(paths, name)
-    monkeypatch.delenv(variable, raising=False)
-    assert folder() == paths.REPOSITORY / name
-    monkeypatch.setenv(variable, "")
-    assert folder() == paths.REPOSITORY / name
-    monkeypatch.setenv(variable, str(tmp_path))
-    assert folder() == tmp_path
-
-
-def test_shown_paths_never_tell_where_the_machine_keeps_them(tmp_path):
-    assert paths.shown(paths.REPOSITORY / "data" / "x.npy") == str(Path("data/x.npy"))
-    assert paths.shown(tmp_path / "x.npy") == "x.npy"

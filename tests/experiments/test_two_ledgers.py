@@ -51,8 +51,8 @@ def test_the_users_record_of_a_run_comes_first_and_the_committed_one_stays(own, 
 
 def test_without_a_repository_there_is_no_committed_ledger(own, monkeypatch, tmp_path):
     monkeypatch.delenv("CMIR_COMMITTED")
-    assert paths.committed() == paths.REPOSITORY / "results"
-    monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
+    assert paths.committed() == paths.checkout() / "results"
+    monkeypatch.setattr(paths, "checkout", lambda: None)
     assert paths.committed() is None
     assert ledger.records() == ledger.records("committed") == []
 
