@@ -38,9 +38,9 @@ def batch(seed=0, ids=(0, 1, 2, 1, 3, 4)):
     return {
         "image": torch.randint(256, (B, *SHAPE), dtype=torch.uint8, generator=g),
         "views": torch.rand(B, 2, DRAWS, generator=g),
-        "numbers": numbers,
+        "input_ids": numbers,
         "lengths": lengths,
-        "whole_numbers": numbers,
-        "whole_lengths": lengths,
+        "clean_input_ids": numbers,
+        "clean_lengths": lengths,
         "id": torch.tensor(ids),
     }

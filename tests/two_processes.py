@@ -44,7 +44,7 @@ class Shares:
         batch = {
             "source": pictures[0],
             "target": pictures[1],
-            "tokens": torch.randint(V, (B, 4), generator=g),
+            "input_ids": torch.randint(V, (B, 4), generator=g),
             "lengths": torch.randint(1, 5, (B,), generator=g),
             "source_label": torch.randint(6, (B,), generator=g),
             "target_label": torch.randint(6, (B,), generator=g),

@@ -23,7 +23,7 @@ from cmir_repro.losses.cosine import cosine
 def shared_by_loops(labels: Tensor) -> Tensor:
     """How many categories samples share, counted one by one: (B, C) 0/1 -> (B, B) float.
 
-    The same as `label_similarity.common`, in B * C * B steps.
+    The same as `labels.common`, in B * C * B steps.
     """
     B, C = labels.shape
     shared = torch.zeros(B, B)
@@ -37,7 +37,7 @@ def shared_by_loops(labels: Tensor) -> Tensor:
 
 
 def support_loss_unguarded(a: Tensor, b: Tensor, labels: Tensor, tau: float) -> Tensor:
-    """`support_set.support_loss` of a batch without a guard.
+    """`losses.crcgs.support_loss` of a batch without a guard.
 
     A sample without categories divides 0 by 0, and one NaN is enough for the mean; if all features
     are 0 the logarithm of 0 is taken.

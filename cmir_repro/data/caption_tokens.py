@@ -67,7 +67,7 @@ class CaptionTokens:
         return len(self.tokens)
 
     @property
-    def marks(self) -> dict:
+    def special_tokens(self) -> dict:
         """What drops and hides words must know: numbers that are no words, and the mask."""
         return {"special": (self.pad, self.cls, self.sep), "mask": self.mask}
 

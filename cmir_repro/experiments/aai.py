@@ -13,8 +13,10 @@ from torch import Tensor
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.core.protocol import Protocol, preset
+from cmir_repro.core.weights import weights_digest, weights_file
 from cmir_repro.data import registry, sentences
 from cmir_repro.data.augment import DRAWS
+from cmir_repro.data.bert_tokens import BertCaptionTokens
 from cmir_repro.data.caption_tokens import CaptionTokens
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.sampling import SAMPLERS
@@ -25,9 +27,9 @@ from cmir_repro.experiments import ledger
 from cmir_repro.experiments import run as runs
 from cmir_repro.experiments.presets.aai import AAIRun
 from cmir_repro.models import frozen
-from cmir_repro.models.image import FROZEN, weights_digest, weights_file
+from cmir_repro.models.image import FROZEN
 from cmir_repro.models.pooling import drop_words
-from cmir_repro.models.text_tokens import SAVED_BERT, BertCaptionTokens
+from cmir_repro.models.text import SAVED_BERT
 from cmir_repro.systems.aai import AAI, AAIConfig, Side, joined
 from cmir_repro.training.loop import TrainConfig
 
@@ -126,14 +128,18 @@ class PairBatches:
         shown, shown_lengths = numbers, lengths
         if self.task.model.size_augmentation:
             shown, shown_lengths = drop_words(
-                numbers, lengths, generator, vocabulary=len(self.tokens), **self.tokens.marks
+                numbers,
+                lengths,
+                generator,
+                vocabulary=len(self.tokens),
+                **self.tokens.special_tokens,
             )
         whole = {
             "views": torch.rand(batch, 2, DRAWS, generator=generator),
-            "numbers": shown,
+            "input_ids": shown,
             "lengths": shown_lengths,
-            "whole_numbers": numbers,
-            "whole_lengths": lengths,
+            "clean_input_ids": numbers,
+            "clean_lengths": lengths,
             "id": torch.from_numpy(self.split.image_of[rows]),
         }
         # All processes draw the whole batch, so that what is drawn does not depend on their number.
@@ -275,7 +281,7 @@ def run(
         task = PairTask(config.dataset, config.scale, config.task, config.model, device, progress)
     tokens = tokeniser(config.model, task)
     torch.manual_seed(config.train.seed)  # initial weights
-    system = AAI(config.model, len(tokens), task.shape(), tokens.marks, config.train.seed)
+    system = AAI(config.model, len(tokens), task.shape(), tokens.special_tokens, config.train.seed)
     job = runs.Job(
         config,
         task.data,

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from cmir_repro.core import files, paths
+from cmir_repro.core.weights import weights_digest
 from cmir_repro.evaluation import labels as label_retrieval
 from cmir_repro.experiments import identity, ledger
 from cmir_repro.experiments import run as runs
 from cmir_repro.experiments.labelled_task import LabelledBatches, LabelledTask
 from cmir_repro.experiments.presets.crcgs import CRCGSRun
-from cmir_repro.models.hash_head import codes
-from cmir_repro.models.image import weights_digest
+from cmir_repro.models.towers import codes
 from cmir_repro.systems.baselines import COSINE, NEIGHBOURS
 from cmir_repro.systems.crcgs import CRCGS, Hasher, Teachers
 from cmir_repro.training import checkpoint

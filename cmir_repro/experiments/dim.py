@@ -12,7 +12,9 @@ from accelerate import PartialState
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
+from cmir_repro.core.weights import weights_digest
 from cmir_repro.data import registry
+from cmir_repro.data.bert_tokens import BertTokens
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.tokens import Vocabulary
 from cmir_repro.evaluation import recall as evaluate
@@ -22,8 +24,6 @@ from cmir_repro.experiments.embedding import Embedded, embed
 from cmir_repro.experiments.presets.dim import RunConfig
 from cmir_repro.experiments.tasks import QueryBatches, Task, tokeniser
 from cmir_repro.models.compositors import COMPOSITORS
-from cmir_repro.models.image import weights_digest
-from cmir_repro.models.text import BertTokens
 from cmir_repro.systems.dim import Composed
 
 SELECTIONS = {

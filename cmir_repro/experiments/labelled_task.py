@@ -8,13 +8,13 @@ from torch import Tensor
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.paths import shown
 from cmir_repro.core.protocol import Protocol, hashed, preset
+from cmir_repro.core.weights import weights_file
 from cmir_repro.data import registry
 from cmir_repro.data.labelled import IMAGE, Labelled, labelled
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.sampling import SAMPLERS
 from cmir_repro.data.store import PictureStore
 from cmir_repro.models import frozen
-from cmir_repro.models.image import weights_file
 from cmir_repro.training.loop import TrainConfig
 
 # Rendered pictures have no features that came with them: averages of their pixels over this

@@ -7,13 +7,13 @@ from torch import Tensor
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.data import training_pairs as pairs
+from cmir_repro.data.bert_tokens import BertTokens
 from cmir_repro.data.prepared import Prepared, Retrieval
 from cmir_repro.data.sampling import SAMPLERS, generator_of
 from cmir_repro.data.store import PictureStore
 from cmir_repro.data.tokens import Vocabulary
 from cmir_repro.models import frozen
 from cmir_repro.models.image import FROZEN
-from cmir_repro.models.text import BertTokens
 from cmir_repro.systems.dim import ModelConfig
 from cmir_repro.training.loop import TrainConfig
 
@@ -144,7 +144,7 @@ class QueryBatches:
         # All processes draw the whole batch, so that sentences have one number everywhere.
         source, target, tokens, lengths, sentence = (x[mine] for x in self._queries(step))
         numbers = {
-            "tokens": tokens,
+            "input_ids": tokens,
             "lengths": lengths,
             "source_label": self.label[source],
             "target_label": self.label[target],

@@ -1,4 +1,4 @@
-"""Objectives that align pictures and sentences: contrast with targets, local mutual information.
+"""Contrastive losses of pictures and sentences: InfoNCE, soft targets, local mutual information.
 
 Letters as in the literature around ALBEF (Li et al. 2021) and TCL (Yang et al. 2022): B batch, K
 keys (the batch's and a queue's), E embedding, N local features of a sample. Logits are dot
@@ -9,6 +9,30 @@ at least.
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from cmir_repro.losses.cosine import cosine
+
+
+def infonce(X: Tensor, Z: Tensor, tau: float, S: Tensor | None = None) -> Tensor:
+    """Aligned pairs together, unaligned ones apart: the contrast that the abstract describes.
+
+    Cross-entropy of each one's partner among the batch, from X to Z and from Z to X, the mean of
+    both. The paper's equation is not known; InfoNCE in both directions is our choice.
+
+    Args:
+        X, Z: (B, K) float; row i of both belong together.
+        tau: above 0.
+        S: (B, B) 0/1, symmetric; if given, samples that share a category are no negatives of each
+            other (our choice). A sample without negatives loses nothing.
+
+    Returns:
+        () float, in nats; log B for features that know nothing, without S.
+    """
+    s = cosine(X, Z) / tau  # (B, B)
+    i = torch.arange(len(s), device=s.device)
+    if S is not None:
+        s = s.masked_fill((S > 0) & (i[:, None] != i), -torch.inf)
+    return (F.cross_entropy(s, i) + F.cross_entropy(s.T, i)) / 2
 
 
 def id_targets(ids_query: Tensor, ids_key: Tensor) -> Tensor:
@@ -52,7 +76,6 @@ def local_mutual_information(
     local: Tensor,
     lengths: Tensor,
     temperature: float | Tensor,
-    ids: Tensor | None = None,
 ) -> Tensor:
     """InfoNCE between a sample's global feature and each of its local ones (LMI of TCL).
 
@@ -65,8 +88,6 @@ def local_mutual_information(
         local: (B, N, E), of length 1 each or means of such.
         lengths: (B,) int64, how many locals are real, at least 1.
         temperature: above 0.
-        ids: (B,) int64; if given, samples of one id are no negatives of each other. TCL does not
-            ask. A sample without negatives loses nothing.
 
     Returns:
         () float, in nats; log(1 + negatives) for features that know nothing.
@@ -83,9 +104,9 @@ def local_mutual_information(
     scores = scores.view(B, B, N)
     i = torch.arange(B, device=scores.device)
     real = torch.arange(N, device=scores.device) < lengths[:, None]  # (B, N)
-    others = i[:, None] != i if ids is None else ids[:, None] != ids  # (B, B)
+    others = i[:, None] != i  # (B, B)
     rest = scores.masked_fill(~(others[..., None] & real), -torch.inf).flatten(1).logsumexp(1)
-    losses = F.softplus(rest[:, None] - scores[i, i])  # (B, N); 0 where there is no negative
+    losses = F.softplus(rest[:, None] - scores[i, i])  # (B, N)
     return (losses.masked_fill(~real, 0).sum(1) / lengths).mean()
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from cmir_repro.core.weights import weights_digest
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.models.image import MobileNet, normalise, weights_digest
+from cmir_repro.models.image import MobileNet, normalise
 
 GRID = 4  # cells a map is averaged over, each way: our choice, 46 KB a picture
 BATCH = {"cpu": 8, "cuda": 256}  # small ones stay in the cache: 1.4 times as fast on a CPU

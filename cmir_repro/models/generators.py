@@ -1,4 +1,4 @@
-"""Generators of one modality's features from the other's, and what judges them.
+"""Generators of one modality's features from the other's, and their discriminators.
 
 The "teachers" and "teaching assistants" in the released code of CRCGS (Zhang et al. 2022). Letters:
 B batch, F image features, D tags, K width of a teacher's code.
@@ -26,7 +26,6 @@ class Generator(nn.Module):
         out_dim: width of what it generates.
         dropout: of the input.
         last_relu: whether the decoder's last layer has one, too.
-        unused_layer: own the K x K layer which the released one never calls; for counting only.
     """
 
     def __init__(
@@ -37,15 +36,12 @@ class Generator(nn.Module):
         out_dim: int,
         dropout: float = 0.3,
         last_relu: bool = True,
-        unused_layer: bool = False,
     ) -> None:
         super().__init__()
         self.code_dim, self.out_dim = codes[-1], out_dim
         self.encoder = nn.Sequential(nn.Dropout(dropout), *_layers((in_dim, *codes)))
         decoder = _layers((codes[-1], back, out_dim))
         self.decoder = nn.Sequential(*(decoder if last_relu else decoder[:-1]))
-        if unused_layer:
-            self.unused = nn.Linear(codes[-1], codes[-1])
 
     def encode(self, x: Tensor) -> Tensor:
         """(B, in_dim) -> (B, K) >= 0; of a trained one, an auxiliary generative feature."""
@@ -78,7 +74,7 @@ class Discriminator(nn.Module):
     """Is a generated feature a student's (class 0) or a teacher's (class 1)?
 
     Args:
-        dim: width of what it judges.
+        dim: width of what it reads.
         sizes: of its hidden layers; as released (2048, 1024, 512) for image features and
             (512, 64, 32) for tags.
     """

@@ -1,10 +1,11 @@
-"""Image encoders: a picture in, its vector and the maps of its four blocks out.
+"""Image encoders: a picture in, its vector and the maps of its four blocks out; and backbones.
 
 An encoder maps normalised pictures (B, 3, H, W) float to `ImageFeatures`. `head` turns the map of
-the last block into the vector, so that a compositor may change that map first.
+the last block into the vector, so that a compositor may change that map first. A backbone gives the
+features (B, F) that a net of label-based retrieval starts from.
 """
 
-from pathlib import Path
+from collections.abc import Sequence
 from pickle import UnpicklingError
 from textwrap import shorten
 from typing import NamedTuple
@@ -13,13 +14,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError, one_of
-from cmir_repro.core.files import sha256
+from cmir_repro.core.weights import read_weights, weights_file
 
 BLOCKS = ("block1", "block2", "block3", "block4")
 # ImageNet statistics, RGB in [0, 1], as in TIRG.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+FROZEN = "frozen-mobilenet_v2"
+IMAGE_ENCODERS = ("convnet", "resnet18", "resnet50", "mobilenet_v2", FROZEN)
+
+FEATURES = "features"
+VGG = "vgg19_bn"
+# Of label-based retrieval: features as they are, or pictures through a net without its last layer.
+# "convnet" is the small net for the built-in pictures; the others are torchvision's.
+BACKBONES = (FEATURES, "convnet", "mobilenet_v2", "resnet18", "resnet50", VGG)
+_VGG_SIDE = 32  # halved five times: a smaller picture would vanish
 
 
 class ImageFeatures(NamedTuple):
@@ -96,7 +105,7 @@ class ResNet(ImageEncoder):
 
     def __init__(self, depth: int, embed_dim: int, weights: str = "none") -> None:
         super().__init__()
-        net = _torchvision(f"resnet{depth}", weights)
+        net = torchvision_model(f"resnet{depth}", weights)
         self.stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)
         layers = (net.layer1, net.layer2, net.layer3, net.layer4)
         self.blocks = nn.ModuleDict(dict(zip(BLOCKS, layers, strict=True)))
@@ -120,7 +129,7 @@ class MobileNet(ImageEncoder):
 
     def __init__(self, embed_dim: int, weights: str = "none") -> None:
         super().__init__()
-        layers = _torchvision("mobilenet_v2", weights).features
+        layers = torchvision_model("mobilenet_v2", weights).features
         self.stem = nn.Identity()
         starts = (0, *self.LAYERS[:-1])
         self.blocks = nn.ModuleDict(
@@ -136,7 +145,7 @@ class MobileNet(ImageEncoder):
 class FrozenMobileNet(ImageEncoder):
     """A small trained net on the maps of a MobileNetV2 that stays as it is (our choice).
 
-    It reads what `data.frozen` has stored: the four blocks' maps, averaged over a coarse grid,
+    It reads what `models.frozen` has stored: the four blocks' maps, averaged over a coarse grid,
     one after the other in the channels. The first three blocks' maps are passed on as they are;
     the fourth is a trained 1x1 layer on all of them, so that colour and texture, which the early
     blocks know best, reach the vector too.
@@ -168,43 +177,21 @@ class FrozenMobileNet(ImageEncoder):
         return self.fc(last.mean((2, 3)))  # (B, D)
 
 
-def _torchvision(name: str, weights: str) -> nn.Module:
+def torchvision_model(name: str, weights: str) -> nn.Module:
+    """torchvision's net of a name; weights and errors as of `ResNet`."""
     # torchvision takes a second to import and only these encoders need it.
     from torchvision import models
 
     net = models.get_model(name, weights=None)
     if weights == "none":
         return net
-    state = _imagenet(name) if weights == "imagenet" else _read_weights(weights_file(weights))
+    state = _imagenet(name) if weights == "imagenet" else read_weights(weights_file(weights))
     try:
         net.load_state_dict(state)
     except RuntimeError as error:
         reason = shorten(str(error).splitlines()[1], 120)
         raise InputError(f"{weights} does not hold a torchvision {name}: {reason}") from error
     return net
-
-
-def weights_file(name: str) -> Path:
-    """A weights file by its path, or by its name in `paths.weights()`."""
-    path = Path(name)
-    return path if path.is_absolute() or path.exists() else paths.weights() / name
-
-
-def weights_digest(weights: str) -> str:
-    """What tells weights apart: the digest of their file, or the word that names them.
-
-    Raises:
-        InputError: the file is not there.
-    """
-    if weights in ("none", "imagenet"):
-        return weights
-    file = weights_file(weights)
-    if not file.is_file():
-        raise InputError(
-            f"the weights {weights} are neither a file nor in the weights folder; put them into "
-            "data/weights or set CMIR_WEIGHTS to the folder that holds them"
-        )
-    return sha256(file)
 
 
 def _imagenet(name: str) -> dict[str, Tensor]:
@@ -219,16 +206,6 @@ def _imagenet(name: str) -> dict[str, Tensor]:
             f"the ImageNet weights of {name} are neither whole in torchvision's cache nor "
             "can be downloaded; put the file there, name a safetensors file, or use 'none'"
         ) from error
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} is not a readable safetensors file ({error})") from error
 
 
 def normalise(pixels: Tensor) -> Tensor:
@@ -260,5 +237,79 @@ def build_image_encoder(name: str, embed_dim: int, weights: str = "none") -> Ima
     return ResNet(int(name.removeprefix("resnet")), embed_dim, weights)
 
 
-FROZEN = "frozen-mobilenet_v2"
-IMAGE_ENCODERS = ("convnet", "resnet18", "resnet50", "mobilenet_v2", FROZEN)
+class Backbone(nn.Module):
+    """An image encoder of IMAGE_ENCODERS whose last layer is taken away.
+
+    Attributes:
+        out_dim: F.
+    """
+
+    def __init__(self, name: str, weights: str) -> None:
+        super().__init__()
+        self.net = build_image_encoder(name, 1, weights)
+        self.out_dim = self.net.fc.in_features
+        self.net.fc = nn.Identity()
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(B, H, W, 3) uint8 -> (B, F) float >= 0."""
+        return self.net(self.net.prepare(pictures)).vector
+
+
+class VGG19(nn.Module):
+    """torchvision's VGG-19 with batch norm up to the ReLU of its seventh fully connected part.
+
+    As in the released code of CRCGS ("fc7"), there for pictures of 224 x 224; maps of other sizes
+    are averaged to its 7 x 7 cells, as torchvision does. The layer of the ImageNet classes, which
+    that code keeps and never trains, is left out.
+
+    Args:
+        weights: as of `ResNet`.
+    """
+
+    out_dim = 4096
+
+    def __init__(self, weights: str) -> None:
+        super().__init__()
+        net = torchvision_model(VGG, weights)
+        self.features, self.pool = net.features, net.avgpool
+        self.fc = net.classifier[:5]  # linear, ReLU, dropout, linear, ReLU
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(B, H, W, 3) uint8 -> (B, 4096) float >= 0."""
+        return self.fc(self.pool(self.features(normalise(pictures))).flatten(1))
+
+
+def build_backbone(name: str, weights: str, shape: Sequence[int]) -> tuple[nn.Module, int]:
+    """The backbone of a name in BACKBONES, and F, the width of what it gives.
+
+    Args:
+        weights: as of `ResNet`; "none" for features and the convnet.
+        shape: of one image of the batch: (F,) of features, float; (H, W, 3) of pictures, uint8,
+            which are normalised in ImageNet's statistics.
+
+    Raises:
+        InputError: unknown name, images of another shape than it reads, or weights that it cannot
+            have.
+    """
+    one_of("image backbone", name, BACKBONES)
+    if name == FEATURES:
+        if len(shape) != 1:
+            raise InputError(
+                f"the backbone 'features' reads vectors, and these images are {tuple(shape)}; give "
+                f"features or take one of {', '.join(BACKBONES[1:])}"
+            )
+        if weights != "none":
+            raise InputError("ready features take no weights; use image_weights = 'none'")
+        return nn.Identity(), shape[0]
+    if len(shape) != 3 or shape[2] != 3:
+        raise InputError(
+            f"the backbone {name!r} reads pictures (H, W, 3), and these images are {tuple(shape)}; "
+            "use 'features' for vectors"
+        )
+    if name == VGG and min(shape[:2]) < _VGG_SIDE:
+        raise InputError(
+            f"{VGG} needs pictures of {_VGG_SIDE} x {_VGG_SIDE} or more, and these are "
+            f"{shape[0]} x {shape[1]}; prepare larger ones or use 'convnet'"
+        )
+    backbone = VGG19(weights) if name == VGG else Backbone(name, weights)
+    return backbone, backbone.out_dim

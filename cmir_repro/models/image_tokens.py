@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmir_repro.core.errors import InputError, one_of
-from cmir_repro.models.image import IMAGE_ENCODERS, build_image_encoder, normalise, weights_file
-from cmir_repro.models.text import _from_disk
+from cmir_repro.core.weights import from_disk, weights_file
+from cmir_repro.models.image import IMAGE_ENCODERS, build_image_encoder, normalise
 from cmir_repro.models.token_set import TokenSet
 
 # Dosovitskiy et al. 2021 and, for "small", Touvron et al. 2021; the smallest is our choice for two
@@ -177,7 +177,7 @@ def build_image_tokens(name: str, width: int, weights: str, shape: Sequence[int]
 def _saved_vit(weights: str) -> nn.Module:
     from transformers import AutoModel, ViTModel
 
-    net = _from_disk(AutoModel, str(weights_file(weights)))
+    net = from_disk(AutoModel, str(weights_file(weights)))
     if not isinstance(net, ViTModel):
         raise InputError(
             f"{weights} holds a {net.config.model_type} and no vision transformer; name the "

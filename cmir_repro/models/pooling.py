@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from cmir_repro.core.errors import one_of
+from cmir_repro.models.text import TwoWayGRU
 from cmir_repro.models.token_set import TokenSet, real_positions
-from cmir_repro.models.two_way_gru import TwoWayGRU
 
 
 class Mean(nn.Module):
@@ -134,7 +134,7 @@ def drop_vectors(
 
 
 def drop_words(
-    numbers: Tensor,
+    input_ids: Tensor,
     lengths: Tensor,
     generator: torch.Generator,
     *,
@@ -146,30 +146,30 @@ def drop_words(
 ) -> tuple[Tensor, Tensor]:
     """Sentences with words hidden, changed or left out, for training only (as in vse_infty).
 
-    Each word is chosen with chance p; of the chosen 50% become `mask`, 10% any number of the
+    Each word is chosen with chance p; of the chosen 50% become `mask`, 10% any token of the
     vocabulary, 40% go. The reference chooses whole words; word pieces are here chosen one by one
     (our simplification), and one word at least does not go (our choice).
 
     Args:
-        numbers, lengths: (B, L) int64 and (B,), the sentences.
+        input_ids, lengths: (B, L) int64 and (B,), the sentences.
         generator: draws on the CPU.
-        special: numbers that are no words, as those of start and end; they are never chosen.
-        mask: number of the mask.
-        vocabulary: count of all numbers.
+        special: ids that are no words, as those of start and end; they are never chosen.
+        mask: id of the mask.
+        vocabulary: count of all ids.
         pad: what fills the places that become free.
 
     Returns:
-        numbers (B, L) int64 and lengths (B,).
+        input_ids (B, L) int64 and lengths (B,).
     """
-    draws = torch.rand(numbers.shape, generator=generator).to(numbers.device)
-    anything = torch.randint(vocabulary, numbers.shape, generator=generator).to(numbers.device)
-    real = real_positions(lengths, numbers.shape[1])
-    word = real & ~torch.isin(numbers, torch.tensor(special, device=numbers.device))
+    draws = torch.rand(input_ids.shape, generator=generator).to(input_ids.device)
+    anything = torch.randint(vocabulary, input_ids.shape, generator=generator).to(input_ids.device)
+    real = real_positions(lengths, input_ids.shape[1])
+    word = real & ~torch.isin(input_ids, torch.tensor(special, device=input_ids.device))
     goes = word & (draws < 0.4 * p) & ~_luckiest(draws, word)
     hidden = word & (draws >= 0.4 * p) & (draws < 0.9 * p)
     changed = word & (draws >= 0.9 * p) & (draws < p)
-    numbers = torch.where(changed, anything, numbers).masked_fill(hidden, mask)
-    kept = _without(numbers[..., None], lengths, goes)
+    input_ids = torch.where(changed, anything, input_ids).masked_fill(hidden, mask)
+    kept = _without(input_ids[..., None], lengths, goes)
     return kept.tokens[..., 0].masked_fill(~kept.real, pad), kept.lengths
 
 

@@ -1,6 +1,7 @@
-"""Two towers into one retrieval space: the student of CRCGS, and DSCMR (Zhen et al. 2019).
+"""Nets of label-based retrieval: two towers, the head that makes codes, the nets of DCMH.
 
-Letters: B batch, F image features, D text, C categories, E retrieval space, K converted space.
+The towers are those of CRCGS' student (Zhang et al. 2022) and of DSCMR (Zhen et al. 2019). Letters:
+B batch, F image features, D text, C categories, E retrieval space, K converted space, L bits.
 """
 
 from typing import Literal
@@ -74,6 +75,66 @@ class Towers(nn.Module):
     def convert_texts(self, v: Tensor) -> Tensor:
         """(B, E) -> b (B, K) >= 0."""
         return self.text_head(v)
+
+
+class HashHead(nn.Module):
+    """Dropout and three layers of tanh, one head for both modalities (released code of CRCGS).
+
+    Its last layer is written there as a convolution over the whole width, which is this layer.
+
+    Args:
+        embed_dim: E. bits: L.
+        hidden: width of the two layers before the last.
+        dropout: of the input.
+    """
+
+    def __init__(self, embed_dim: int, bits: int, hidden: int = 512, dropout: float = 0.3) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(embed_dim, hidden),
+            nn.Tanh(),
+            nn.Linear(hidden, hidden),
+            nn.Tanh(),
+            nn.Linear(hidden, bits),
+            nn.Tanh(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, E) float -> (B, L) float in (-1, 1)."""
+        return self.net(x)
+
+
+def codes(h: Tensor) -> Tensor:
+    """(B, L) float -> bool, True for +1; 0 counts as +1, so that every value has a sign."""
+    return h >= 0
+
+
+class DCMHImageNet(nn.Sequential):
+    """Features (B, F) -> (B, L), not bounded; their signs are the codes (Jiang and Li 2017).
+
+    The paper trains CNN-F from pixels together with the text net. Here images come as ready
+    features, as for the models DCMH is compared with, and this takes the place of CNN-F's last two
+    layers: our choice, as are torch's initial weights, where the code of the paper draws from a
+    normal distribution of deviation 0.01.
+
+    Args:
+        image_dim: F. hidden: width between, 4096 in CNN-F. bits: L.
+    """
+
+    def __init__(self, image_dim: int, hidden: int, bits: int) -> None:
+        super().__init__(nn.Linear(image_dim, hidden), nn.ReLU(), nn.Linear(hidden, bits))
+
+
+class DCMHTextNet(nn.Sequential):
+    """Bags of words (B, D) float -> (B, L), not bounded; the other net of DCMH.
+
+    Args:
+        text_dim: D. hidden: width between, 8192 in the paper. bits: L.
+    """
+
+    def __init__(self, text_dim: int, hidden: int, bits: int) -> None:
+        super().__init__(nn.Linear(text_dim, hidden), nn.ReLU(), nn.Linear(hidden, bits))
 
 
 def _tower(width: int, hidden: int, layers: int, activation: str) -> nn.Sequential:

@@ -21,12 +21,12 @@ from cmir_repro.core.config import Config
 from cmir_repro.core.distributed import gather
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.augment import VIEWS, random_view
-from cmir_repro.losses import contrastive, masked_language, matching
+from cmir_repro.losses import contrastive, matching
 from cmir_repro.models.fusion import FusionEncoder
 from cmir_repro.models.image_tokens import IMAGE_TOKENS, build_image_tokens
 from cmir_repro.models.momentum import FeatureQueue, MomentumCopy
 from cmir_repro.models.pooling import POOLERS, drop_vectors
-from cmir_repro.models.text_tokens import TEXT_TOKENS, build_text_tokens
+from cmir_repro.models.text import TEXT_TOKENS, build_text_tokens
 from cmir_repro.models.token_set import TokenSet
 
 
@@ -111,8 +111,8 @@ class AAI(nn.Module):
         config: what to build.
         vocabulary: V, number of words or word pieces.
         shape: of one stored picture (H, W, 3), or of its ready features.
-        marks: the numbers of the tokeniser that are no words ("special"), and the one that hides
-            a word ("mask"); only the MLM term reads them.
+        special_tokens: the ids of the tokeniser that are no words ("special"), and the one that
+            hides a word ("mask"); only the MLM term reads them.
         queue_seed: of the random keys that fill the queue at first.
 
     Raises:
@@ -124,11 +124,11 @@ class AAI(nn.Module):
         config: AAIConfig,
         vocabulary: int,
         shape: tuple[int, ...],
-        marks: dict | None = None,
+        special_tokens: dict | None = None,
         queue_seed: int = 0,
     ) -> None:
         super().__init__()
-        self.config, self.marks = config, marks
+        self.config, self.special_tokens = config, special_tokens
         D, E = config.width, config.embed_dim
         pooler = POOLERS[config.pooler]
         image = build_image_tokens(config.image_encoder, D, config.image_weights, shape)
@@ -189,9 +189,9 @@ class AAI(nn.Module):
         """A batch of the picture store -> its side."""
         return self._images(self.online, pictures)
 
-    def encode_texts(self, numbers: Tensor, lengths: Tensor) -> Side:
+    def encode_texts(self, input_ids: Tensor, lengths: Tensor) -> Side:
         """(B, L) and (B,) int64 -> its side."""
-        return self._texts(self.online, numbers, lengths)
+        return self._texts(self.online, input_ids, lengths)
 
     def vector(self, side: Side, modality: Literal["image", "text"]) -> Tensor:
         """The holistic embeddings (B, E), length 1."""
@@ -216,8 +216,8 @@ class AAI(nn.Module):
 
         Args:
             batch: image (b, H, W, 3) uint8 or ready features; views (b, 2, DRAWS) float;
-                numbers (b, L), lengths (b,): words, some dropped; whole_numbers, whole_lengths:
-                none dropped; id (b,) int64, equal for sentences of one image.
+                input_ids (b, L), lengths (b,): words, some dropped; clean_input_ids,
+                clean_lengths: none dropped; id (b,) int64, equal for sentences of one image.
             generator: draws what is dropped, masked and matched; the same in every process.
 
         Returns:
@@ -230,7 +230,7 @@ class AAI(nn.Module):
                 self.copies.update(c.momentum)
         first = random_view(batch["image"], batch["views"][:, 0], c.views)
         image = _gathered(self._images(self.online, first))
-        text = _gathered(self._texts(self.online, batch["numbers"], batch["lengths"]))
+        text = _gathered(self._texts(self.online, batch["input_ids"], batch["lengths"]))
         ids = gather(batch["id"])
         v = self._pooled(self.online, *self._some(image, generator), "image")  # (B, E)
         t = self._pooled(self.online, text.local, text.tokens.lengths, "text")
@@ -239,7 +239,7 @@ class AAI(nn.Module):
             with torch.no_grad():
                 second = random_view(batch["image"], batch["views"][:, 1], c.views)
                 image_m = _gathered(self._images(self.copies, second))
-                whole = batch["whole_numbers"], batch["whole_lengths"]
+                whole = batch["clean_input_ids"], batch["clean_lengths"]
                 text_m = _gathered(self._texts(self.copies, *whole))
                 keys = (
                     self._pooled(self.copies, image_m.local, image_m.tokens.lengths, "image"),
@@ -328,20 +328,20 @@ class AAI(nn.Module):
 
     def _words(self, batch, image: Side, generator) -> Tensor:
         """MLM: hidden words told from the rest of the sentence and the image."""
-        lengths = gather(batch["whole_lengths"])
-        numbers, labels = masked_language.mask_words(
-            gather(batch["whole_numbers"]),
+        lengths = gather(batch["clean_lengths"])
+        input_ids, labels = matching.mask_words(
+            gather(batch["clean_input_ids"]),
             lengths,
             generator,
             vocabulary=self.word_head.out_features,
-            **self.marks,
+            **self.special_tokens,
         )
-        mine = _share(len(numbers))
-        text = self._texts(self.online, numbers[mine], lengths[mine])
-        seen = image.take(torch.arange(len(numbers), device=numbers.device)[mine])
+        mine = _share(len(input_ids))
+        text = self._texts(self.online, input_ids[mine], lengths[mine])
+        seen = image.take(torch.arange(len(input_ids), device=input_ids.device)[mine])
         states = self.fusion(text.tokens, seen.tokens).tokens
         logits = gather(self.word_head(states).float())  # (B, L, V)
-        return masked_language.masked_language_loss(logits, labels)
+        return matching.masked_language_loss(logits, labels)
 
     @torch.no_grad()
     def _advance(self, v_m: Tensor, t_m: Tensor, ids: Tensor) -> None:
@@ -358,8 +358,8 @@ class AAI(nn.Module):
         return Side(tokens, nets["image_projection"](tokens.tokens))
 
     @staticmethod
-    def _texts(nets: nn.ModuleDict, numbers: Tensor, lengths: Tensor) -> Side:
-        tokens = nets["text"](numbers, lengths)
+    def _texts(nets: nn.ModuleDict, input_ids: Tensor, lengths: Tensor) -> Side:
+        tokens = nets["text"](input_ids, lengths)
         return Side(tokens, nets["text_projection"](tokens.tokens))
 
     @staticmethod

@@ -7,9 +7,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from cmir_repro.core.config import Config
-from cmir_repro.losses import dcmh, label_similarity
-from cmir_repro.models.dcmh import ImageNet, TextNet
-from cmir_repro.models.hash_head import codes
+from cmir_repro.losses import labels
+from cmir_repro.models.towers import DCMHImageNet, DCMHTextNet, codes
 from cmir_repro.systems.cca_itq import Shallow, fit_cca, fit_itq
 
 COSINE = "cosine"
@@ -73,9 +72,11 @@ class DCMH(nn.Module):
     ) -> None:
         super().__init__()
         self.image = nn.ModuleDict(
-            {str(b): ImageNet(image_dim, config.hidden_image, b) for b in bits}
+            {str(b): DCMHImageNet(image_dim, config.hidden_image, b) for b in bits}
         )
-        self.text = nn.ModuleDict({str(b): TextNet(text_dim, config.hidden_text, b) for b in bits})
+        self.text = nn.ModuleDict(
+            {str(b): DCMHTextNet(text_dim, config.hidden_text, b) for b in bits}
+        )
 
     def parameter_groups(self, config) -> list[tuple]:
         """See train._groups; no decay, as in the paper."""
@@ -83,9 +84,9 @@ class DCMH(nn.Module):
 
     def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """Sum over the nets of the losses of features (B, F), text (B, D), labels (B, C)."""
-        shared = label_similarity.share(batch["labels"])
+        shared = labels.share(batch["labels"])
         each = [
-            dcmh.losses(self.image[b](batch["features"]), self.text[b](batch["text"]), shared)
+            labels.dcmh(self.image[b](batch["features"]), self.text[b](batch["text"]), shared)
             for b in self.image
         ]
         return {name: torch.stack([losses[name] for losses in each]).sum() for name in each[0]}

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from cmir_repro.core.config import Config
-from cmir_repro.losses import categories, generative, hashing, label_similarity, support_set
-from cmir_repro.models.backbones import TRUNKS, build_trunk
-from cmir_repro.models.category_memory import CategoryMemory
+from cmir_repro.losses import contrastive, crcgs
+from cmir_repro.losses import labels as label_losses
 from cmir_repro.models.generators import Discriminator, Generator, image_to_text, text_to_image
-from cmir_repro.models.hash_head import HashHead
-from cmir_repro.models.towers import Towers
+from cmir_repro.models.image import BACKBONES, build_backbone
+from cmir_repro.models.momentum import CategoryMemory
+from cmir_repro.models.towers import HashHead, Towers
 
 # torch's Adam: AdamW without decay; the betas are the released ones.
 _ADAM = {"betas": (0.5, 0.999), "weight_decay": 0.0}
@@ -52,7 +52,7 @@ class TeacherConfig(Config):
 class CRCGSConfig(Config):
     """Nets and objectives of the student; a weight of 0 takes a term out."""
 
-    image_encoder: Literal[tuple(TRUNKS)] = "features"
+    image_encoder: Literal[tuple(BACKBONES)] = "features"
     image_weights: str = "none"
     hidden: int = Field(2048, ge=1)
     embed_dim: int = Field(1024, ge=1)  # E
@@ -71,7 +71,7 @@ class CRCGSConfig(Config):
     contrast: float = Field(0.03, ge=0)
     support: float = Field(0.001, ge=0)
     # "described": aligned pairs together, unaligned ones apart (InfoNCE); "other categories" does
-    # not push apart what shares a category; "released": see generative.released_contrast.
+    # not push apart what shares a category; "released": see losses.crcgs.released_contrast.
     contrast_form: Literal["described", "other categories", "released"] = "described"
     # The released code contrasts the student with the teachers only; its figure draws an arrow
     # between image and text of the student, too.
@@ -179,9 +179,9 @@ class CRCGS(nn.Module):
         # In a list, so that they are no part of this module: they are saved on their own.
         self._teachers = [teachers.eval().requires_grad_(False)] if teachers else []
         convert = teachers.image_to_text.code_dim if teachers else config.embed_dim
-        trunk, image_dim = build_trunk(config.image_encoder, config.image_weights, shape)
+        backbone, image_dim = build_backbone(config.image_encoder, config.image_weights, shape)
         self.towers = Towers(
-            trunk,
+            backbone,
             image_dim,
             text_dim,
             categories,
@@ -258,19 +258,17 @@ class CRCGS(nn.Module):
         with torch.autocast(u.device.type, enabled=False):  # exp(1 / 0.07) is coarse in 16 bits
             u, v = u.float(), v.float()
             a, b = self.towers.convert_images(u), self.towers.convert_texts(v)  # (B, K)
-            shared = label_similarity.share(labels)  # (B, B)
+            shared = label_losses.share(labels)  # (B, B)
             losses = {"base": self._base(u, v, labels, shared)}
             if c.distill:
-                losses["distill"] = generative.distillation(a, batch["f"], b, batch["g"])
+                losses["distill"] = crcgs.distillation(a, batch["f"], b, batch["g"])
             if c.adversary:
                 losses["adversary"] = self._deceive(a, b)
             if c.contrast:
                 losses["contrast"] = self._contrast(a, b, batch, shared)
             if c.support:
                 known = self.memory.filled() if c.memory else None
-                losses["support"] = support_set.support_loss(
-                    a, b, labels, c.support_temperature, known
-                )
+                losses["support"] = crcgs.support_loss(a, b, labels, c.support_temperature, known)
             weighted = [getattr(c, name) * losses[name] for name in self.terms[1:]]
             total = losses["base"] + sum(weighted)
         if c.memory and self.training:
@@ -280,14 +278,14 @@ class CRCGS(nn.Module):
     def _base(self, u: Tensor, v: Tensor, labels: Tensor, shared: Tensor) -> Tensor:
         c = self.config
         if c.likeness == "count":
-            shared = label_similarity.common(labels)
+            shared = label_losses.common(labels)
         classify = {
-            "logistic": categories.classification,
-            "regression": categories.class_regression,
+            "logistic": label_losses.classification,
+            "regression": label_losses.class_regression,
         }[c.classification]
         classified = classify(self.towers.classify(u), self.towers.classify(v), labels)
-        alike = sum(categories.likelihood(x, z, shared) for x, z in ((u, u), (u, v), (v, v)))
-        return c.phi * classified + c.alpha * alike + c.beta * categories.invariance(u, v)
+        alike = sum(label_losses.likelihood(x, z, shared) for x, z in ((u, u), (u, v), (v, v)))
+        return c.phi * classified + c.alpha * alike + c.beta * label_losses.invariance(u, v)
 
     def _contrast(self, a: Tensor, b: Tensor, batch: dict[str, Tensor], shared: Tensor) -> Tensor:
         """Intra (f, a), (g, b); inter (f, b), (g, a) and, as the figure has it, (a, b)."""
@@ -301,12 +299,12 @@ class CRCGS(nn.Module):
             count = {"samples": self.rows, "batches": -(-self.rows // self.batch)}
             q = (self.batch - 1) / count[c.contrast_count]
             terms = [
-                generative.released_contrast(x, z, c.contrast_temperature, q, self.batch)
+                crcgs.released_contrast(x, z, c.contrast_temperature, q, self.batch)
                 for x, z in pairs
             ]
         else:
             spared = shared if c.contrast_form == "other categories" else None
-            terms = [generative.infonce(x, z, c.contrast_temperature, spared) for x, z in pairs]
+            terms = [contrastive.infonce(x, z, c.contrast_temperature, spared) for x, z in pairs]
         return torch.stack(terms).mean()
 
     def _deceive(self, a: Tensor, b: Tensor) -> Tensor:
@@ -314,7 +312,7 @@ class CRCGS(nn.Module):
         (teachers,) = self._teachers
         images, texts = teachers.text_to_image.decode(b), teachers.image_to_text.decode(a)
         return sum(
-            generative.judged(functional_call(judge, _fixed(judge), (made,)), teacher=True)
+            crcgs.adversarial_loss(functional_call(judge, _fixed(judge), (made,)), teacher=True)
             for judge, made in ((self.image_judge, images), (self.text_judge, texts))
         )
 
@@ -330,8 +328,8 @@ class CRCGS(nn.Module):
             made = (image(b), image(batch["g"])), (text(a), text(batch["f"]))
         return (
             sum(
-                generative.judged(judge(ours), teacher=False)
-                + generative.judged(judge(theirs), teacher=True)
+                crcgs.adversarial_loss(judge(ours), teacher=False)
+                + crcgs.adversarial_loss(judge(theirs), teacher=True)
                 for judge, (ours, theirs) in zip(
                     (self.image_judge, self.text_judge), made, strict=True
                 )
@@ -356,12 +354,12 @@ class Hasher(nn.Module):
         c, u, v = self.config, batch["u"], batch["v"]
         middle = (u + v) / 2
         h_i, h_t, h_c = self.head(u), self.head(v), self.head(middle)  # (B, L) in (-1, 1)
-        shared = label_similarity.share(batch["labels"])
+        shared = label_losses.share(batch["labels"])
         pairs = ((h_i, h_i), (h_i, h_t), (h_t, h_t))
         parts = {
-            "similarity": hashing.hash_similarity(middle, h_c),
-            "likelihood": sum(categories.likelihood(x, z, shared) for x, z in pairs),
-            "quantisation": hashing.quantisation(h_c),
+            "similarity": label_losses.hash_similarity(middle, h_c),
+            "likelihood": sum(label_losses.likelihood(x, z, shared) for x, z in pairs),
+            "quantisation": label_losses.quantisation(h_c),
         }
         return {"loss": sum(getattr(c, name) * value for name, value in parts.items()), **parts}
 

@@ -151,8 +151,8 @@ class Composed(nn.Module):
         all processes, so that negatives and layer statistics are those of the whole batch.
 
         Args:
-            batch: source, target (B, H, W, 3) uint8, or frozen features (B, h, w, C); tokens
-                (B, L), lengths (B,), source_label, target_label, sentence (B,) int64.
+            batch: source, target (B, H, W, 3) uint8, or frozen features (B, h, w, C);
+                input_ids (B, L), lengths (B,), source_label, target_label, sentence (B,) int64.
             generator: draws triplets and positions; the same in every process.
 
         Returns:
@@ -162,7 +162,7 @@ class Composed(nn.Module):
         dim = self.config.dim
         source = self.encode(batch["source"])
         target = self.encode(batch["target"])
-        text = self.text(batch["tokens"], batch["lengths"])
+        text = self.text(batch["input_ids"], batch["lengths"])
         # Only the maps and words that somebody reads travel between processes.
         words = gather(text.words) if self.compositor.needs_words else text.words[:, :0]
         text = TextFeatures(gather(text.vector), words, gather(text.lengths))

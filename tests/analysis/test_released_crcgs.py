@@ -10,9 +10,8 @@ from cmir_repro.analysis import released_crcgs as released
 from cmir_repro.core.errors import InputError
 from cmir_repro.evaluation.average_precision import average_precision
 from cmir_repro.evaluation.tie_groups import cosine_groups, hamming_groups, hamming_histograms
-from cmir_repro.losses.generative import released_contrast
-from cmir_repro.losses.label_similarity import common
-from cmir_repro.losses.support_set import support_loss
+from cmir_repro.losses.crcgs import released_contrast, support_loss
+from cmir_repro.losses.labels import common
 
 B, K, TAU = 6, 4, 0.2
 

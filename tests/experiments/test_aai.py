@@ -48,8 +48,8 @@ def test_an_epoch_shows_every_sentence_once_with_its_own_image(tiny_css):
     store = made.task.pictures("train")
     assert torch.equal(batch["image"], store.take(pairs.image_of[rows]))
     coded, lengths = made.tokens.encode([pairs.texts[row] for row in rows])
-    assert batch["whole_lengths"].tolist() == lengths.tolist()
-    assert batch["whole_numbers"].tolist() == coded.tolist()
+    assert batch["clean_lengths"].tolist() == lengths.tolist()
+    assert batch["clean_input_ids"].tolist() == coded.tolist()
 
 
 def test_a_batch_larger_than_the_split_is_refused(tiny_css):
@@ -119,7 +119,7 @@ def test_the_matcher_gives_the_log_odds_of_the_net(tiny_css):
     task = aai_run.PairTask("css", "mini", "3d", config.model, "cpu", False)
     tokens = aai_run.tokeniser(config.model, task)
     torch.manual_seed(0)
-    system = AAI(config.model, len(tokens), task.shape(), tokens.marks)
+    system = AAI(config.model, len(tokens), task.shape(), tokens.special_tokens)
     found, pairs = aai_run.embed(system, task, tokens, "test", chunk=7), task.split("test")
     image, sentence = np.array([2, 2, 5]), np.array([0, 31, 17])
     numbers, lengths = map(torch.from_numpy, tokens.encode([pairs.texts[i] for i in sentence]))

@@ -33,7 +33,7 @@ def same(numbers):
 
 
 def sentences(batch, tokens):
-    rows = zip(batch["tokens"], batch["lengths"], strict=True)
+    rows = zip(batch["input_ids"], batch["lengths"], strict=True)
     return [" ".join(tokens.tokens[n] for n in row[:length]) for row, length in rows]
 
 
@@ -91,7 +91,7 @@ def test_a_batch_holds_the_pictures_and_words_of_its_queries(tiny_css, name, spl
             assert np.array_equal(batch[end][i].numpy(), pixels)
         number, length = tokens.encode([query.text])
         assert batch["lengths"][i] == length[0]
-        assert np.array_equal(batch["tokens"][i, : length[0]].numpy(), number[0])
+        assert np.array_equal(batch["input_ids"][i, : length[0]].numpy(), number[0])
     for key, values in (
         ("sentence", queries.loc[ids, "text"]),
         ("target_label", images.loc[queries.loc[ids, "target"], "label"]),

@@ -9,6 +9,7 @@ from cmir_repro.losses.contrastive import (
     alpha_at,
     contrast,
     id_targets,
+    infonce,
     local_mutual_information,
     pool_grid,
     soft_targets,
@@ -75,7 +76,7 @@ def test_contrast_is_the_written_out_sum(logits):
     assert contrast(torch.zeros(B, K), targets).item() == pytest.approx(math.log(K))
 
 
-def written_out_lmi(g, l, lengths, tau, ids=None):
+def written_out_lmi(g, l, lengths, tau):
     """Sample by sample, local by local, as the formula reads."""
 
     def score(i, j, k):
@@ -85,7 +86,7 @@ def written_out_lmi(g, l, lengths, tau, ids=None):
     for i in range(len(g)):
         crowd = 0
         for j in range(len(g)):
-            if j == i or (ids is not None and ids[j] == ids[i]):
+            if j == i:
                 continue
             crowd += sum(math.exp(score(i, j, k)) for k in range(lengths[j]))
         for k in range(lengths[i]):
@@ -94,11 +95,10 @@ def written_out_lmi(g, l, lengths, tau, ids=None):
     return total
 
 
-@pytest.mark.parametrize("ids", [None, IDS])
-def test_lmi_is_the_written_out_sum(ids):
+def test_lmi_is_the_written_out_sum():
     g, l = unit(B).double(), unit(B, N, seed=1).double()
-    expected = written_out_lmi(g, l, LENGTHS, TAU, ids)
-    found = local_mutual_information(g, l, LENGTHS, TAU, ids)
+    expected = written_out_lmi(g, l, LENGTHS, TAU)
+    found = local_mutual_information(g, l, LENGTHS, TAU)
     assert found.item() == pytest.approx(expected, rel=1e-9)
     assert found.dtype == torch.float64
 
@@ -134,16 +134,12 @@ def test_lmi_of_features_that_know_nothing_is_the_log_of_the_crowd():
     assert found == pytest.approx(math.log(1 + (B - 1) * N))
 
 
-def test_lmi_holds_at_extreme_scores_and_where_no_negative_is_left():
+def test_lmi_holds_at_extreme_scores_and_refuses_a_batch_without_negatives():
     g, l = unit(B).requires_grad_(), unit(B, N, seed=1)
     for temperature in (1e-4, 1e4):
         loss = local_mutual_information(g, l, LENGTHS, temperature)
         assert loss.isfinite()
         assert torch.autograd.grad(loss, g)[0].isfinite().all()
-    same = torch.zeros(B, dtype=torch.int64)
-    loss = local_mutual_information(g, l, LENGTHS, TAU, same)
-    assert loss.item() == 0
-    assert torch.autograd.grad(loss, g)[0].count_nonzero() == 0
     with pytest.raises(ValueError, match="there must be 2, got 1"):
         local_mutual_information(g[:1], l[:1], LENGTHS[:1], TAU)
 
@@ -179,3 +175,63 @@ def test_a_grid_is_averaged_window_by_window():
             torch.testing.assert_close(pooled[:, 2 * row + column], local[:, places].mean(1))
     assert pool_grid(torch.zeros(1, 576, E), (24, 24)).shape == (1, 16, E)
     assert torch.equal(pool_grid(local[:, :6], (2, 3)), local[:, :6])  # nothing to average
+
+
+# InfoNCE of both directions
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def cosines(X, Z):
+    return torch.nn.functional.cosine_similarity(X[:, None], Z[None], dim=2).tolist()
+
+
+def pulled(X, Z, tau, allowed):
+    """-log of the partner's share among those allowed, the mean over rows."""
+    losses = []
+    for i, row in enumerate(cosines(X, Z)):
+        whole = sum(math.exp(c / tau) for j, c in enumerate(row) if allowed(i, j))
+        losses.append(-math.log(math.exp(row[i] / tau) / whole))
+    return sum(losses) / len(losses)
+
+
+def test_infonce_is_the_share_of_the_partner_both_ways():
+    X, Z = random(B, K), random(B, K, seed=1)
+    expected = (pulled(X, Z, TAU, lambda i, j: True) + pulled(Z, X, TAU, lambda i, j: True)) / 2
+    assert infonce(X, Z, TAU).item() == pytest.approx(expected)
+    same = torch.ones(B, K)
+    assert infonce(same, same, TAU).item() == pytest.approx(math.log(B))
+    assert infonce(torch.eye(B), torch.eye(B), TAU) < 1e-5
+    assert infonce(torch.eye(B), torch.eye(B).roll(1, 0), TAU) > 10
+
+
+def test_samples_that_share_a_category_are_no_negatives():
+    X, Z = random(B, K), random(B, K, seed=1)
+    S = torch.eye(B)
+    S[0, 2] = S[2, 0] = 1
+    S[3, 3] = 0  # a sample without categories is still its own partner
+
+    def allowed(i, j):
+        return i == j or not S[i, j]
+
+    expected = (pulled(X, Z, TAU, allowed) + pulled(Z, X, TAU, allowed)) / 2
+    assert infonce(X, Z, TAU, S).item() == pytest.approx(expected)
+    assert infonce(X, Z, TAU, S).item() != pytest.approx(infonce(X, Z, TAU).item())
+
+
+def test_without_negatives_nothing_is_lost():
+    X, Z = random(B, K).requires_grad_(), random(B, K, seed=1)
+    loss = infonce(X, Z, TAU, torch.ones(B, B))
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.equal(X.grad, torch.zeros(B, K, dtype=torch.float64))
+    assert infonce(X[:1], Z[:1], TAU).item() == 0
+
+
+def test_gradients_of_infonce():
+    X, Z = random(B, K).requires_grad_(), random(B, K, seed=1).requires_grad_()
+    S = torch.eye(B)
+    S[0, 1] = S[1, 0] = 1
+    assert torch.autograd.gradcheck(lambda x, z: infonce(x, z, 0.2, S), (X, Z))

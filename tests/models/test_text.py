@@ -8,7 +8,8 @@ from transformers import BertConfig, BertModel, BertTokenizer
 from transformers.utils import logging
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.models.text import LSTM, Bert, BertTokens, TextFeatures
+from cmir_repro.data.bert_tokens import BertTokens
+from cmir_repro.models.text import LSTM, Bert, TextFeatures
 
 D = 6
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "make", "red", "##dish", "cube"]

@@ -4,11 +4,13 @@ import socket
 
 import pytest
 import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from transformers import BertConfig, BertModel, ViTConfig, ViTModel
 from transformers.utils import logging
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.models.text_tokens import SAVED_BERT, TEXT_TOKENS, BiGRU, build_text_tokens
+from cmir_repro.models.text import SAVED_BERT, TEXT_TOKENS, BiGRU, TwoWayGRU, build_text_tokens
 
 D, V = 8, 40
 SIZES = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16}
@@ -157,3 +159,19 @@ def test_names_and_weights_are_checked():
     with pytest.raises(InputError, match="'lstm' is unknown; allowed: transformer, bigru"):
         build_text_tokens("lstm", D, V)
     assert list(TEXT_TOKENS) == ["transformer", "bigru", "bert-base", SAVED_BERT]
+
+
+def test_states_are_those_of_a_packed_bidirectional_gru():
+    torch.manual_seed(0)
+    ours = TwoWayGRU(3, 4)
+    theirs = nn.GRU(3, 4, batch_first=True, bidirectional=True)
+    for name, weight in ours.onward.named_parameters():
+        getattr(theirs, name).data.copy_(weight)
+        getattr(theirs, f"{name}_reverse").data.copy_(ours.back.get_parameter(name))
+    x, lengths = torch.randn(4, 6, 3), torch.tensor([2, 6, 1, 5])
+    packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    states, _ = pad_packed_sequence(theirs(packed)[0], batch_first=True)
+    found = ours(x, lengths)
+    for row, length in enumerate(lengths):
+        expected = (states[row, :length, :4] + states[row, :length, 4:]) / 2
+        torch.testing.assert_close(found[row, :length], expected)

@@ -19,7 +19,7 @@ def forward(system, given=None, seed=0):
 
 def vectors(system, given):
     image = system.encode_images(given["image"])
-    text = system.encode_texts(given["numbers"], given["lengths"])
+    text = system.encode_texts(given["input_ids"], given["lengths"])
     return system.vector(image, "image"), system.vector(text, "text")
 
 
@@ -161,7 +161,7 @@ def test_aggregated_fusion_sees_one_vector_of_each():
     system = build(fusion_input="aggregated").eval()
     given = batch()
     image = system.encode_images(given["image"])
-    text = system.encode_texts(given["numbers"], given["lengths"])
+    text = system.encode_texts(given["input_ids"], given["lengths"])
     logits, attention = system.match(text, image, attention=True)
     assert logits.shape == (B, 2)
     assert attention[0].shape == (B, 2, 1, 1)

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.losses import dcmh
-from cmir_repro.losses.label_similarity import share
+from cmir_repro.losses.labels import dcmh, share
 from cmir_repro.systems.baselines import CCA, COSINE, DCMH, NEIGHBOURS, NeighbourConfig
 from cmir_repro.systems.cca_itq import fit_cca, fit_itq
 from cmir_repro.training.loop import TrainConfig, _optimizer
@@ -101,7 +100,7 @@ def test_the_loss_is_the_sum_over_the_numbers_of_bits():
         image = system.image[str(bits)](given["features"])
         text = system.text[str(bits)](given["text"])
         assert image.shape == text.shape == (N, bits)
-        for name, value in dcmh.losses(image, text, share(given["labels"])).items():
+        for name, value in dcmh(image, text, share(given["labels"])).items():
             wanted[name] += value.item()
     assert {name: pytest.approx(x, rel=1e-5) for name, x in wanted.items()} == {
         name: x.item() for name, x in found.items()

@@ -25,9 +25,9 @@ from tiny_crcgs import (
 from torch import nn
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.losses import generative
-from cmir_repro.losses.label_similarity import share
-from cmir_repro.losses.support_set import support_loss
+from cmir_repro.losses import crcgs
+from cmir_repro.losses.crcgs import released_contrast, support_loss
+from cmir_repro.losses.labels import share
 from cmir_repro.systems.crcgs import CRCGS, RELEASED, CRCGSConfig
 from cmir_repro.training.loop import TrainConfig, _optimizer
 
@@ -139,8 +139,7 @@ def test_released_contrast_takes_its_noise_from_batches_or_samples(count, n):
     _, _, a, b = encoded(system, given)
     f, g = given["f"], given["g"]
     terms = [
-        generative.released_contrast(x, z, 0.07, (B - 1) / n, B)
-        for x, z in ((f, a), (g, b), (f, b), (g, a))
+        released_contrast(x, z, 0.07, (B - 1) / n, B) for x, z in ((f, a), (g, b), (f, b), (g, a))
     ]
     found = forward(system, given)["contrast"].item()
     assert found == pytest.approx(sum(terms).item() / 4, rel=1e-5)
@@ -151,7 +150,7 @@ def test_the_facts_of_the_released_noise():
     asked = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            generative, "released_contrast", lambda X, Z, tau, q, n: asked.append(q) or X.sum() * 0
+            crcgs, "released_contrast", lambda X, Z, tau, q, n: asked.append(q) or X.sum() * 0
         )
         for count in ("batches", "samples"):
             system = build(**{**RELEASED, "contrast_count": count})

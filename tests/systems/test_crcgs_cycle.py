@@ -5,8 +5,7 @@ import torch
 from tiny_crcgs import LABELS, TINY, B, F, batch, build, encoded, forward, teacher_of
 from torch import nn
 
-from cmir_repro.losses import generative
-from cmir_repro.losses.support_set import support_loss
+from cmir_repro.losses.crcgs import STUDENT, TEACHER, support_loss
 from cmir_repro.training.loop import TrainConfig, _optimizer
 
 
@@ -82,7 +81,7 @@ def test_the_adversary_asks_the_judges_for_the_teachers_answer():
             (system.image_judge, teacher.text_to_image.decode(b)),
             (system.text_judge, teacher.image_to_text.decode(a)),
         ):
-            wanted -= judge(made).log_softmax(1)[:, generative.TEACHER].mean()
+            wanted -= judge(made).log_softmax(1)[:, TEACHER].mean()
     assert forward(system, given)["adversary"].item() == pytest.approx(wanted.item(), rel=1e-5)
 
 
@@ -110,7 +109,7 @@ def test_judges_tell_what_the_student_decodes_to_from_what_the_teachers_do():
             (system.text_judge, text(a), text(given["f"])),
         ):
             logits = judge(torch.cat([ours, theirs])).log_softmax(1)  # (2 B, 2), one mean
-            wanted -= logits[:B, generative.STUDENT].sum() + logits[B:, generative.TEACHER].sum()
+            wanted -= logits[:B, STUDENT].sum() + logits[B:, TEACHER].sum()
     found = forward(system, given)
     assert found["judge"].item() == pytest.approx(wanted.item() / (2 * B), rel=1e-5)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny_crcgs import LABELS, B, D, F, K, alike_written_out, batch, cosine, forward, taught
 
-from cmir_repro.losses import hashing
+from cmir_repro.losses.labels import quantisation
 from cmir_repro.systems.crcgs import HashConfig, Hasher
 from cmir_repro.training.loop import TrainConfig
 
@@ -78,7 +78,7 @@ def test_the_hash_objective_by_its_parts():
             apart += (cosine(p, q) / 2 - cosine(h, k) / 2) ** 2 / B
     assert found["similarity"].item() == pytest.approx(apart, rel=1e-4)
     assert found["likelihood"].item() == pytest.approx(alike, rel=1e-5)
-    assert found["quantisation"].item() == pytest.approx(hashing.quantisation(h_c).item())
+    assert found["quantisation"].item() == pytest.approx(quantisation(h_c).item())
     total = sum(weight * found[name] for name, weight in weights.items())
     assert found["loss"].item() == pytest.approx(total.item(), rel=1e-5)
 

@@ -35,7 +35,7 @@ def batch():
     return {
         "source": pictures[0],
         "target": pictures[1],
-        "tokens": torch.randint(V, (B, 4), generator=generator),
+        "input_ids": torch.randint(V, (B, 4), generator=generator),
         "lengths": torch.tensor([4, 3, 2, 4, 1, 3]),
         "source_label": torch.tensor([7, 7, 1, 2, 3, 4]),
         "target_label": torch.tensor([0, 1, 5, 2, 2, 4]),
@@ -113,7 +113,7 @@ def test_losses_of_the_method_itself_are_added_with_their_weights(batch):
 @pytest.mark.parametrize("pair", ["source", "target", "both"])
 def test_part_a_compares_text_with_images(batch, mask, pair):
     model = build(dim=dim(parts="A", mask=mask, pair=pair, estimator="infonce"))
-    text = model.text(batch["tokens"], batch["lengths"])
+    text = model.text(batch["input_ids"], batch["lengths"])
     bounds = []
     for image in ["source", "target"] if pair == "both" else [pair]:
         labels = {"label": batch[f"{image}_label"], "sentence": batch["sentence"]}
@@ -128,7 +128,7 @@ def test_part_a_compares_text_with_images(batch, mask, pair):
 @pytest.mark.parametrize("block", ["block1", "block3"])
 def test_part_b_compares_the_fusion_with_every_place_of_a_low_map(batch, mask, block):
     model = build(dim=dim(parts="B", mask=mask, block=block, estimator="dv"))
-    text = model.text(batch["tokens"], batch["lengths"])
+    text = model.text(batch["input_ids"], batch["lengths"])
     fusion = model.query(model.encode(batch["source"]), text)
     low = model.encode(batch["target"]).maps[block]
     # The same sentence with another source is a true negative: it asks for another image.

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cmir_repro.models.category_memory import CategoryMemory
+from cmir_repro.models.momentum import CategoryMemory
 
 K, C, M = 3, 2, 5
 

@@ -1,14 +1,22 @@
-"""The base objective against its sums written out, and its gradients."""
+"""Shared categories counted one by one, DSCMR's losses and what makes codes written out."""
 
 import math
 
 import pytest
 import torch
 
-from cmir_repro.losses.categories import class_regression, classification, invariance, likelihood
-from cmir_repro.losses.label_similarity import common, share
+from cmir_repro.losses.labels import (
+    class_regression,
+    classification,
+    common,
+    hash_similarity,
+    invariance,
+    likelihood,
+    quantisation,
+    share,
+)
 
-B, C, E = 5, 3, 4
+B, C, E, L = 5, 3, 4, 3
 Y = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 0, 0], [0, 1, 1], [1, 1, 1]], dtype=torch.float64)
 
 
@@ -92,3 +100,86 @@ def test_features_of_zero_are_no_trouble():
     loss.backward()
     assert loss.item() == pytest.approx(math.log(2))
     assert torch.equal(x.grad, torch.zeros(B, E))
+
+
+# Which samples share categories
+
+TAGS = torch.rand(7, 5, generator=torch.Generator().manual_seed(0)) < 0.3
+TAGS[3] = False  # no category at all
+TAGS[0, :2], TAGS[1, :2] = True, True  # at least two in common
+OTHER = torch.rand(4, 5, generator=torch.Generator().manual_seed(1)) < 0.5
+
+
+def counted(labels, other):
+    """As the released code counts: samples x categories x samples."""
+    rows = []
+    for y in labels.tolist():
+        rows.append(
+            [float(sum(p and q for p, q in zip(y, z, strict=True))) for z in other.tolist()]
+        )
+    return rows
+
+
+def test_common_counts():
+    assert common(TAGS).tolist() == counted(TAGS, TAGS)
+    assert common(TAGS, OTHER).tolist() == counted(TAGS, OTHER)
+    assert common(TAGS).max() >= 2  # or counting is not tested
+
+
+def test_share_says_whether():
+    assert share(TAGS).tolist() == [[float(n > 0) for n in row] for row in counted(TAGS, TAGS)]
+    assert share(TAGS, OTHER).tolist() == [
+        [float(n > 0) for n in row] for row in counted(TAGS, OTHER)
+    ]
+    assert torch.equal(share(TAGS), share(TAGS).T)
+
+
+def test_a_sample_without_categories_shares_none():
+    assert share(TAGS)[3].tolist() == share(TAGS)[:, 3].tolist() == [0.0] * 7
+    kept = TAGS.any(1)
+    assert torch.equal(share(TAGS).diagonal(), kept.float())
+
+
+def test_any_type_of_labels():
+    for dtype in (torch.bool, torch.uint8, torch.int64, torch.float32):
+        found = common(TAGS.to(dtype), OTHER)
+        assert found.dtype == torch.float32
+        assert torch.equal(found, common(TAGS, OTHER))
+    assert common(TAGS.double()).dtype == share(TAGS.double()).dtype == torch.float64
+    many = torch.ones(2, 300, dtype=torch.uint8)  # more than a byte counts
+    assert common(many).tolist() == [[300.0] * 2] * 2
+
+
+# Codes
+
+
+def test_similarity_is_the_mean_of_sums():
+    c, h = random(B, E), random(B, L, seed=1).tanh()
+    expected = sum(
+        (cos(c[i].tolist(), c[j].tolist()) / 2 - cos(h[i].tolist(), h[j].tolist()) / 2) ** 2
+        for i in range(B)
+        for j in range(B)
+    )
+    assert hash_similarity(c, h).item() == pytest.approx(expected / B)
+    assert hash_similarity(c, 0.1 * c).item() == pytest.approx(0)
+
+
+def test_quantisation_is_the_squared_distance_to_the_nearest_code():
+    h = random(B, L).tanh()
+    expected = sum((abs(x) - 1) ** 2 for x in h.flatten().tolist()) / B
+    assert quantisation(h).item() == pytest.approx(expected)
+    assert quantisation(h.sign()).item() == 0
+
+
+def test_zero_is_drawn_to_plus_one():
+    h = torch.zeros(1, 2, requires_grad=True)
+    loss = quantisation(h)
+    loss.backward()
+    assert loss.item() == 2
+    assert (h.grad < 0).all()  # a step against the gradient goes up
+
+
+def test_gradients_of_the_codes():
+    c, h = random(B, E).requires_grad_(), random(B, L, seed=1).tanh().requires_grad_()
+    assert torch.autograd.gradcheck(hash_similarity, (c, h))
+    assert torch.autograd.gradcheck(quantisation, (h,))

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from cmir_repro.losses.label_similarity import common
-from cmir_repro.losses.support_set import FLOOR, support, support_loss
+from cmir_repro.losses.crcgs import FLOOR, support, support_loss
+from cmir_repro.losses.labels import common
 
 B, C, K, TAU = 6, 3, 4, 0.07
 Y = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 0, 1], [1, 1, 0], [0, 0, 0], [0, 1, 1]]).double()

@@ -1,4 +1,4 @@
-"""Trunks: widths, agreement with torchvision, and images that a trunk cannot read."""
+"""Trunks: widths, agreement with torchvision, and images that a backbone cannot read."""
 
 from types import SimpleNamespace
 
@@ -9,9 +9,8 @@ from torch import nn
 from torchvision import models
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.models import backbones
-from cmir_repro.models.backbones import TRUNKS, build_trunk
-from cmir_repro.models.image import normalise
+from cmir_repro.models import image
+from cmir_repro.models.image import BACKBONES, build_backbone, normalise
 
 SHAPE = (40, 60, 3)
 
@@ -22,11 +21,11 @@ def pictures(count=2, shape=SHAPE):
 
 
 def test_features_pass_as_they_are():
-    trunk, width = build_trunk("features", "none", (7,))
+    backbone, width = build_backbone("features", "none", (7,))
     x = torch.randn(3, 7)
     assert width == 7
-    assert torch.equal(trunk(x), x)
-    assert list(trunk.parameters()) == []
+    assert torch.equal(backbone(x), x)
+    assert list(backbone.parameters()) == []
 
 
 @pytest.mark.parametrize(
@@ -35,8 +34,8 @@ def test_features_pass_as_they_are():
 )
 def test_pictures_become_vectors(name, expected):
     torch.manual_seed(0)
-    trunk, width = build_trunk(name, "none", SHAPE)
-    found = trunk.eval()(pictures())
+    backbone, width = build_backbone(name, "none", SHAPE)
+    found = backbone.eval()(pictures())
     assert width == expected
     assert found.shape == (2, width)
     assert found.dtype == torch.float32
@@ -48,21 +47,21 @@ def test_a_resnet_is_torchvisions_without_its_classes(tmp_path):
     torch.manual_seed(0)
     net = models.resnet18().eval()
     save_file(net.state_dict(), tmp_path / "weights.safetensors")
-    trunk, _ = build_trunk("resnet18", str(tmp_path / "weights.safetensors"), SHAPE)
+    backbone, _ = build_backbone("resnet18", str(tmp_path / "weights.safetensors"), SHAPE)
     net.fc = nn.Identity()
-    torch.testing.assert_close(trunk.eval()(pictures()), net(normalise(pictures())))
+    torch.testing.assert_close(backbone.eval()(pictures()), net(normalise(pictures())))
 
 
 def test_vgg_ends_at_its_seventh_fully_connected_layer():
     with torch.device("meta"):
-        trunk, width = build_trunk("vgg19_bn", "none", (224, 224, 3))
-        found = trunk(torch.empty(2, 224, 224, 3, dtype=torch.uint8))
+        backbone, width = build_backbone("vgg19_bn", "none", (224, 224, 3))
+        found = backbone(torch.empty(2, 224, 224, 3, dtype=torch.uint8))
     assert width == 4096
     assert found.shape == (2, 4096)
     # torchvision's figure, less the layer of the 1000 ImageNet classes.
     whole = models.VGG19_BN_Weights.IMAGENET1K_V1.meta["num_params"]
-    assert sum(p.numel() for p in trunk.parameters()) == whole - (4096 * 1000 + 1000)
-    kinds = [type(m) for m in trunk.fc]
+    assert sum(p.numel() for p in backbone.parameters()) == whole - (4096 * 1000 + 1000)
+    kinds = [type(m) for m in backbone.fc]
     assert kinds == [nn.Linear, nn.ReLU, nn.Dropout, nn.Linear, nn.ReLU]
 
 
@@ -77,18 +76,23 @@ def test_vgg_computes_what_torchvisions_does(monkeypatch):
             *(nn.Linear(32, 32), nn.ReLU(), nn.Dropout(), nn.Linear(32, 10)),
         ).eval(),
     )
-    monkeypatch.setattr(backbones, "_torchvision", lambda name, weights: narrow)
-    trunk, _ = build_trunk("vgg19_bn", "none", SHAPE)
+    monkeypatch.setattr(image, "torchvision_model", lambda name, weights: narrow)
+    backbone, _ = build_backbone("vgg19_bn", "none", SHAPE)
     narrow.classifier = narrow.classifier[:5]
     expected = models.VGG.forward(narrow, normalise(pictures()))
-    torch.testing.assert_close(trunk.eval()(pictures()), expected)
+    torch.testing.assert_close(backbone.eval()(pictures()), expected)
     assert expected.min() == 0 < expected.max()
 
 
 @pytest.mark.parametrize(
     ("name", "weights", "shape", "message"),
     [
-        ("alexnet", "none", SHAPE, "image trunk 'alexnet' is unknown; allowed: features, convnet"),
+        (
+            "alexnet",
+            "none",
+            SHAPE,
+            "'alexnet' is unknown; allowed: features, convnet",
+        ),
         ("features", "none", SHAPE, r"'features' reads vectors, and these images are \(40, 60, 3"),
         ("features", "imagenet", (7,), "ready features take no weights; use image_weights = 'none"),
         ("resnet18", "none", (512,), r"reads pictures \(H, W, 3\), and these images are \(512,\)"),
@@ -99,9 +103,9 @@ def test_vgg_computes_what_torchvisions_does(monkeypatch):
 )
 def test_images_it_cannot_read(name, weights, shape, message):
     with pytest.raises(InputError, match=message) as error:
-        build_trunk(name, weights, shape)
+        build_backbone(name, weights, shape)
     assert "\n" not in str(error.value)
 
 
 def test_names():
-    assert {"features", "convnet", "vgg19_bn", "resnet18", "resnet50"} <= set(TRUNKS)
+    assert {"features", "convnet", "vgg19_bn", "resnet18", "resnet50"} <= set(BACKBONES)

@@ -1,12 +1,11 @@
-"""DCMH: its objective against sums written out over samples, pairs and bits; its nets by size."""
+"""DCMH's loss against sums written out over samples, pairs and bits."""
 
 import math
 
 import pytest
 import torch
 
-from cmir_repro.losses.dcmh import losses
-from cmir_repro.models.dcmh import ImageNet, TextNet
+from cmir_repro.losses.labels import dcmh
 
 B, L = 4, 3
 
@@ -44,7 +43,7 @@ def sums(image, text, S):
 
 
 def test_every_part_is_the_written_out_sum_over_the_number_of_pairs(outputs, share):
-    found = losses(*outputs, share, gamma=0.3, eta=0.7)
+    found = dcmh(*outputs, share, gamma=0.3, eta=0.7)
     parts = sums(*(x.tolist() for x in outputs), share.tolist())
     for name, part in zip(("likelihood", "quantisation", "balance"), parts, strict=True):
         assert found[name].item() == pytest.approx(part / B**2)
@@ -55,7 +54,7 @@ def test_every_part_is_the_written_out_sum_over_the_number_of_pairs(outputs, sha
 
 
 def test_weights_are_one_as_in_the_paper(outputs, share):
-    found = losses(*outputs, share)
+    found = dcmh(*outputs, share)
     total = found["likelihood"] + found["quantisation"] + found["balance"]
     assert found["loss"].item() == pytest.approx(total.item())
 
@@ -64,19 +63,19 @@ def test_rows_are_images_and_columns_texts(outputs):
     S = torch.zeros(B, B)
     S[0, 1] = 1
     parts = sums(*(x.tolist() for x in outputs), S.tolist())
-    assert losses(*outputs, S)["likelihood"].item() == pytest.approx(parts[0] / B**2)
-    assert losses(*outputs, S.T)["likelihood"].item() != pytest.approx(parts[0] / B**2)
+    assert dcmh(*outputs, S)["likelihood"].item() == pytest.approx(parts[0] / B**2)
+    assert dcmh(*outputs, S.T)["likelihood"].item() != pytest.approx(parts[0] / B**2)
 
 
 def test_share_may_be_true_and_false(outputs, share):
-    assert losses(*outputs, share > 0)["loss"].item() == losses(*outputs, share)["loss"].item()
+    assert dcmh(*outputs, share > 0)["loss"].item() == dcmh(*outputs, share)["loss"].item()
 
 
 def test_both_sides_get_the_gradient_of_every_part_with_the_codes_held(outputs, share):
     for name in ("likelihood", "quantisation", "balance"):
-        for slope in torch.autograd.grad(losses(*outputs, share)[name], outputs):
+        for slope in torch.autograd.grad(dcmh(*outputs, share)[name], outputs):
             assert (slope != 0).all()
-    slopes = torch.autograd.grad(losses(*outputs, share)["quantisation"], outputs)
+    slopes = torch.autograd.grad(dcmh(*outputs, share)["quantisation"], outputs)
     codes = (outputs[0] + outputs[1]).detach().sign()
     for slope, x in zip(slopes, outputs, strict=True):
         torch.testing.assert_close(slope, 2 * (x.detach() - codes) / B**2)
@@ -86,7 +85,7 @@ def test_outputs_that_sum_to_zero_have_code_plus_one(share):
     """The value is the same for either code; where the outputs are drawn to is not."""
     half = torch.full((B, L), 0.5, requires_grad=True)
     other = torch.full((B, L), -0.5, requires_grad=True)
-    found = losses(half, other, share)["quantisation"]
+    found = dcmh(half, other, share)["quantisation"]
     assert found.item() == pytest.approx((0.25 + 2.25) * L / B)
     slopes = torch.autograd.grad(found, (half, other))
     for slope, value in zip(slopes, (0.5, -0.5), strict=True):
@@ -95,9 +94,9 @@ def test_outputs_that_sum_to_zero_have_code_plus_one(share):
 
 def test_what_knows_nothing_costs_log_two_and_large_outputs_stay_finite(share):
     zeros = torch.zeros(B, L)
-    assert losses(zeros, zeros, share)["likelihood"].item() == pytest.approx(math.log(2))
+    assert dcmh(zeros, zeros, share)["likelihood"].item() == pytest.approx(math.log(2))
     large = torch.full((B, L), 1e3, requires_grad=True)
-    found = losses(large, large, share)
+    found = dcmh(large, large, share)
     found["loss"].backward()
     assert all(value.isfinite() for value in found.values())
     assert large.grad.isfinite().all()
@@ -115,49 +114,4 @@ def test_what_knows_nothing_costs_log_two_and_large_outputs_stay_finite(share):
 )
 def test_shapes_that_do_not_fit_are_refused(image, text, S):
     with pytest.raises(ValueError, match=r"share \(B, B\)"):
-        losses(torch.zeros(image), torch.zeros(text), torch.zeros(S))
-
-
-@pytest.mark.parametrize("net", [ImageNet, TextNet])
-def test_nets_are_two_layers_with_a_relu_between_and_no_bound(net):
-    built = net(5, 7, L)
-    assert sum(p.numel() for p in built.parameters()) == 5 * 7 + 7 + 7 * L + L
-    x = torch.randn(B, 5, generator=torch.Generator().manual_seed(0))
-    (w, b), (v, c) = ((layer.weight, layer.bias) for layer in (built[0], built[2]))
-    out = built(x)
-    assert out.shape == (B, L)
-    for i in range(B):
-        hidden = [max(0.0, (sum(w[h] * x[i]) + b[h]).item()) for h in range(7)]
-        for k in range(L):
-            expected = sum(v[k, h].item() * hidden[h] for h in range(7)) + c[k].item()
-            assert out[i, k].item() == pytest.approx(expected, abs=1e-5)
-    assert built(1e4 * x).abs().max() > 10
-
-
-def test_training_makes_codes_of_a_category_alike():
-    """Two categories of noisy samples; after a hundred steps codes tell them apart, by either."""
-    generator = torch.Generator().manual_seed(0)
-    label = torch.arange(20) % 2
-    image, text = (
-        torch.randn(2, width, generator=generator)[label]
-        + 0.3 * torch.randn(20, width, generator=generator)
-        for width in (6, 5)
-    )
-    S = label[:, None] == label
-    with torch.random.fork_rng():
-        torch.manual_seed(0)  # of the nets' first weights
-        nets = ImageNet(6, 16, 8), TextNet(5, 16, 8)
-    weights = [p for net in nets for p in net.parameters()]
-
-    def agreement():
-        a, b = nets[0](image) >= 0, nets[1](text) >= 0
-        same = (a[:, None] == b).float().mean(2)
-        return (same[S].mean() - same[~S].mean()).item()
-
-    assert agreement() < 0.4
-    for _ in range(100):
-        loss = losses(nets[0](image), nets[1](text), S)["loss"]
-        with torch.no_grad():
-            for weight, slope in zip(weights, torch.autograd.grad(loss, weights), strict=True):
-                weight -= 0.1 * slope
-    assert agreement() > 0.9
+        dcmh(torch.zeros(image), torch.zeros(text), torch.zeros(S))
