@@ -10,7 +10,6 @@ import typer
 
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import sha256
-from cmir_repro.data.caption_tokens import clean
 from cmir_repro.data.labelled import LABELS, TEXT
 from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
@@ -26,6 +25,7 @@ from cmir_repro.data.prepare.pictures import (
 from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.readers.captions_json import located
 from cmir_repro.data.readers.csv_table import read_csv
+from cmir_repro.data.tokenizers import clean
 from data_scripts import options
 
 NO_VALUE = ("", "na", "n/a", "nan", "null")  # what tables write where they know nothing

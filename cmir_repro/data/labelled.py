@@ -15,7 +15,6 @@ task -> "view", "protocol", "kind", "names", "categories", and "columns", the fi
 categories among the C and the first that is not.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,9 +23,7 @@ import pandas as pd
 
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import atomic
-from cmir_repro.data import prepared
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.sentences import no_queries
 
 KINDS = ("tags", "features")  # a bag of words, 0 or 1 each; or numbers of any size
 TEXT, LABELS, IMAGE, USED = "text", "labels", "image", "used"  # names of the ready arrays
@@ -136,44 +133,6 @@ def _tasks(data: Prepared) -> dict[str, dict]:
     return {TASK: {"view": view, **shared, **data.info["text"]}}
 
 
-def write(
-    folder: Path,
-    info: Mapping,
-    images: pd.DataFrame,
-    arrays: Mapping[str, np.ndarray],
-    *,
-    kind: str,
-    words: list[str],
-    categories: list[str],
-) -> Prepared:
-    """Write a data set of one part, whose pixel file, if any, is in the folder already.
-
-    Args:
-        info: see prepared.INFO_KEYS; provenance with "kind".
-        images: columns image, split, label and, where only a share of train is trained on, trains
-            (bool); part and row are added, in this order.
-        arrays: TEXT (N, D), LABELS (N, C) and perhaps IMAGE (N, F), in the order of `images`. A
-            matrix too large for memory may be on disk already (`array_file`); then leave it out.
-        kind: a key of KINDS.
-
-    Raises:
-        InputError: something does not fit together, or the disk is full.
-    """
-    one_of("text kind", kind, KINDS)
-    table = images.assign(part="all", row=np.arange(len(images)))
-    for name, array in arrays.items():
-        save_array(folder, name, array)
-    # What is on disk is checked before anything counts as prepared.
-    whole = {
-        name: np.load(array_file(folder, name), mmap_mode="r", allow_pickle=False)
-        for name in (TEXT, LABELS)
-    }
-    assemble(table, np.arange(len(table)), whole[TEXT], whole[LABELS], words, categories)
-    more = {"text": {"kind": kind, "names": list(words)}, "categories": list(categories)}
-    prepared.write(folder, {**info, **more}, table, no_queries())
-    return Prepared(folder)
-
-
 def save_array(folder: Path, name: str, array: np.ndarray, part: str = "all") -> None:
     """Write an array of a part, one row an image."""
     with atomic(array_file(folder, name, part)) as temporary, temporary.open("wb") as file:
@@ -181,7 +140,7 @@ def save_array(folder: Path, name: str, array: np.ndarray, part: str = "all") ->
 
 
 def array_file(folder: Path, name: str, part: str = "all") -> Path:
-    """Where an array of a part lies; `write` makes one part, "all"."""
+    """Where an array of a part lies; data of labels alone have one part, "all"."""
     return Path(folder) / f"ready-{name}-{part}.npy"
 
 

@@ -120,7 +120,7 @@ def check(table: pd.DataFrame, images: pd.DataFrame, name: str) -> None:
             raise InputError(f"{name}: the sentences table lacks the column {column}")
         if not table[column].map(lambda value: isinstance(value, str)).all():
             raise InputError(f"{name}: the sentences column {column} holds what is no text")
-    twice = table["sentence"].duplicated()
+    twice = table.duplicated(["sentence", VIEW] if VIEW in table else ["sentence"])
     if twice.any():
         raise InputError(f"{name}: sentence id {table.loc[twice, 'sentence'].iloc[0]!r} is twice")
     unknown = ~table["image"].isin(images["image"])

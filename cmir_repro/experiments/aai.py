@@ -16,12 +16,11 @@ from cmir_repro.core.protocol import Protocol, preset
 from cmir_repro.core.weights import weights_digest, weights_file
 from cmir_repro.data import registry, sentences
 from cmir_repro.data.augment import DRAWS
-from cmir_repro.data.bert_tokens import BertCaptionTokens
-from cmir_repro.data.caption_tokens import CaptionTokens
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.sampling import SAMPLERS
 from cmir_repro.data.sentences import Pairs
 from cmir_repro.data.store import PictureStore
+from cmir_repro.data.tokenizers import BertCaptionTokens, CaptionTokens
 from cmir_repro.evaluation import image_text, rerank
 from cmir_repro.experiments import ledger
 from cmir_repro.experiments import run as runs

@@ -14,9 +14,8 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
 from cmir_repro.core.weights import weights_digest
 from cmir_repro.data import registry
-from cmir_repro.data.bert_tokens import BertTokens
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.tokens import Vocabulary
+from cmir_repro.data.tokenizers import BertTokens, Vocabulary
 from cmir_repro.evaluation import recall as evaluate
 from cmir_repro.experiments import ledger
 from cmir_repro.experiments import run as runs

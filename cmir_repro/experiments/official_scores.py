@@ -5,7 +5,7 @@ with texts made of the two captions in several ways; CIRR adds recall among a qu
 """
 
 from cmir_repro.core.protocol import PRESETS
-from cmir_repro.data.tokens import words
+from cmir_repro.data.tokenizers import tokens_of
 from cmir_repro.evaluation import fashioniq_cirr
 from cmir_repro.experiments.dim import Run
 from cmir_repro.experiments.embedding import embed
@@ -40,7 +40,7 @@ def official_scores(run: Run, seed: int = 0) -> dict[str, dict]:
     def queries(name: str):
         if name not in asked:
             said = fashioniq_cirr.texts(triplets, name)
-            texts = [text if words(text) else UNKNOWN_WORD for text in said]
+            texts = [text if tokens_of(text) else UNKNOWN_WORD for text in said]
             asked[name] = embed(run.system, run.task, run.tokens, SPLIT, texts).queries
         return asked[name]
 
