@@ -293,18 +293,6 @@ def sliced_and_prepared(
     )
 
 
-def some(names: Sequence[str]) -> str:
-    """How many, and the first of them."""
-    names = list(names)
-    listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-    return f"{len(names):,} ({listed})" if names else "0"
-
-
-def digest(digests: Sequence[str]) -> str:
-    """One digest of many."""
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
-
-
 def related(query: np.ndarray, database: np.ndarray) -> float:
     """The share, in percent, of the pairs (query, image) that share a category.
 
