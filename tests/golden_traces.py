@@ -30,7 +30,7 @@ from cmir_repro.data.augment import DRAWS, random_view
 from cmir_repro.data.css import dataset as css
 from cmir_repro.data.css import tags as scene_tags
 from cmir_repro.data.sampling import SAMPLERS
-from cmir_repro.data.tokens import Vocabulary
+from cmir_repro.data.tokenizers import Vocabulary
 from cmir_repro.evaluation import image_text, rerank
 from cmir_repro.evaluation import labels as label_retrieval
 from cmir_repro.evaluation import recall as evaluate

@@ -15,7 +15,7 @@ from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.core.protocol import preset
-from cmir_repro.data import training_pairs
+from cmir_repro.data import prepared, training_pairs
 from cmir_repro.data.prepare import pictures as picture_files
 from cmir_repro.data.prepare import pixels
 from cmir_repro.data.prepare.pictures import load_picture, square
@@ -265,7 +265,7 @@ def test_pictures_exchanged_between_two_tries_are_read_again(photos, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(script.prepared, "write", interrupted)
+        patch.setattr(prepared, "write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             prepare(photos, ATTRIBUTES, "photos.csv")
     save(photos / "images" / "p005.jpg", 999)
