@@ -8,7 +8,7 @@ import torch
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.css import dataset as css
 from cmir_repro.data.labelled import IMAGE, LABELS, TEXT
-from cmir_repro.experiments.labelled_task import CELLS, WEIGHTS, LabelledBatches, LabelledTask
+from cmir_repro.experiments.crcgs_task import CELLS, WEIGHTS, LabelledBatches, LabelledTask
 from cmir_repro.training.loop import TrainConfig
 
 
@@ -169,14 +169,6 @@ def test_a_batch_is_a_function_of_step_and_seed(root):
         assert all(torch.equal(again(step)[key], value) for key, value in made(step).items())
     other = LabelledBatches(opened(), TrainConfig.make(batch=16, seed=4))
     assert not torch.equal(other(0)["features"], made(0)["features"])
-
-
-def test_several_steps_may_see_one_batch(root):
-    tiny_labels.write(root)
-    plain, made = batches(opened()), batches(opened(), batch_of=lambda step: step // 4)
-    for step, wanted in ((3, 0), (4, 1), (11, 2)):
-        assert torch.equal(made(step)["text"], plain(wanted)["text"])
-        assert made.describe(step) == plain.describe(wanted)
 
 
 def test_an_error_can_name_the_images_of_a_step(root):

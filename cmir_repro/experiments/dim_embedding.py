@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from cmir_repro.data.tokenizers import BertTokens, Vocabulary
-from cmir_repro.experiments.tasks import QueryBatches, Task
+from cmir_repro.experiments.dim_task import QueryBatches, Task
 from cmir_repro.systems.dim import Composed
 from cmir_repro.training.loop import TrainConfig
 
