@@ -17,7 +17,6 @@ from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.data import prepared
 from cmir_repro.data.css import sentences, tags, world
 from cmir_repro.data.css.render_2d import render_2d
-from cmir_repro.data.css.render_3d import draw_jitter, render_3d
 from cmir_repro.data.css.scenes import SHAPE_NAMES
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepare.writer import Content, write
@@ -82,6 +81,8 @@ def prepare(scale: str, device: str = "cpu", progress: bool = True) -> Prepared:
 
 
 def _write(target: Path, scale: str, device: str, progress: bool) -> None:
+    from cmir_repro.data.css import render_3d  # torch: seconds that nobody waits for --help
+
     size = SCALES[scale]
     images, queries = [], []
     for number, part in enumerate(("train", "test")):
@@ -89,7 +90,8 @@ def _write(target: Path, scale: str, device: str, progress: bool) -> None:
         # A cube's angle in a target is near that in its source.
         turned_like = np.arange(len(made.scenes))
         turned_like[made.queries["target"]] = made.queries["source"]
-        jitter = draw_jitter(WORLD_SEED * 2 + number, np.arange(len(turned_like)), turned_like)
+        places = np.arange(len(turned_like))
+        jitter = render_3d.draw_jitter(WORLD_SEED * 2 + number, places, turned_like)
         _render(target, part, made.scenes, jitter, size, device, progress)
         ids = [f"css_{part}_{i:06d}" for i in range(len(made.scenes))]
         images.append(
@@ -189,12 +191,13 @@ def _render(
     progress: bool,
 ) -> None:
     """Draw both views of `world_scenes` into the pixel files of one part."""
+    from cmir_repro.data.css import render_3d
 
     def in_2d(rows: slice) -> np.ndarray:
         return render_2d(world_scenes[rows])
 
     def in_3d(rows: slice) -> np.ndarray:
-        pictures = render_3d(
+        pictures = render_3d.render_3d(
             world_scenes[rows], jitter[rows], width=size.width, height=size.height, device=device
         )
         return pictures.cpu().numpy()
