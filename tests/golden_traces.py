@@ -140,10 +140,10 @@ def crcgs_config(method="golden", training=None, **model):
     """A label-based configuration whose teachers and hash heads are short, too."""
     dataset = "css"
     small = {
-        "hidden": 16, "embed_dim": 8, "judge_image": (8, 4), "judge_text": (8, 4),
-        "judge_steps": 2, "memory": 20, "contrast": 0.1, "support": 0.1,
+        "hidden": 16, "embed_dim": 8, "discriminator_image": (8, 4), "discriminator_text": (8, 4),
+        "discriminator_steps": 2, "memory": 20, "contrast": 0.1, "support": 0.1,
     }  # fmt: skip
-    if method in crcgs.NEIGHBOURS:
+    if method in crcgs.BASELINES:
         # With fewer images than features CCA's axes would hang on the last bit.
         dataset, small = "tiny-labels", {"hidden_image": 8, "hidden_text": 8, "dims": 4}
     long = crcgs.configure(

@@ -31,7 +31,8 @@ from cmir_repro.models import frozen
 from cmir_repro.models.image import FROZEN
 from cmir_repro.models.pooling import drop_words
 from cmir_repro.models.text import SAVED_BERT
-from cmir_repro.systems.aai import AAI, AAIConfig, Side, joined
+from cmir_repro.systems.aai import AAI, AAIConfig
+from cmir_repro.systems.aai_sides import Side, joined
 from cmir_repro.training.loop import TrainConfig
 
 CSS_PROTOCOL = "css/image-sentence"

@@ -125,7 +125,6 @@ class LabelledBatches:
 
     Args:
         more: what else a batch holds, by name: (N, ...) of all images, on the CPU.
-        batch_of: which batch a step sees.
 
     Raises:
         InputError: a batch is larger than the training split.
@@ -136,9 +135,8 @@ class LabelledBatches:
         task: LabelledTask,
         config: TrainConfig,
         more: dict[str, Tensor] | None = None,
-        batch_of=lambda step: step,
     ) -> None:
-        self.task, self.config, self.more, self.batch_of = task, config, more or {}, batch_of
+        self.task, self.config, self.more = task, config, more or {}
         self.train = task.labelled.train
         if config.batch > len(self.train):
             raise InputError(
@@ -163,7 +161,7 @@ class LabelledBatches:
 
     def _rows(self, step: int) -> np.ndarray:
         config = self.config
-        drawn = SAMPLERS["shuffled"](self.train, config.batch, config.seed, self.batch_of(step))
+        drawn = SAMPLERS["shuffled"](self.train, config.batch, config.seed, step)
         return self.train[drawn]
 
 

@@ -29,7 +29,7 @@ _DECISIVE_FOR_SENTENCES = (
     "models/momentum.py", "models/pooling.py", "models/text.py", "data/bert_tokens.py",
     "models/token_set.py", "losses/contrastive.py",
     "losses/matching.py", "evaluation/rerank.py",
-    "experiments/job.py", "systems/aai.py", "training/loop.py",
+    "experiments/job.py", "systems/aai.py", "systems/aai_sides.py", "training/loop.py",
 )  # fmt: skip
 
 _DECISIVE_FOR_LABELS = (

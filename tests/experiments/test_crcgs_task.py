@@ -172,14 +172,6 @@ def test_a_batch_is_a_function_of_step_and_seed(root):
     assert not torch.equal(other(0)["features"], made(0)["features"])
 
 
-def test_several_steps_may_see_one_batch(root):
-    tiny_labels.write(root)
-    plain, made = batches(opened()), batches(opened(), batch_of=lambda step: step // 4)
-    for step, wanted in ((3, 0), (4, 1), (11, 2)):
-        assert torch.equal(made(step)["text"], plain(wanted)["text"])
-        assert made.describe(step) == plain.describe(wanted)
-
-
 def test_an_error_can_name_the_images_of_a_step(root):
     tiny_labels.write(root)
     made = batches(opened())
