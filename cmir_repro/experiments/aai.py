@@ -22,6 +22,7 @@ from cmir_repro.data.sentences import Pairs
 from cmir_repro.data.store import PictureStore
 from cmir_repro.data.tokenizers import BertCaptionTokens, CaptionTokens
 from cmir_repro.evaluation import image_text, rerank
+from cmir_repro.evaluation.features import Features, align
 from cmir_repro.experiments.experiment import Experiment
 from cmir_repro.experiments.job import Job
 from cmir_repro.experiments.presets.aai import AAIRun
@@ -232,6 +233,8 @@ class ImageTextExperiment(Experiment):
         "last": "last step",
     }
 
+    files = ("images", "sentences")
+
     def __init__(self, config: AAIRun, device: str = "cpu", progress: bool = True) -> None:
         super().__init__(config, device, progress)
         of = config.dataset, config.scale, config.task
@@ -275,6 +278,11 @@ class ImageTextExperiment(Experiment):
 
     def features(self, system: nn.Module, job: Job) -> EmbeddedPairs:
         return self.embed(system, "test")
+
+    def read(self, found: dict[str, Features]) -> EmbeddedPairs:
+        pairs = self.task.split("test")
+        images = align(found["images"], pairs.image_ids)
+        return EmbeddedPairs(images, align(found["sentences"], pairs.sentence_ids), None)
 
     def score(self, features: EmbeddedPairs, seed: int = 0) -> tuple[pd.DataFrame, dict]:
         pairs = self.task.split("test")

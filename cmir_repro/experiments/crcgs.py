@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from cmir_repro.core import paths
 from cmir_repro.core.weights import weights_digest
 from cmir_repro.evaluation import labels as label_retrieval
+from cmir_repro.evaluation.features import Features, align
+from cmir_repro.evaluation.hamming import as_codes
 from cmir_repro.experiments import identity
 from cmir_repro.experiments.crcgs_task import LabelledBatches, LabelledTask
 from cmir_repro.experiments.experiment import Experiment
@@ -49,6 +51,7 @@ class LabelExperiment(Experiment):
         "val": "best mean MAP of both directions, validation images against the training images",
         "last": "last step",
     }
+    files = ("images", "texts")
     curve = ("selection", "MAP")
 
     def __init__(self, config: CRCGSRun, device: str = "cpu", progress: bool = True) -> None:
@@ -74,7 +77,7 @@ class LabelExperiment(Experiment):
             return kind(config.baseline, *widths, config.hashing.bits)
         self.teachers = teachers(config, task, self.progress) if config.teacher else None
         torch.manual_seed(config.train.seed)  # a student begins the same with and without them
-        self.student = CRCGS(
+        return CRCGS(
             config.model,
             task.shape(),
             task.text.shape[1],
@@ -83,7 +86,6 @@ class LabelExperiment(Experiment):
             config.train.batch,
             self.teachers,
         )
-        return self.student
 
     def fit(self, system: nn.Module, job: Job) -> None:
         if getattr(system, "trained", True):
@@ -146,6 +148,14 @@ class LabelExperiment(Experiment):
                 sides = [codes(head(x.to(self.device))).cpu().numpy() for x in (u, v)]
             images[f"hamming-{bits}"], texts[f"hamming-{bits}"] = sides
         return Encoded(images, texts)
+
+    def read(self, found: dict[str, Features]) -> Encoded:
+        """See `Experiment`; whole numbers are codes, 0 and 1 or -1 and 1, others are features."""
+        sides = [align(found[name], self.task.labelled.ids) for name in self.files]
+        if all(side.dtype.kind in "iu" for side in sides):
+            sides = [as_codes(side, name) for side, name in zip(sides, self.files, strict=True)]
+        scoring = f"hamming-{sides[0].shape[1]}" if sides[0].dtype == bool else COSINE
+        return Encoded(*({scoring: side} for side in sides))
 
     def score(self, features: Encoded, seed: int | None = None) -> tuple[pd.DataFrame, dict]:
         """See `Experiment`; the bootstrap's seed is by default that of the run."""

@@ -1,5 +1,7 @@
 """A label-based data set as one task: what the encoders read, and what is in a batch."""
 
+import functools
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -50,7 +52,6 @@ class LabelledTask:
         self.device, self.progress = device, progress
         self.labelled: Labelled = labelled(self.data, task)
         self.view, self.tags = self.labelled.view, self.labelled.kind == "tags"
-        self.features = _scaled(self._features(), self.labelled.train)
         text = self.labelled.text.astype(np.float32)
         self.text = text if self.tags else _scaled(text, self.labelled.train)
         self.labels = self.labelled.labels.astype(np.float32)
@@ -59,6 +60,11 @@ class LabelledTask:
             self.pictures = PictureStore(pictures, device)
         else:
             self.pictures = None
+
+    @functools.cached_property
+    def features(self) -> np.ndarray:
+        """(N, F) float32, of the pictures; read or computed when first asked for."""
+        return _scaled(self._features(), self.labelled.train)
 
     def protocol(self, scoring: str) -> Protocol:
         """How "cosine" or "hamming-..." is scored; what the data lack is in the name."""

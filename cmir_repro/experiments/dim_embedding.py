@@ -16,12 +16,13 @@ from cmir_repro.training.loop import TrainConfig
 class Embedded:
     """Vectors of one split, float32, row for row as in its `Retrieval`.
 
-    queries, texts: (Q, D) what the compositor makes, and the sentences alone.
+    queries, texts: (Q, D) what the compositor makes, and the sentences alone; the latter are None
+        where features come from files.
     gallery: (G, D).
     """
 
     queries: np.ndarray
-    texts: np.ndarray
+    texts: np.ndarray | None
     gallery: np.ndarray
 
 

@@ -130,14 +130,15 @@ def test_unknown_views_and_categories_of_scenes_are_refused(tiny_css, task):
 
 def test_data_without_features_need_pictures_and_those_a_frozen_net(root):
     tiny_labels.write(root, **{IMAGE: None})
+    assert len(opened().text) == tiny_labels.N  # nobody has asked for features
     with pytest.raises(InputError, match="neither features nor pictures"):
-        opened()
+        opened().features  # noqa: B018
     folder = root / "seen"
     folder.mkdir()
     np.save(folder / "pixels-photo-all.npy", np.zeros((tiny_labels.N, 8, 8, 3), np.uint8))
     tiny_labels.write(root, info={"name": "seen"}, **{IMAGE: None})
     with pytest.raises(InputError, match=WEIGHTS):
-        opened("seen")
+        opened("seen").features  # noqa: B018
 
 
 # Batches

@@ -1,5 +1,7 @@
 """The label-based models of the tables as configurations; each carries all its settings."""
 
+from typing import ClassVar
+
 from cmir_repro.core.errors import one_of
 from cmir_repro.experiments.presets import base
 from cmir_repro.experiments.presets.base import RunConfig, merged
@@ -47,7 +49,6 @@ BASELINES = {
     "CCA, ITQ": {"kind": "cca-itq"},
     "DCMH": {"kind": "dcmh"},
 }
-OWN: dict[str, dict] = {}  # the user's, likewise; see experiments.own
 TASKS = {"css": ("3d-colour-shape",)}  # of the tables
 ABLATION = tuple(name for name in METHODS if name.startswith(("Base", "CRCGS")))
 DEFECTS = tuple(name for name in METHODS if name.startswith("Released"))
@@ -101,6 +102,8 @@ SCALES = {
 class CRCGSRun(RunConfig):
     """One run; build it with `configure`."""
 
+    system: ClassVar = "crcgs"
+
     model: CRCGSConfig | None  # None for a baseline
     teacher: TeacherConfig | None  # None where the model needs none
     baseline: BaselineConfig | None
@@ -109,12 +112,12 @@ class CRCGSRun(RunConfig):
 
 def known() -> dict[str, dict]:
     """Every method that has a name -> what differs from the scale's CRCGS, or baseline."""
-    return BASELINES | METHODS | OWN
+    return BASELINES | METHODS | base.own("crcgs")
 
 
 def groups(dataset: str, task: str) -> list[list[str]]:
     """The methods of a data set in the groups they are run in."""
-    return [[*BASELINES, *METHODS], list(OWN)]
+    return [[*BASELINES, *METHODS]]
 
 
 def default_task(dataset: str) -> str:
