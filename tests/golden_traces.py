@@ -28,9 +28,9 @@ from cmir_repro.core.protocol import TIES, preset
 from cmir_repro.data import sentences
 from cmir_repro.data.augment import DRAWS, random_view
 from cmir_repro.data.css import dataset as css
-from cmir_repro.data.css import tags as scene_tags
+from cmir_repro.data.labelled import labelled
 from cmir_repro.data.sampling import SAMPLERS
-from cmir_repro.data.tokens import Vocabulary
+from cmir_repro.data.tokenizers import Vocabulary
 from cmir_repro.evaluation import image_text, rerank
 from cmir_repro.evaluation import labels as label_retrieval
 from cmir_repro.evaluation import recall as evaluate
@@ -140,10 +140,10 @@ def crcgs_config(method="golden", training=None, **model):
     """A label-based configuration whose teachers and hash heads are short, too."""
     dataset = "css"
     small = {
-        "hidden": 16, "embed_dim": 8, "judge_image": (8, 4), "judge_text": (8, 4),
-        "judge_steps": 2, "memory": 20, "contrast": 0.1, "support": 0.1,
+        "hidden": 16, "embed_dim": 8, "discriminator_image": (8, 4), "discriminator_text": (8, 4),
+        "discriminator_steps": 2, "memory": 20, "contrast": 0.1, "support": 0.1,
     }  # fmt: skip
-    if method in crcgs.NEIGHBOURS:
+    if method in crcgs.BASELINES:
         # With fewer images than features CCA's axes would hang on the last bit.
         dataset, small = "tiny-labels", {"hidden_image": 8, "hidden_text": 8, "dims": 4}
     long = crcgs.configure(
@@ -245,8 +245,8 @@ def world() -> dict:
     """The generated data, its pictures, sentences and tags, and what is drawn from them."""
     data = css.prepare("mini", progress=False)
     pixels = {view: data.take(view, np.arange(len(data.images))) for view in ("2d", "3d")}
-    table = sentences.of_scenes(data, "3d")
-    tags = scene_tags.of_scenes(data, "3d", "colour-shape")
+    table = sentences.sentences(data, "3d")
+    tags = labelled(data, "3d-colour-shape")
     texts = data.queries["text"].tolist()
     words = Vocabulary.of(texts)
     numbers, lengths = words.encode(texts)

@@ -9,12 +9,13 @@ from cmir_repro.experiments.presets.dim import configure
 
 def made_up(method="TIRG", seed=0, **changes):
     """A record nobody ran, and its ranks of four queries."""
-    config = configure(method=method, seed=seed).model_dump(mode="json")
+    if "config" not in changes:
+        changes["config"] = configure(method=method, seed=seed).model_dump(mode="json")
     recall = {"value": 50.0, "low": 10.0, "high": 90.0, "chance": 0.5}
     values = {
+        "system": "dim",
         "run": f"{method.lower().replace(' ', '-')}-{seed}",
         "dataset": "css", "scale": "mini", "task": "3d-3d", "method": method, "seed": seed,
-        "config": config,
         "selection": "last step",
         "data": {"manifest": "m", "tables": "t", "kind": "rendered"},
         "code": {"sources": "0123456789abcdef"},
@@ -34,6 +35,7 @@ def made_up_run(config, result):
     """A record nobody ran, of a configuration of any system."""
     seed = config.train.seed
     facts = {key: getattr(config, key) for key in ("dataset", "scale", "task", "method")}
+    facts["system"] = config.system
     facts["run"] = f"{config.method.lower().replace(' ', '-').replace(',', '')}-{seed}"
     facts["config"] = config.model_dump(mode="json")
     return made_up(seed=seed, result=result).model_copy(update=facts)

@@ -7,7 +7,7 @@ import torch
 from cmir_repro.systems.crcgs import CRCGS, CRCGSConfig, TeacherConfig, Teachers
 
 B, F, D, C, K, ROWS = 6, 7, 5, 3, 8, 50
-TINY = {"hidden": 12, "embed_dim": 9, "judge_image": (6, 4), "judge_text": (5, 3)}
+TINY = {"hidden": 12, "embed_dim": 9, "discriminator_image": (6, 4), "discriminator_text": (5, 3)}
 TEACHER = {"codes": (10, K), "text_back": 6, "image_back": 6}
 NO_TEACHER = {"distill": 0, "adversary": 0, "contrast_with": "students"}
 BASE = {"distill": 0, "adversary": 0, "contrast": 0, "support": 0}
@@ -40,8 +40,20 @@ def batch(seed=0, **changes):
     }
 
 
-def forward(system, given=None):
-    return system(given or batch(), torch.Generator())
+def forward(system, given=None, *turn):
+    return system(given or batch(), torch.Generator(), *turn)
+
+
+def learn(system, given, step, parts):
+    """What the loop does with a batch: the turns and their losses, in order."""
+    told = []
+    for turn in system.turns(step):
+        losses = forward(system, given, turn)
+        system.zero_grad(set_to_none=True)
+        losses["loss"].backward()
+        parts[turn].step()
+        told.append((turn, losses))
+    return told
 
 
 def encoded(system, given):

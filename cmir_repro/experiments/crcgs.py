@@ -17,13 +17,15 @@ from torch import Tensor, nn
 from cmir_repro.core import paths
 from cmir_repro.core.weights import weights_digest
 from cmir_repro.evaluation import labels as label_retrieval
+from cmir_repro.evaluation.features import Features, align
+from cmir_repro.evaluation.hamming import as_codes
 from cmir_repro.experiments import identity
 from cmir_repro.experiments.crcgs_task import LabelledBatches, LabelledTask
 from cmir_repro.experiments.experiment import Experiment
 from cmir_repro.experiments.job import Job
 from cmir_repro.experiments.presets.crcgs import CRCGSRun
 from cmir_repro.models.towers import codes
-from cmir_repro.systems.baselines import COSINE, NEIGHBOURS
+from cmir_repro.systems.baselines import BASELINES, COSINE
 from cmir_repro.systems.crcgs import CRCGS, HashConfig, Hasher, TeacherConfig, Teachers
 from cmir_repro.training.loop import TrainConfig, recipe, train
 
@@ -49,6 +51,7 @@ class LabelExperiment(Experiment):
         "val": "best mean MAP of both directions, validation images against the training images",
         "last": "last step",
     }
+    files = ("images", "texts")
     curve = ("selection", "MAP")
 
     def __init__(self, config: CRCGSRun, device: str = "cpu", progress: bool = True) -> None:
@@ -69,12 +72,12 @@ class LabelExperiment(Experiment):
         """The net with its initial weights; trains the teachers before, if there are none yet."""
         config, task = self.config, self.task
         widths = task.features.shape[1], task.text.shape[1]
-        if config.neighbour:
-            kind = NEIGHBOURS[config.neighbour.kind]
-            return kind(config.neighbour, *widths, config.hashing.bits)
+        if config.baseline:
+            kind = BASELINES[config.baseline.kind]
+            return kind(config.baseline, *widths, config.hashing.bits)
         self.teachers = teachers(config, task, self.progress) if config.teacher else None
         torch.manual_seed(config.train.seed)  # a student begins the same with and without them
-        self.student = CRCGS(
+        return CRCGS(
             config.model,
             task.shape(),
             task.text.shape[1],
@@ -83,7 +86,6 @@ class LabelExperiment(Experiment):
             config.train.batch,
             self.teachers,
         )
-        return self.student
 
     def fit(self, system: nn.Module, job: Job) -> None:
         if getattr(system, "trained", True):
@@ -96,13 +98,13 @@ class LabelExperiment(Experiment):
 
     def batches(self) -> LabelledBatches:
         train = self.config.train
-        if self.config.neighbour:
+        if self.config.baseline:
             return LabelledBatches(self.task, train)
         generated = {}
         if self.teachers:
             f, g = self.teachers.codes(*self._inputs())
             generated = {"f": f.cpu(), "g": g.cpu()}
-        return LabelledBatches(self.task, train, generated, self.student.batch_of)
+        return LabelledBatches(self.task, train, generated)
 
     def validate(self, system: nn.Module) -> dict[str, float]:
         """MAP of validation images and texts in the whole list of training ones; the mean decides.
@@ -123,7 +125,7 @@ class LabelExperiment(Experiment):
     @torch.no_grad()
     def encode(self, system: nn.Module) -> Encoded:
         """All images and texts by a net, without the hash heads of a student."""
-        if self.config.neighbour:
+        if self.config.baseline:
             return Encoded(*system.encode(*self._inputs()))
         task = self.task
         system.eval().to(task.device)
@@ -136,7 +138,7 @@ class LabelExperiment(Experiment):
     def features(self, system: nn.Module, job: Job) -> Encoded:
         """All images and texts; of a student, its hash heads are trained in the job's folder."""
         encoded = self.encode(system)
-        if self.config.neighbour:
+        if self.config.baseline:
             return encoded
         u, v = (torch.from_numpy(side[COSINE]) for side in (encoded.images, encoded.texts))
         images, texts = dict(encoded.images), dict(encoded.texts)
@@ -146,6 +148,14 @@ class LabelExperiment(Experiment):
                 sides = [codes(head(x.to(self.device))).cpu().numpy() for x in (u, v)]
             images[f"hamming-{bits}"], texts[f"hamming-{bits}"] = sides
         return Encoded(images, texts)
+
+    def read(self, found: dict[str, Features]) -> Encoded:
+        """See `Experiment`; whole numbers are codes, 0 and 1 or -1 and 1, others are features."""
+        sides = [align(found[name], self.task.labelled.ids) for name in self.files]
+        if all(side.dtype.kind in "iu" for side in sides):
+            sides = [as_codes(side, name) for side, name in zip(sides, self.files, strict=True)]
+        scoring = f"hamming-{sides[0].shape[1]}" if sides[0].dtype == bool else COSINE
+        return Encoded(*({scoring: side} for side in sides))
 
     def score(self, features: Encoded, seed: int | None = None) -> tuple[pd.DataFrame, dict]:
         """See `Experiment`; the bootstrap's seed is by default that of the run."""

@@ -1,16 +1,17 @@
 """A label-based data set as one task: what the encoders read, and what is in a batch."""
 
+import functools
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import InputError
 from cmir_repro.core.paths import shown
 from cmir_repro.core.protocol import Protocol, hashed, preset
 from cmir_repro.core.weights import weights_file
 from cmir_repro.data import registry
-from cmir_repro.data.css import tags as scene_tags
 from cmir_repro.data.labelled import IMAGE, Labelled, labelled
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.sampling import SAMPLERS
@@ -18,7 +19,7 @@ from cmir_repro.data.store import PictureStore
 from cmir_repro.models import frozen
 from cmir_repro.training.loop import TrainConfig
 
-# The built-in pictures have no features that came with them: averages of their pixels over this
+# Rendered pictures have no features that came with them: averages of their pixels over this
 # many cells, rows x columns, which need no weights (our choice).
 CELLS = (12, 18)
 WEIGHTS = "mobilenet_v2-imagenet-fp16.safetensors"  # for photographs without features
@@ -49,16 +50,8 @@ class LabelledTask:
     ) -> None:
         self.data: Prepared = registry.open(dataset, scale, device, progress)
         self.device, self.progress = device, progress
-        if dataset == "css":
-            self.view, _, family = task.partition("-")
-            self.labelled: Labelled = scene_tags.of_scenes(self.data, self.view, family)
-            self.tags = True
-        else:
-            one_of(f"task of {dataset}", task, ("labels",))
-            self.view = next(iter(self.data.views), "")
-            self.labelled = labelled(self.data)
-            self.tags = self.data.info["text"]["kind"] == "tags"
-        self.features = _scaled(self._features(), self.labelled.train)
+        self.labelled: Labelled = labelled(self.data, task)
+        self.view, self.tags = self.labelled.view, self.labelled.kind == "tags"
         text = self.labelled.text.astype(np.float32)
         self.text = text if self.tags else _scaled(text, self.labelled.train)
         self.labels = self.labelled.labels.astype(np.float32)
@@ -68,9 +61,14 @@ class LabelledTask:
         else:
             self.pictures = None
 
+    @functools.cached_property
+    def features(self) -> np.ndarray:
+        """(N, F) float32, of the pictures; read or computed when first asked for."""
+        return _scaled(self._features(), self.labelled.train)
+
     def protocol(self, scoring: str) -> Protocol:
         """How "cosine" or "hamming-..." is scored; what the data lack is in the name."""
-        name = self.data.info["protocol"] if self.data.info["name"] != "css" else "map-all"
+        name = self.labelled.protocol
         return preset(name) if scoring == "cosine" else hashed(name)
 
     def shape(self) -> tuple[int, ...]:
@@ -91,9 +89,9 @@ class LabelledTask:
 
     def _features(self) -> np.ndarray:
         data, rows = self.data, self.labelled.images
-        if any(name.startswith(f"ready-{IMAGE}-") for name in data.info["files"]):
+        if data.has_ready(IMAGE):
             return data.gather(rows, lambda part: data.ready(IMAGE, part)).astype(np.float32)
-        if data.info["name"].startswith("css"):
+        if data.info["provenance"]["kind"] == "rendered":
             return _averages(data.take(self.view, rows))
         if not data.views:
             raise InputError(
@@ -119,7 +117,6 @@ class LabelledBatches:
 
     Args:
         more: what else a batch holds, by name: (N, ...) of all images, on the CPU.
-        batch_of: which batch a step sees.
 
     Raises:
         InputError: a batch is larger than the training split.
@@ -130,9 +127,8 @@ class LabelledBatches:
         task: LabelledTask,
         config: TrainConfig,
         more: dict[str, Tensor] | None = None,
-        batch_of=lambda step: step,
     ) -> None:
-        self.task, self.config, self.more, self.batch_of = task, config, more or {}, batch_of
+        self.task, self.config, self.more = task, config, more or {}
         self.train = task.labelled.train
         if config.batch > len(self.train):
             raise InputError(
@@ -157,7 +153,7 @@ class LabelledBatches:
 
     def _rows(self, step: int) -> np.ndarray:
         config = self.config
-        drawn = SAMPLERS["shuffled"](self.train, config.batch, config.seed, self.batch_of(step))
+        drawn = SAMPLERS["shuffled"](self.train, config.batch, config.seed, step)
         return self.train[drawn]
 
 

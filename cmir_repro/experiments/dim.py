@@ -10,8 +10,9 @@ from cmir_repro.core.protocol import PRESETS, preset
 from cmir_repro.core.weights import weights_digest
 from cmir_repro.data import registry
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.tokens import Vocabulary, words
+from cmir_repro.data.tokenizers import Vocabulary, tokens_of
 from cmir_repro.evaluation import fashioniq_cirr, recall
+from cmir_repro.evaluation.features import Features, align
 from cmir_repro.experiments.dim_embedding import Embedded, embed
 from cmir_repro.experiments.dim_task import QueryBatches, Task, tokeniser
 from cmir_repro.experiments.experiment import Experiment, Run
@@ -35,6 +36,7 @@ class ComposedExperiment(Experiment):
         "test": "best mean of R@1, R@5, R@10 on test (the original's habit)",
         "last": "last step",
     }
+    files = ("queries", "gallery")
     curve = ("R@1", "recall")
 
     def __init__(self, config: DIMRun, device: str = "cpu", progress: bool = True) -> None:
@@ -74,6 +76,11 @@ class ComposedExperiment(Experiment):
 
     def features(self, system: nn.Module, job: Job) -> Embedded:
         return self.embed(system, "test")
+
+    def read(self, found: dict[str, Features]) -> Embedded:
+        part = self.task.split("test")
+        queries, gallery = found["queries"], found["gallery"]
+        return Embedded(align(queries, part.query_ids), None, align(gallery, part.gallery_ids))
 
     def score(self, features: Embedded, seed: int = 0) -> tuple[pd.DataFrame, dict]:
         ranks, result = score(features, self.data, "test", seed)
@@ -132,7 +139,7 @@ def official_scores(run: Run, seed: int = 0) -> dict[str, dict]:
     def queries(name: str):
         if name not in asked:
             said = fashioniq_cirr.texts(triplets, name)
-            texts = [text if words(text) else UNKNOWN_WORD for text in said]
+            texts = [text if tokens_of(text) else UNKNOWN_WORD for text in said]
             asked[name] = run.experiment.embed(run.system, "test", texts).queries
         return asked[name]
 

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cmir_repro.data.bert_tokens import BertTokens
-from cmir_repro.data.tokens import Vocabulary
+from cmir_repro.data.tokenizers import BertTokens, Vocabulary
 from cmir_repro.experiments.dim_task import QueryBatches, Task
 from cmir_repro.systems.dim import Composed
 from cmir_repro.training.loop import TrainConfig
@@ -17,12 +16,13 @@ from cmir_repro.training.loop import TrainConfig
 class Embedded:
     """Vectors of one split, float32, row for row as in its `Retrieval`.
 
-    queries, texts: (Q, D) what the compositor makes, and the sentences alone.
+    queries, texts: (Q, D) what the compositor makes, and the sentences alone; the latter are None
+        where features come from files.
     gallery: (G, D).
     """
 
     queries: np.ndarray
-    texts: np.ndarray
+    texts: np.ndarray | None
     gallery: np.ndarray
 
 

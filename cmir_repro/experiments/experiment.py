@@ -14,6 +14,7 @@ from torch import nn
 
 from cmir_repro.core.protocol import Protocol
 from cmir_repro.data.prepared import Prepared
+from cmir_repro.evaluation.features import Features
 from cmir_repro.experiments.job import Job
 from cmir_repro.experiments.ledger import Record
 from cmir_repro.experiments.presets.base import RunConfig
@@ -39,6 +40,8 @@ class Experiment(ABC):
 
     # Rule of selection -> in words, for the record.
     selections: ClassVar[dict[str, str]]
+    # The feature files that can be scored as a run is; see `read`.
+    files: ClassVar[tuple[str, ...]]
     # The validation figure that `Run.validations` shows, and what it is called there.
     curve: ClassVar[tuple[str, str]] = ("selection", "recall")
 
@@ -68,6 +71,17 @@ class Experiment(ABC):
     @abstractmethod
     def features(self, system: nn.Module, job: Job) -> object:
         """What a trained net makes of what is scored; further stages train in the job's folder."""
+
+    @abstractmethod
+    def read(self, found: dict[str, Features]) -> object:
+        """What `features` gives, from feature files of any model.
+
+        Args:
+            found: one file for each name of `files`, ids those of the test data, in any order.
+
+        Raises:
+            InputError: an id is missing or unknown.
+        """
 
     @abstractmethod
     def score(self, features: object, seed: int = 0) -> tuple[pd.DataFrame, dict]:

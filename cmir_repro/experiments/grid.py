@@ -16,6 +16,7 @@ from cmir_repro.core.errors import one_of
 from cmir_repro.core.progress import bar
 from cmir_repro.data import registry
 from cmir_repro.experiments import identity
+from cmir_repro.experiments.presets import base
 from cmir_repro.experiments.presets.base import RunConfig
 from cmir_repro.experiments.run import run
 from cmir_repro.experiments.systems import SYSTEMS
@@ -44,7 +45,8 @@ def cells(
     Args:
         datasets: by default those of the tables, photographs only where somebody put them.
         tasks: by default those of the tables for each data set.
-        methods: names of the tables or of the ablation; by default all that fit a data set's texts.
+        methods: names of the tables, of the ablation or of the user's own; by default those of the
+            tables and the ablation that fit a data set's texts.
 
     Raises:
         InputError: an unknown name.
@@ -54,11 +56,12 @@ def cells(
     for method in methods or ():
         one_of("method", method, presets.known())
     default = [d for d in presets.TASKS if d == "css" or (paths.data() / d).exists()]
+    own = [method for method in base.own(system) if method in (methods or ())]
     return [
         presets.configure(dataset, task, scale, method, seed)
         for dataset in datasets or default
         for task in tasks or presets.TASKS.get(dataset, (presets.default_task(dataset),))
-        for group in presets.groups(dataset, task)
+        for group in (*presets.groups(dataset, task), own)
         for seed in seeds
         for method in group
         if methods is None or method in methods

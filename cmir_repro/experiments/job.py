@@ -129,6 +129,8 @@ class Job:
         facts = files.read_json(self.folder / f"{self.selected}.json")
         last = files.read_json(self.folder / "last.json")
         return ledger.Record.make(
+            kind="run",
+            system=config.system,
             run=self.name,
             dataset=config.dataset,
             scale=config.scale,

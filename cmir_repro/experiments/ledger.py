@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import torch
@@ -45,7 +46,11 @@ OWN, COMMITTED = ORIGINS = ("own", "committed")
 
 
 class Record(Config):
-    """One run. Percentages, ranks in places, seconds, GB; what is unknown is None."""
+    """One run, or features of any model that were scored as one; see `kind`.
+
+    Percentages, ranks in places, seconds, GB; what is unknown is None or empty: of features all
+    that is about training.
+    """
 
     run: str
     dataset: str
@@ -59,15 +64,18 @@ class Record(Config):
     code: dict  # version, commit, hash of the decisive sources, hash of the lock
     hardware: dict
     software: dict
-    parameters: int
-    steps: int
-    seconds: float
-    peak_memory_gb: float
-    result: dict  # see evaluate.summary
+    parameters: int | None
+    steps: int | None
+    seconds: float | None
+    peak_memory_gb: float | None
+    result: dict  # the summary of the scores
     validation: dict
-    checkpoint_sha256: str
+    checkpoint_sha256: str | None
     command: str
     finished: str
+    kind: Literal["run", "features"] = "run"
+    system: str = ""  # a key of systems.SYSTEMS
+    files: dict[str, str] = Field(default_factory=dict)  # of features: which file -> its sha256
     origin: str = Field(OWN, exclude=True)  # which ledger it was read from; not in the file
 
 
@@ -238,9 +246,13 @@ def _holder(run: str, origin: str | None) -> tuple[str, Path]:
 
 def run_name(dataset: str, task: str, scale: str, method: str, seed: int, config: dict) -> str:
     """A file name that says what the run is; six digits of the configuration's hash close it."""
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:6]
     words = re.sub(r"[^a-z0-9]+", "-", method.lower()).strip("-")
-    return f"{dataset}-{task}-{scale}-{words}-s{seed}-{digest}"
+    return f"{dataset}-{task}-{scale}-{words}-s{seed}-{digest(config)}"
+
+
+def digest(config: dict) -> str:
+    """Six digits that tell a configuration from others."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:6]
 
 
 def code_hash(decisive: Sequence[str], more: Sequence[str] = ()) -> str:

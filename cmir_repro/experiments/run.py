@@ -7,7 +7,7 @@ from cmir_repro.experiments import ledger
 from cmir_repro.experiments.experiment import Run
 from cmir_repro.experiments.job import Job
 from cmir_repro.experiments.presets.base import RunConfig
-from cmir_repro.experiments.systems import system_of
+from cmir_repro.experiments.systems import SYSTEMS
 
 
 def run(
@@ -30,7 +30,7 @@ def run(
     """
     ledger.reset_peak_memory(device)
     with PartialState(cpu=device == "cpu").main_process_first():  # each process takes its own GPU
-        experiment = system_of(config).experiment(config, device, progress)
+        experiment = SYSTEMS[config.system].experiment(config, device, progress)
     job = Job(
         config,
         experiment.data,

@@ -14,8 +14,8 @@ from cmir_repro.experiments.presets.base import RunConfig
 class System(NamedTuple):
     """A system's configurations and what makes runs of them.
 
-    presets: a module with METHODS, SCALES, `configure` and `default_task`.
-    config: what `configure` returns.
+    presets: a module with SCALES, TASKS, METHODS, `known`, `groups`, `configure`, `default_task`.
+    config: what `configure` returns; its `system` is the key of SYSTEMS.
     """
 
     presets: ModuleType
@@ -28,13 +28,3 @@ SYSTEMS = {
     "aai": System(aai, aai.AAIRun, ImageTextExperiment),
     "crcgs": System(crcgs, crcgs.CRCGSRun, LabelExperiment),
 }
-
-
-def name_of(config: RunConfig) -> str:
-    """The key of SYSTEMS that a configuration belongs to."""
-    return next(name for name, system in SYSTEMS.items() if isinstance(config, system.config))
-
-
-def system_of(config: RunConfig) -> System:
-    """The system that a configuration belongs to."""
-    return SYSTEMS[name_of(config)]

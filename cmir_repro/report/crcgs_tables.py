@@ -7,7 +7,7 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import Protocol, hashed, only_protocol, preset
 from cmir_repro.evaluation import intervals
 from cmir_repro.experiments import ledger
-from cmir_repro.experiments.presets.crcgs import METHODS, NEIGHBOURS, REFERENCE, configure
+from cmir_repro.experiments.presets.crcgs import BASELINES, METHODS, REFERENCE, configure
 from cmir_repro.report import comparable
 from cmir_repro.report.aai_tables import shown
 
@@ -19,14 +19,14 @@ DEPTHS = ("all", "queries")
 def finished(dataset: str, scale: str, task: str) -> dict[str, list[ledger.Record]]:
     """Comparable records of each method, by seed; see `comparable.finished`.
 
-    All share data and protocol; but a neighbour may have codes only, of which its record then
+    All share data and protocol; but a baseline may have codes only, of which its record then
     names the protocol, or nothing to select by.
 
     Raises:
         InputError: two records do not compare.
     """
     found: dict[str, list[ledger.Record]] = {}
-    for methods in (*([name] for name in NEIGHBOURS), METHODS):
+    for methods in (*([name] for name in BASELINES), METHODS):
         found |= comparable.finished(dataset, scale, task, methods, configure)
     every = [r for records in found.values() for r in records]
     if every:

@@ -9,7 +9,7 @@ momentum contrast and matching of ALBEF, the intra-modal and local terms of TCL.
 Letters: B batch, N tokens of a set, D width of the encoders, E width of the joint space, M queue.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 import torch.distributed as dist
@@ -28,6 +28,8 @@ from cmir_repro.models.momentum import FeatureQueue, MomentumCopy
 from cmir_repro.models.pooling import POOLERS, drop_vectors
 from cmir_repro.models.text import TEXT_TOKENS, build_text_tokens
 from cmir_repro.models.token_set import TokenSet
+from cmir_repro.systems.aai_sides import Side, gathered, regions_of, words_of
+from cmir_repro.systems.base import Group
 
 
 class AAIConfig(Config):
@@ -88,22 +90,6 @@ class AAIConfig(Config):
         return self
 
 
-class Side(NamedTuple):
-    """One modality of a batch.
-
-    tokens: its set, width D. local: (B, N, E) tokens in the joint space, not scaled.
-    """
-
-    tokens: TokenSet
-    local: Tensor
-
-    def take(self, rows: Tensor) -> "Side":
-        """Some samples, for the fusion encoder, which does not read `local`."""
-        # Not tokens[rows]: several threads would add the gradients of a row in any order.
-        tokens = self.tokens.tokens.index_select(0, rows)
-        return Side(TokenSet(tokens, self.tokens.lengths[rows]), self.local[:0])
-
-
 class AAI(nn.Module):
     """Encoders, aggregators, momentum copies, fusion encoder and objectives.
 
@@ -162,8 +148,8 @@ class AAI(nn.Module):
         self.temperature = nn.Parameter(torch.tensor(config.temperature))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
-    def parameter_groups(self, config) -> list[tuple]:
-        """See train._groups: no decay for vectors (ALBEF), a lower rate for pretrained encoders."""
+    def parameter_groups(self, config) -> list[Group]:
+        """See base.System: no decay for vectors (ALBEF), a lower rate for pretrained encoders."""
         encoders = (("image", self.config.image_weights), ("text", self.config.text_weights))
         slow = {
             id(p)
@@ -229,8 +215,8 @@ class AAI(nn.Module):
             if c.momentum_copies and self.training:
                 self.copies.update(c.momentum)
         first = random_view(batch["image"], batch["views"][:, 0], c.views)
-        image = _gathered(self._images(self.online, first))
-        text = _gathered(self._texts(self.online, batch["input_ids"], batch["lengths"]))
+        image = gathered(self._images(self.online, first))
+        text = gathered(self._texts(self.online, batch["input_ids"], batch["lengths"]))
         ids = gather(batch["id"])
         v = self._pooled(self.online, *self._some(image, generator), "image")  # (B, E)
         t = self._pooled(self.online, text.local, text.tokens.lengths, "text")
@@ -238,9 +224,9 @@ class AAI(nn.Module):
         if c.momentum_copies:
             with torch.no_grad():
                 second = random_view(batch["image"], batch["views"][:, 1], c.views)
-                image_m = _gathered(self._images(self.copies, second))
+                image_m = gathered(self._images(self.copies, second))
                 whole = batch["clean_input_ids"], batch["clean_lengths"]
-                text_m = _gathered(self._texts(self.copies, *whole))
+                text_m = gathered(self._texts(self.copies, *whole))
                 keys = (
                     self._pooled(self.copies, image_m.local, image_m.tokens.lengths, "image"),
                     self._pooled(self.copies, text_m.local, text_m.tokens.lengths, "text"),
@@ -290,8 +276,8 @@ class AAI(nn.Module):
     def _local(self, v: Tensor, t: Tensor, image: Side, text: Side) -> Tensor:
         """LMIM: global features of the online nets, local ones of the momentum copies."""
         c, tau = self.config, self.temperature.float()
-        regions, regions_n = self._regions(image)
-        words, words_n = self._local_words(text)
+        regions, regions_n = regions_of(image, self.online["image"], c.lmim_cells)
+        words, words_n = words_of(text, self.online["text"])
         pairs = {
             "intra": [(v, regions, regions_n), (t, words, words_n)],
             "cross": [(v, words, words_n), (t, regions, regions_n)],
@@ -299,21 +285,6 @@ class AAI(nn.Module):
         chosen = pairs["intra"] + pairs["cross"] if c.lmim_pairs == "both" else pairs[c.lmim_pairs]
         terms = [contrastive.local_mutual_information(g, local, n, tau) for g, local, n in chosen]
         return torch.stack(terms).mean()
-
-    def _regions(self, image: Side) -> tuple[Tensor, Tensor]:
-        encoder = self.online["image"]
-        local = F.normalize(image.local.float(), dim=-1)
-        skip = int(encoder.has_cls)
-        local, lengths = local[:, skip:], image.tokens.lengths - skip
-        if encoder.grid is not None:
-            local = contrastive.pool_grid(local, encoder.grid, self.config.lmim_cells)
-            lengths = torch.full_like(lengths, local.shape[1])
-        return local, lengths
-
-    def _local_words(self, text: Side) -> tuple[Tensor, Tensor]:
-        skip = int(self.online["text"].has_cls)
-        local = F.normalize(text.local.float(), dim=-1)
-        return local[:, skip:], text.tokens.lengths - skip
 
     def _matching(self, image, text, i2t, t2i, ids, generator) -> Tensor:
         """ITM: each matched pair, and for each image and each sentence a hard negative."""
@@ -384,17 +355,6 @@ class AAI(nn.Module):
             TokenSet(self.online[f"{name}_pool"](x.tokens, x.lengths)[0][:, None], one)
             for name, x in (("text", text), ("image", image))
         )
-
-
-def joined(sides: list[Side]) -> Side:
-    """Batches one after the other; without `local`, which only training reads."""
-    tokens, lengths = zip(*(side.tokens for side in sides), strict=True)
-    return Side(TokenSet(torch.cat(tokens), torch.cat(lengths)), sides[0].local[:0])
-
-
-def _gathered(side: Side) -> Side:
-    tokens, lengths = side.tokens
-    return Side(TokenSet(gather(tokens), gather(lengths)), gather(side.local))
 
 
 def _text_encoder(config: AAIConfig, vocabulary: int) -> nn.Module:

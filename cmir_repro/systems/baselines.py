@@ -1,4 +1,4 @@
-"""The neighbours of CRCGS that are no student of it: CCA with ITQ, and DCMH."""
+"""Baselines of label-based retrieval that are no student of CRCGS: CCA with ITQ, and DCMH."""
 
 from typing import Literal
 
@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from cmir_repro.core.config import Config
 from cmir_repro.losses import labels
 from cmir_repro.models.towers import DCMHImageNet, DCMHTextNet, codes
+from cmir_repro.systems.base import Group
 from cmir_repro.systems.cca_itq import Shallow, fit_cca, fit_itq
 
 COSINE = "cosine"
 
 
-class NeighbourConfig(Config):
+class BaselineConfig(Config):
     """Which one, and its sizes."""
 
     kind: Literal["cca-itq", "dcmh"]
@@ -29,7 +30,7 @@ class CCA(nn.Module):
     trained = False
 
     def __init__(
-        self, config: NeighbourConfig, image_dim: int, text_dim: int, bits: tuple[int, ...]
+        self, config: BaselineConfig, image_dim: int, text_dim: int, bits: tuple[int, ...]
     ) -> None:
         super().__init__()
         self.config, self.bits = config, bits
@@ -68,7 +69,7 @@ class DCMH(nn.Module):
     trained = True
 
     def __init__(
-        self, config: NeighbourConfig, image_dim: int, text_dim: int, bits: tuple[int, ...]
+        self, config: BaselineConfig, image_dim: int, text_dim: int, bits: tuple[int, ...]
     ) -> None:
         super().__init__()
         self.image = nn.ModuleDict(
@@ -78,8 +79,8 @@ class DCMH(nn.Module):
             {str(b): DCMHTextNet(text_dim, config.hidden_text, b) for b in bits}
         )
 
-    def parameter_groups(self, config) -> list[tuple]:
-        """See train._groups; no decay, as in the paper."""
+    def parameter_groups(self, config) -> list[Group]:
+        """See base.System; no decay, as in the paper."""
         return [(list(self.parameters()), 1.0, {"weight_decay": 0.0})]
 
     def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
@@ -100,4 +101,4 @@ class DCMH(nn.Module):
         )
 
 
-NEIGHBOURS = {"cca-itq": CCA, "dcmh": DCMH}
+BASELINES = {"cca-itq": CCA, "dcmh": DCMH}

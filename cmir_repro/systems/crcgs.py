@@ -24,7 +24,9 @@ from cmir_repro.models.generators import Discriminator, Generator, image_to_text
 from cmir_repro.models.image import BACKBONES, build_backbone
 from cmir_repro.models.momentum import CategoryMemory
 from cmir_repro.models.towers import HashHead, Towers
+from cmir_repro.systems.base import Group
 
+STUDENT, DISCRIMINATORS = "student", "discriminators"  # the turns of a batch
 # torch's Adam: AdamW without decay; the betas are the released ones.
 _ADAM = {"betas": (0.5, 0.999), "weight_decay": 0.0}
 
@@ -62,7 +64,7 @@ class CRCGSConfig(Config):
     # (beta); "regression" is DSCMR's ||p - Y||.
     classification: Literal["logistic", "regression"] = "logistic"
     # S of the likelihood: 1 where a category is shared, or how many are (DSCMR's code).
-    likeness: Literal["shared", "count"] = "shared"
+    similarity: Literal["shared", "count"] = "shared"
     phi: float = Field(1.0, ge=0)
     alpha: float = Field(1.0, ge=0)
     beta: float = Field(0.001, ge=0)
@@ -82,9 +84,9 @@ class CRCGSConfig(Config):
     contrast_temperature: float = Field(0.07, gt=0)
     support_temperature: float = Field(0.07, gt=0)
     memory: int = Field(0, ge=0)  # earlier samples that the support set may use; 0: batch only
-    judge_steps: int = Field(3, ge=1)  # steps of the discriminators for one of the student
-    judge_image: tuple[int, ...] = (2048, 1024, 512)
-    judge_text: tuple[int, ...] = (512, 64, 32)
+    discriminator_steps: int = Field(3, ge=1)  # for one of the student
+    discriminator_image: tuple[int, ...] = (2048, 1024, 512)
+    discriminator_text: tuple[int, ...] = (512, 64, 32)
 
     @model_validator(mode="after")
     def _possible(self):
@@ -133,7 +135,7 @@ class Teachers(nn.Module):
             text_dim, image_dim, config.codes, config.image_back, **how
         )
 
-    def parameter_groups(self, config) -> list[tuple]:
+    def parameter_groups(self, config) -> list[Group]:
         return [(list(self.parameters()), 1.0, _ADAM)]
 
     def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
@@ -153,7 +155,7 @@ class Teachers(nn.Module):
 class CRCGS(nn.Module):
     """The student, its discriminators and objectives.
 
-    One step in `judge_steps + 1` trains the student, the others the discriminators, as long as
+    A batch trains the discriminators `discriminator_steps` times and then the student, as long as
     the adversarial term has a weight.
 
     Args:
@@ -194,29 +196,26 @@ class CRCGS(nn.Module):
         if config.adversary:
             (teachers,) = self._teachers
             features = teachers.text_to_image.out_dim
-            self.image_judge = Discriminator(features, config.judge_image)
-            self.text_judge = Discriminator(text_dim, config.judge_text)
+            self.image_discriminator = Discriminator(features, config.discriminator_image)
+            self.text_discriminator = Discriminator(text_dim, config.discriminator_text)
         if config.memory:
             self.memory = CategoryMemory(config.memory, convert, categories)
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         terms = ("distill", "adversary", "contrast", "support")
         self.terms = ["base", *(name for name in terms if getattr(config, name))]
-        self.shown = ["loss", *self.terms, *(["judge"] if config.adversary else [])]
-        # The last figures of the log; saved, so that a resumed run logs what an unbroken one does.
-        self.register_buffer("seen", torch.zeros(len(self.shown)))
 
-    @property
-    def cycle(self) -> int:
-        """Steps of which one is the student's."""
-        return 1 + self.config.judge_steps if self.config.adversary else 1
+    def turns(self, step: int) -> list[str]:
+        """See base.AlternatingSystem; the student begins, so the first batch is all its own."""
+        if not (self.config.adversary and step):
+            return [STUDENT]
+        return [DISCRIMINATORS] * self.config.discriminator_steps + [STUDENT]
 
-    def batch_of(self, step: int) -> int:
-        """Which batch a step sees: the discriminators' come before the student's of the same."""
-        return -(-step // self.cycle)
-
-    def parameter_groups(self, config) -> list[tuple]:
-        """See train._groups; all at one rate, as released."""
-        return [([p for p in self.parameters() if p.requires_grad], 1.0, _ADAM)]
+    def parameter_groups(self, config) -> dict[str, list[Group]]:
+        """See base.AlternatingSystem; all at one rate, as released."""
+        named = [(name, p) for name, p in self.named_parameters() if p.requires_grad]
+        parts = {STUDENT: [p for name, p in named if "_discriminator." not in name]}
+        if self.config.adversary:
+            parts[DISCRIMINATORS] = [p for name, p in named if "_discriminator." in name]
+        return {name: [(parameters, 1.0, _ADAM)] for name, parameters in parts.items()}
 
     def encode_images(self, images: Tensor) -> Tensor:
         """Image input -> (B, E) float, any length."""
@@ -226,31 +225,23 @@ class CRCGS(nn.Module):
         """(B, D) float -> (B, E) float, any length."""
         return self.towers.encode_texts(text)
 
-    def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        """The losses of a batch.
+    def forward(
+        self, batch: dict[str, Tensor], generator: torch.Generator, turn: str = STUDENT
+    ) -> dict[str, Tensor]:
+        """The losses of a batch, of the student or of the discriminators.
 
         Args:
             batch: image (B, H, W, 3) uint8 or (B, F) float, text (B, D) float, labels (B, C)
                 float; with teachers f and g (B, K) float.
 
         Returns:
-            "loss" and its parts, each () float. In a step of the discriminators the figures are
-            the student's last, and only the gradient is theirs.
+            "loss" and its parts, each () float; of the discriminators "loss" and "discriminator",
+            which are one.
         """
-        judging = self.training and int(self.steps) % self.cycle != 0
-        if self.training:
-            self.steps += 1
-        if judging:
-            judge = self._judge(batch)
-            self.seen[-1] = judge.detach()
-            losses = dict(zip(self.shown, self.seen.clone(), strict=True))
-            # Its value is the student's, its gradient the discriminators'.
-            return {**losses, "loss": losses["loss"] + (judge - judge.detach())}
-        losses = self._student(batch)
-        if self.config.adversary:
-            losses["judge"] = self.seen[-1].clone()
-        self.seen.copy_(torch.stack([losses[name].detach() for name in self.shown]))
-        return losses
+        if turn == DISCRIMINATORS:
+            loss = self._discrimination(batch)
+            return {"loss": loss, "discriminator": loss}
+        return self._student(batch)
 
     def _student(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         c, labels = self.config, batch["labels"]
@@ -263,7 +254,7 @@ class CRCGS(nn.Module):
             if c.distill:
                 losses["distill"] = crcgs.distillation(a, batch["f"], b, batch["g"])
             if c.adversary:
-                losses["adversary"] = self._deceive(a, b)
+                losses["adversary"] = self._adversary(a, b)
             if c.contrast:
                 losses["contrast"] = self._contrast(a, b, batch, shared)
             if c.support:
@@ -277,7 +268,7 @@ class CRCGS(nn.Module):
 
     def _base(self, u: Tensor, v: Tensor, labels: Tensor, shared: Tensor) -> Tensor:
         c = self.config
-        if c.likeness == "count":
+        if c.similarity == "count":
             shared = label_losses.common(labels)
         classify = {
             "logistic": label_losses.classification,
@@ -307,16 +298,16 @@ class CRCGS(nn.Module):
             terms = [contrastive.infonce(x, z, c.contrast_temperature, spared) for x, z in pairs]
         return torch.stack(terms).mean()
 
-    def _deceive(self, a: Tensor, b: Tensor) -> Tensor:
+    def _adversary(self, a: Tensor, b: Tensor) -> Tensor:
         """What is generated from the student should pass for what the teacher generates."""
         (teachers,) = self._teachers
         images, texts = teachers.text_to_image.decode(b), teachers.image_to_text.decode(a)
         return sum(
-            crcgs.adversarial_loss(functional_call(judge, _fixed(judge), (made,)), teacher=True)
-            for judge, made in ((self.image_judge, images), (self.text_judge, texts))
+            crcgs.adversarial_loss(functional_call(net, _fixed(net), (made,)), teacher=True)
+            for net, made in ((self.image_discriminator, images), (self.text_discriminator, texts))
         )
 
-    def _judge(self, batch: dict[str, Tensor]) -> Tensor:
+    def _discrimination(self, batch: dict[str, Tensor]) -> Tensor:
         """The discriminators' loss; "real" is what a teacher's own code decodes to, as released."""
         (teachers,) = self._teachers
         with torch.no_grad():
@@ -328,10 +319,10 @@ class CRCGS(nn.Module):
             made = (image(b), image(batch["g"])), (text(a), text(batch["f"]))
         return (
             sum(
-                crcgs.adversarial_loss(judge(ours), teacher=False)
-                + crcgs.adversarial_loss(judge(theirs), teacher=True)
-                for judge, (ours, theirs) in zip(
-                    (self.image_judge, self.text_judge), made, strict=True
+                crcgs.adversarial_loss(net(ours), teacher=False)
+                + crcgs.adversarial_loss(net(theirs), teacher=True)
+                for net, (ours, theirs) in zip(
+                    (self.image_discriminator, self.text_discriminator), made, strict=True
                 )
             )
             / 2
@@ -346,7 +337,7 @@ class Hasher(nn.Module):
         self.config = config
         self.head = HashHead(embed_dim, bits, config.hidden, config.dropout)
 
-    def parameter_groups(self, config) -> list[tuple]:
+    def parameter_groups(self, config) -> list[Group]:
         return [(list(self.parameters()), 1.0, _ADAM)]
 
     def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:

@@ -30,6 +30,7 @@ from cmir_repro.models.image import (
     build_image_encoder,
 )
 from cmir_repro.models.text import LSTM, Bert, TextFeatures
+from cmir_repro.systems.base import Group
 
 PAIRS = {"source": ("source",), "target": ("target",), "both": ("source", "target")}
 
@@ -133,8 +134,18 @@ class Composed(nn.Module):
                 self.critic_b = critic(self.image.channels[dim.block], D, dim.units)
 
     def pretrained_parameters(self):
-        """Parameters that may come with pretrained weights; recipes can slow them down."""
+        """Parameters that may come with pretrained weights."""
         return [p for name, p in self.image.named_parameters() if not name.startswith("fc.")]
+
+    def parameter_groups(self, config) -> list[Group]:
+        """See base.System; recipes slow pretrained layers down (TIRG)."""
+        pretrained = set()
+        if config.pretrained_factor != 1.0:
+            pretrained = {id(p) for p in self.pretrained_parameters()}
+        return [
+            ([p for p in self.parameters() if (id(p) in pretrained) == inside], factor, {})
+            for inside, factor in ((False, 1.0), (True, config.pretrained_factor))
+        ]
 
     def encode(self, pixels: Tensor):
         """A batch of the picture store -> ImageFeatures."""

@@ -85,21 +85,23 @@ def difference(saved: object, wanted: object, key: str = "config") -> str:
     return "" if saved == wanted else f"{key} is {saved!r} there, {wanted!r} here"
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The state of an optimiser as flat tensors, keys "optimizer.PARAMETER.NAME"."""
-    state = optimizer.state_dict()["state"]
+def optimizer_tensors(optimizers: dict[str, torch.optim.Optimizer]) -> dict[str, Tensor]:
+    """The state of optimisers by name as flat tensors, keys "optimizer.PART.PARAMETER.NAME"."""
     return {
-        f"optimizer.{number}.{name}": torch.as_tensor(value)
-        for number, values in state.items()
+        f"optimizer.{part}.{number}.{name}": torch.as_tensor(value)
+        for part, optimizer in optimizers.items()
+        for number, values in optimizer.state_dict()["state"].items()
         for name, value in values.items()
         if value is not None
     }
 
 
 def restore(
-    module: nn.Module, optimizer: torch.optim.Optimizer | None, tensors: dict[str, Tensor]
+    module: nn.Module,
+    optimizers: dict[str, torch.optim.Optimizer] | None,
+    tensors: dict[str, Tensor],
 ) -> None:
-    """Put back what `save` kept of a module ("model." keys) and, if given, its optimiser."""
+    """Put back what `save` kept of a module ("model." keys) and, if given, its optimisers."""
     weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     try:
         module.load_state_dict(weights)
@@ -107,12 +109,12 @@ def restore(
         raise InputError(
             f"the checkpoint's weights do not fit the model: {str(error).splitlines()[1].strip()}"
         ) from error
-    if optimizer is None:
-        return
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimizer."):
-            _, number, name = key.split(".", 2)
-            state.setdefault(int(number), {})[name] = value
-    whole = optimizer.state_dict()
-    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+    for part, optimizer in (optimizers or {}).items():
+        state: dict[int, dict[str, Tensor]] = {}
+        prefix = f"optimizer.{part}."
+        for key, value in tensors.items():
+            if key.startswith(prefix):
+                number, name = key.removeprefix(prefix).split(".", 1)
+                state.setdefault(int(number), {})[name] = value
+        whole = optimizer.state_dict()
+        optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})

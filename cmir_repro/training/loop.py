@@ -1,16 +1,14 @@
 """The one training loop: any system, on a CPU, a GPU or several processes (Accelerate).
 
-A system is a module `system(batch, generator) -> {"loss": ..., parts}`, which may have its own
-`parameter_groups(config)`; batches are a function of the step, and so is every random number, so a
-resumed run is the run that was broken off.
+What it asks of a system is `systems.base.System`, or `AlternatingSystem` where a batch makes
+several optimiser steps. A step is a batch, whatever it makes. Batches are a function of the step,
+random numbers of the optimiser steps so far, so a resumed run is the run that was broken off.
 """
 
 import json
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -28,12 +26,13 @@ from cmir_repro.core.files import write_text
 from cmir_repro.core.progress import bar
 from cmir_repro.data.sampling import SAMPLERS
 from cmir_repro.training import checkpoint
+from cmir_repro.training.stop import Stop
 
 
 class TrainConfig(Config):
     """How to train; see RECIPES for whole sets of values."""
 
-    steps: int = Field(600, ge=1)
+    steps: int = Field(600, ge=1)  # batches
     batch: int = Field(64, ge=3)  # over all processes
     sampler: Literal[tuple(SAMPLERS)] = "shuffled"
     optimizer: Literal["adamw", "sgd"] = "adamw"
@@ -147,6 +146,7 @@ def train(
     signal ends the step at hand, saves, and raises KeyboardInterrupt.
 
     Args:
+        system: a `systems.base.System` or `AlternatingSystem`.
         identity: JSON values a checkpoint must agree with to be resumed.
         validate: called every `evaluate_every` steps and at the end; its "selection" value, the
             higher the better, chooses the best weights.
@@ -168,16 +168,30 @@ def train(
     chief = accelerator.is_main_process
     # Convolutions are faster with channels last, the order in which pictures are stored.
     system.to(accelerator.device, memory_format=torch.channels_last)
-    optimizer = _optimizer(system, config)
-    state = _State(folder, identity, system, optimizer)
+    parts = optimizers(system, config)
+    state = _State(folder, identity, system, parts)
     state.resume()
-    wrapped, optimizer = accelerator.prepare(system, optimizer)
+    wrapped, *prepared = accelerator.prepare(system, *parts.values())
+    parts = dict(zip(parts, prepared, strict=True))
     forward = torch.compile(wrapped) if config.compile else wrapped
     generator = torch.Generator()
     pending: list[dict[str, Tensor]] = []
     started = time.perf_counter()
+
+    def optimise(batch: dict[str, Tensor], turn: str) -> dict[str, Tensor]:
+        """One optimiser step; the losses, without gradients."""
+        _seed(config.seed, state.updates, generator)
+        losses = forward(batch, generator, *([] if turn == WHOLE else [turn]))
+        wrapped.zero_grad(set_to_none=True)
+        accelerator.backward(losses["loss"])
+        if config.clip:
+            accelerator.clip_grad_norm_(wrapped.parameters(), config.clip)
+        parts[turn].step()
+        state.updates += 1
+        return {name: value.detach() for name, value in losses.items()}
+
     with (
-        _Stop() as stop,
+        Stop() as stop,
         bar(
             total=config.steps,
             initial=state.step,
@@ -189,19 +203,12 @@ def train(
         while state.step < config.steps and not state.finished:
             step = state.step
             wrapped.train()
-            _seed(config.seed, step, generator)
-            for group in optimizer.param_groups:
+            for group in (g for optimizer in parts.values() for g in optimizer.param_groups):
                 group["lr"] = group["base"] * rate(config, step)
             batch = batches(step, accelerator.process_index, accelerator.num_processes)
-            losses = forward(batch, generator)
-            optimizer.zero_grad(set_to_none=True)
-            accelerator.backward(losses["loss"])
-            if config.clip:
-                accelerator.clip_grad_norm_(wrapped.parameters(), config.clip)
-            optimizer.step()
+            pending.append(_figures([optimise(batch, turn) for turn in _turns(system, step)]))
             state.step += 1
             shown.update()
-            pending.append({name: value.detach() for name, value in losses.items()})
             end = state.step == config.steps
             due = end or state.step % config.evaluate_every == 0  # to validate and save
             # Losses are read now and then only: reading one waits for the GPU. Several processes
@@ -222,7 +229,7 @@ def train(
                 system.eval()
                 with torch.no_grad():
                     found = broadcast_object_list([validate(system) if chief else None])[0]
-                state.judge({f"val {k}": v for k, v in found.items()}, config.patience, chief)
+                state.select({f"val {k}": v for k, v in found.items()}, config.patience, chief)
             if chief and (due or stopping):
                 state.save(time.perf_counter() - started)
             if stopping:
@@ -241,10 +248,11 @@ def train(
 class _State:
     """What a run carries from step to step, and how it gets to disk and back."""
 
-    def __init__(self, folder, identity, system, optimizer) -> None:
+    def __init__(self, folder, identity, system, optimizers) -> None:
         self.folder, self.identity = folder, identity
-        self.system, self.optimizer = system, optimizer
-        self.step, self.best, self.since_best, self.seconds = 0, -math.inf, 0, 0.0
+        self.system, self.optimizers = system, optimizers
+        self.step, self.updates = 0, 0  # batches, and the optimiser steps that they made
+        self.best, self.since_best, self.seconds = -math.inf, 0, 0.0
         self.finished = False
         self.log: list[dict] = []
 
@@ -252,12 +260,13 @@ class _State:
         if not (self.folder / "last.json").exists():
             return
         tensors, facts = checkpoint.load(self.folder, "last", self.identity)
-        checkpoint.restore(self.system, self.optimizer, tensors)
-        self.step, self.since_best = facts["step"], facts["since_best"]
+        checkpoint.restore(self.system, self.optimizers, tensors)
+        self.step, self.updates = facts["step"], facts["updates"]
+        self.since_best = facts["since_best"]
         self.best = -math.inf if facts["best"] is None else facts["best"]
         self.log, self.seconds, self.finished = facts["log"], facts["seconds"], facts["finished"]
 
-    def judge(self, found: dict, patience: int, chief: bool) -> None:
+    def select(self, found: dict, patience: int, chief: bool) -> None:
         self.log.append({"step": self.step, **found})
         if found["val selection"] > self.best:
             self.best, self.since_best = found["val selection"], 0
@@ -269,9 +278,10 @@ class _State:
             self.finished = 0 < patience <= self.since_best
 
     def save(self, seconds: float) -> None:
-        tensors = _weights(self.system) | checkpoint.optimizer_tensors(self.optimizer)
+        tensors = _weights(self.system) | checkpoint.optimizer_tensors(self.optimizers)
         facts = {
             "step": self.step,
+            "updates": self.updates,
             "config": self.identity,
             "best": None if self.best == -math.inf else self.best,
             "since_best": self.since_best,
@@ -288,34 +298,20 @@ class _State:
         return "" if self.best == -math.inf else f", best val {self.best:.1f}"
 
 
-class _Stop:
-    """Turns Ctrl-C and termination into a wish to stop after the step; a second one is obeyed."""
-
-    def __enter__(self) -> "_Stop":
-        self.asked = False
-        self.before = {}
-        # Signals can be caught in the main thread only; elsewhere they stay as they are.
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self.before[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._put_back()
-
-    def _ask(self, *_: object) -> None:
-        self.asked = True
-        self._put_back()
-
-    def _put_back(self) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
+WHOLE = "all"  # the part that a system without turns trains
 
 
-def _optimizer(system: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+def optimizers(system: nn.Module, config: TrainConfig) -> dict[str, torch.optim.Optimizer]:
+    """The optimiser of each part that a system trains in turn; of one without turns, of WHOLE."""
+    groups = system.parameter_groups(config)
+    parts = groups if isinstance(groups, dict) else {WHOLE: groups}
+    return {name: _optimizer(own, config) for name, own in parts.items()}
+
+
+def _optimizer(parts: list[tuple], config: TrainConfig) -> torch.optim.Optimizer:
     groups = [
         {"params": list(parameters), "base": config.learning_rate * factor, **settings}
-        for parameters, factor, settings in _groups(system, config)
+        for parameters, factor, settings in parts
     ]
     groups = [group for group in groups if group["params"]]
     if config.optimizer == "sgd":
@@ -328,36 +324,37 @@ def _optimizer(system: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
 
 
-def _groups(system: nn.Module, config: TrainConfig) -> list[tuple]:
-    """(parameters, factor on the rate, other settings); a system may bring its own."""
-    if hasattr(system, "parameter_groups"):
-        return system.parameter_groups(config)
-    pretrained = set()
-    if config.pretrained_factor != 1.0:
-        pretrained = {id(p) for p in system.pretrained_parameters()}
-    return [
-        ([p for p in system.parameters() if (id(p) in pretrained) == inside], factor, {})
-        for inside, factor in ((False, 1.0), (True, config.pretrained_factor))
-    ]
+def _turns(system: nn.Module, step: int) -> Sequence[str]:
+    return system.turns(step) if hasattr(system, "turns") else (WHOLE,)
 
 
-def _seed(seed: int, step: int, generator: torch.Generator) -> None:
-    """Dropout reads torch's global state, everything else `generator`; both follow the step."""
-    number = (seed * 1_000_003 + step) % 2**63
+def _figures(told: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """What a batch's turns told, each figure the mean over those that tell it."""
+    if len(told) == 1:
+        return told[0]
+    names = dict.fromkeys(name for losses in told for name in losses)
+    means = {n: torch.stack([x[n] for x in told if n in x]).mean() for n in names}
+    return {**means, "loss": told[-1]["loss"]}
+
+
+def _seed(seed: int, updates: int, generator: torch.Generator) -> None:
+    """Dropout reads torch's global state, all else `generator`; both follow the optimiser steps."""
+    number = (seed * 1_000_003 + updates) % 2**63
     torch.manual_seed(number)
     generator.manual_seed(number)
 
 
 def _means(pending: list[dict[str, Tensor]], step: int, batches: Batches) -> dict:
-    first = step - len(pending)
-    values = {
-        name: torch.stack([row[name].float() for row in pending]).cpu() for name in pending[0]
-    }
-    bad = (~torch.isfinite(values["loss"])).nonzero()
-    if len(bad):
-        at = int(bad[0])
-        raise _error(f"the loss is {values['loss'][at].item()}", first + at, batches)
-    return {"step": step, **{name: round(x.mean().item(), 6) for name, x in values.items()}}
+    first, means = step - len(pending), {}
+    for name in dict.fromkeys(name for row in pending for name in row):
+        at = [n for n, row in enumerate(pending) if name in row]
+        values = torch.stack([pending[n][name].float() for n in at]).cpu()
+        bad = (~values.isfinite()).nonzero()
+        if len(bad):
+            found = int(bad[0])
+            raise _error(f"the {name} is {values[found].item()}", first + at[found], batches)
+        means[name] = round(values.mean().item(), 6)
+    return {"step": step, **means}
 
 
 def _check_weights(system: nn.Module, step: int, batches: Batches) -> None:

@@ -53,7 +53,7 @@ def test_cells_of_image_and_sentence_retrieval_have_names_of_their_own(folder):
 
 def test_cells_of_label_based_retrieval_hold_its_neighbours_too(folder):
     cells = grid.cells("crcgs", datasets=["css", "wikipedia"])
-    methods = {*crcgs.METHODS, *crcgs.NEIGHBOURS}
+    methods = {*crcgs.METHODS, *crcgs.BASELINES}
     assert {cell.method for cell in cells} == methods
     assert len({identity.name(cell) for cell in cells}) == len(cells) == 2 * 3 * len(methods)
     with pytest.raises(InputError, match="method"):

@@ -9,7 +9,8 @@ from torch import nn
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.models.token_set import TokenSet
-from cmir_repro.systems.aai import AAIConfig, Side
+from cmir_repro.systems.aai import AAIConfig
+from cmir_repro.systems.aai_sides import Side
 from cmir_repro.training.loop import TrainConfig
 
 

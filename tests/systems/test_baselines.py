@@ -1,4 +1,4 @@
-"""The neighbours of CRCGS that are no student: fitted or trained, encoded, kept apart by bits."""
+"""Baselines of CRCGS that are no student: fitted or trained, encoded, kept apart by bits."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ import torch
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.losses.labels import dcmh, share
-from cmir_repro.systems.baselines import CCA, COSINE, DCMH, NEIGHBOURS, NeighbourConfig
+from cmir_repro.systems.baselines import BASELINES, CCA, COSINE, DCMH, BaselineConfig
 from cmir_repro.systems.cca_itq import fit_cca, fit_itq
-from cmir_repro.training.loop import TrainConfig, _optimizer
+from cmir_repro.training.loop import TrainConfig, optimizers
 
 N, F, D, C, BITS = 40, 9, 6, 3, (4, 12)
 SIZES = {"dims": 5, "hidden_image": 11, "hidden_text": 10}
@@ -30,7 +30,7 @@ def batch():
 
 def build(kind, bits=BITS, seed=0):
     torch.manual_seed(seed)
-    return NEIGHBOURS[kind](NeighbourConfig.make(kind=kind, **SIZES), F, D, bits)
+    return BASELINES[kind](BaselineConfig.make(kind=kind, **SIZES), F, D, bits)
 
 
 def fitted(seed=0):
@@ -40,7 +40,7 @@ def fitted(seed=0):
 
 
 def test_names_lead_to_what_they_say_and_tell_whether_it_is_trained():
-    assert NEIGHBOURS == {"cca-itq": CCA, "dcmh": DCMH}
+    assert BASELINES == {"cca-itq": CCA, "dcmh": DCMH}
     assert (CCA.trained, DCMH.trained) == (False, True)
 
 
@@ -113,7 +113,7 @@ def test_nets_of_one_number_of_bits_do_not_learn_from_the_others():
     alone = build("dcmh", bits=(12,))
     alone.load_state_dict({k: v for k, v in together.state_dict().items() if ".12." in k})
     for system in (together, alone):
-        optimizer = _optimizer(system, TrainConfig.make(learning_rate=1e-2))
+        (optimizer,) = optimizers(system, TrainConfig.make(learning_rate=1e-2)).values()
         for _ in range(3):
             optimizer.zero_grad(set_to_none=True)
             system(given, torch.Generator())["loss"].backward()
@@ -149,7 +149,7 @@ def test_dcmh_learns_codes_that_are_alike_where_categories_are_shared():
     labels = torch.eye(C).repeat(4, 1)
     given = {"features": labels @ torch.randn(C, F), "text": labels @ torch.eye(C, D)}
     given["labels"] = labels
-    optimizer = _optimizer(system, TrainConfig.make(learning_rate=1e-2))
+    (optimizer,) = optimizers(system, TrainConfig.make(learning_rate=1e-2)).values()
     for _ in range(100):
         optimizer.zero_grad(set_to_none=True)
         system(given, torch.Generator())["loss"].backward()
@@ -171,4 +171,4 @@ def test_dcmh_learns_codes_that_are_alike_where_categories_are_shared():
 )
 def test_what_makes_no_sense_is_refused(changes, message):
     with pytest.raises(InputError, match=message):
-        NeighbourConfig.make(**changes)
+        BaselineConfig.make(**changes)

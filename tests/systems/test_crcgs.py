@@ -21,6 +21,7 @@ from tiny_crcgs import (
     cosine,
     encoded,
     forward,
+    learn,
 )
 from torch import nn
 
@@ -28,8 +29,10 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.losses import crcgs
 from cmir_repro.losses.crcgs import released_contrast, support_loss
 from cmir_repro.losses.labels import share
-from cmir_repro.systems.crcgs import CRCGS, RELEASED, CRCGSConfig
-from cmir_repro.training.loop import TrainConfig, _optimizer
+from cmir_repro.systems.crcgs import CRCGS, DISCRIMINATORS, RELEASED, STUDENT, CRCGSConfig
+from cmir_repro.training.loop import TrainConfig, optimizers
+
+TURNS = (STUDENT, DISCRIMINATORS) * 2
 
 
 def test_the_base_objective_by_loops():
@@ -63,7 +66,7 @@ def test_regression_takes_the_place_of_classification():
     assert forward(system, given)["base"].item() == pytest.approx(wanted, rel=1e-5)
 
 
-def test_likeness_may_count_what_is_shared_in_the_base_objective_only():
+def test_similarity_may_count_what_is_shared_in_the_base_objective_only():
     """log(1 + exp(theta)) - N theta: each further category takes another theta away."""
     given = batch()
     u, v, *_ = encoded(build(), given)
@@ -73,11 +76,11 @@ def test_likeness_may_count_what_is_shared_in_the_base_objective_only():
             for q, other in zip(z.tolist(), LABELS.tolist(), strict=True):
                 common = sum(map(min, own, other))
                 more -= max(common - 1, 0) * cosine(p, q) / 2 / B**2
-    once, counted = forward(build(), given), forward(build(likeness="count"), given)
+    once, counted = forward(build(), given), forward(build(similarity="count"), given)
     assert more
     assert (counted["base"] - once["base"]).item() == pytest.approx(more, rel=1e-3)
     spared = {"contrast_form": "other categories"}
-    once, counted = forward(build(**spared), given), forward(build(**spared, likeness="count"))
+    once, counted = forward(build(**spared), given), forward(build(**spared, similarity="count"))
     assert once["contrast"] == counted["contrast"]
 
 
@@ -171,7 +174,7 @@ def test_a_term_of_weight_0_is_not_there(name):
     found = forward(system)
     assert name not in found
     assert name not in system.terms
-    assert ("judge" in found) == hasattr(system, "image_judge") == (name != "adversary")
+    assert hasattr(system, "image_discriminator") == (name != "adversary")
     others = {"distill", "adversary", "contrast", "support"} - {name}
     assert others <= set(found)
 
@@ -184,7 +187,7 @@ def test_without_generative_terms_neither_teachers_nor_their_codes_are_needed():
         assert not config.generates
         system = CRCGS(config, (F,), D, C, ROWS, B, None)
         assert torch.isfinite(forward(system, given)["loss"])
-        assert system.cycle == 1
+        assert system.turns(5) == [STUDENT]
     for term in ("distill", "adversary", "contrast"):
         assert CRCGSConfig.make(**BASE | {term: 0.1}).generates
 
@@ -204,9 +207,9 @@ def test_categories_are_not_read_by_the_parts_that_need_none():
 @pytest.mark.parametrize("form", ["described", "other categories", "released"])
 @pytest.mark.parametrize("labels", [torch.zeros(B, C), torch.ones(B, C), LABELS])
 def test_losses_and_gradients_are_finite_for_any_labels(form, labels):
-    system = build(contrast_form=form, memory=10, judge_steps=1)
-    for step in range(4):
-        loss = forward(system, batch(step, labels=labels))["loss"]
+    system = build(contrast_form=form, memory=10)
+    for step, turn in enumerate(TURNS):
+        loss = forward(system, batch(step, labels=labels), turn)["loss"]
         system.zero_grad()
         loss.backward()
         assert torch.isfinite(loss)
@@ -216,13 +219,13 @@ def test_losses_and_gradients_are_finite_for_any_labels(form, labels):
 @pytest.mark.parametrize("form", ["described", "other categories", "released"])
 def test_losses_and_gradients_are_finite_for_dead_features(form):
     """All converted features 0, all retrieval features 0, and teachers' codes of 0."""
-    system = build(contrast_form=form, memory=10, judge_steps=1)
+    system = build(contrast_form=form, memory=10)
     with torch.no_grad():
         for p in system.towers.parameters():
             p.zero_()
     nothing = torch.zeros(B, K)
-    for step in range(4):
-        found = forward(system, batch(step, f=nothing, g=nothing))
+    for step, turn in enumerate(TURNS):
+        found = forward(system, batch(step, f=nothing, g=nothing), turn)
         system.zero_grad()
         found["loss"].backward()
         assert all(torch.isfinite(x) for x in found.values())
@@ -232,10 +235,11 @@ def test_losses_and_gradients_are_finite_for_dead_features(form):
 def test_bf16_agrees_with_fp32():
     """Within 2 % of each figure: bf16 keeps 8 bits (our bound); a cosine / 0.07 does not round."""
     for seed in range(3):
-        systems, found = (build(judge_steps=1), build(judge_steps=1)), []
-        for system, half in zip(systems, (False, True), strict=True):
+        system, found = build(), []
+        for half in (False, True):
             with torch.autocast("cpu", torch.bfloat16, enabled=half):
-                found.append([forward(system, batch(seed)) for _ in range(2)][1])
+                told = forward(system, batch(seed), DISCRIMINATORS), forward(system, batch(seed))
+                found.append({**told[0], **told[1]})
         for name, value in found[0].items():
             assert found[1][name].dtype == torch.float32, name
             assert found[1][name].item() == pytest.approx(value.item(), rel=0.02), name
@@ -247,18 +251,15 @@ def test_it_learns_to_retrieve_what_shares_a_category():
     images, texts = torch.randn(C, F, generator=g) * 3, torch.eye(C, D)
     labels = torch.eye(C).repeat(2, 1)
     clean = batch(image=images.repeat(2, 1), text=texts.repeat(2, 1), labels=labels)
-    optimizer = _optimizer(system, TrainConfig.make(learning_rate=1e-2))
+    parts = optimizers(system, TrainConfig.make(learning_rate=1e-2))
 
     def right():
         u, v, *_ = encoded(system, clean)
         nearest = (nn.functional.normalize(u) @ nn.functional.normalize(v).T).argmax(1)
         return share(labels)[torch.arange(B), nearest].mean().item()
 
-    for _ in range(160):
-        loss = forward(system, clean)["loss"]
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+    for step in range(40):
+        learn(system, clean, step, parts)
     assert right() == 1
 
 
@@ -269,7 +270,7 @@ def test_it_learns_to_retrieve_what_shares_a_category():
         ({"support": 0, "memory": 5}, "memory is for the support set"),
         ({"contrast": -1}, "contrast"),
         ({"contrast_form": "crd"}, "contrast_form"),
-        ({"judge_steps": 0}, "judge_steps"),
+        ({"discriminator_steps": 0}, "discriminator_steps"),
         ({"image_encoder": "vgg"}, "image_encoder"),
         ({"contrast_temperature": 0}, "contrast_temperature"),
         ({"suport": 1}, "suport"),

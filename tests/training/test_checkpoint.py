@@ -137,12 +137,12 @@ def test_differences_in_words(saved, wanted, found):
 def test_model_and_optimiser_come_back_from_disk(tmp_path, kind, settings):
     net, optimizer = trained(kind, **settings)
     tensors = {f"model.{name}": value for name, value in net.state_dict().items()}
-    tensors |= checkpoint.optimizer_tensors(optimizer)
+    tensors |= checkpoint.optimizer_tensors({"own": optimizer})
     checkpoint.save(tmp_path, "last", tensors, {"step": 2, "config": {}})
 
     other, fresh = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)), None
     fresh = kind(other.parameters(), lr=0.1, **settings)
-    checkpoint.restore(other, fresh, checkpoint.load(tmp_path, "last")[0])
+    checkpoint.restore(other, {"own": fresh}, checkpoint.load(tmp_path, "last")[0])
     for _ in range(2):  # both go on alike
         for module, step in ((net, optimizer), (other, fresh)):
             module.zero_grad()

@@ -1,5 +1,7 @@
 """The image <-> sentence models of the tables as configurations; each carries all its settings."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from cmir_repro.experiments.presets import base
@@ -33,7 +35,6 @@ METHODS = {
     "AAI, fusion of aggregated vectors": {"fusion_input": "aggregated"},
     "AAI, masked words": {"mlm": 1.0},
 }
-OWN: dict[str, dict] = {}  # the user's, likewise; see experiments.own
 TASKS = {"css": ("3d",)}  # of the tables
 # Our choice: what fits two cores and minutes, and what fits a GPU.
 _CSS = {"views": "scenes"}
@@ -108,18 +109,20 @@ RERANK = {"mini": 8, "paper": 128}
 class AAIRun(RunConfig):
     """One run; build it with `configure`."""
 
+    system: ClassVar = "aai"
+
     rerank: int = Field(8, ge=1)  # candidates that the matcher orders
     model: AAIConfig
 
 
 def known() -> dict[str, dict]:
     """Every method that has a name -> what differs from the scale's AAI."""
-    return METHODS | OWN
+    return METHODS | base.own("aai")
 
 
 def groups(dataset: str, task: str) -> list[list[str]]:
     """The methods of a data set in the groups they are run in."""
-    return [list(METHODS), list(OWN)]
+    return [list(METHODS)]
 
 
 def default_task(dataset: str) -> str:

@@ -5,12 +5,15 @@ runs out of date: each carries its own settings.
 """
 
 from collections.abc import Iterable
-from typing import Literal
+from pathlib import Path
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from cmir_repro.core import paths
 from cmir_repro.core.config import Config
 from cmir_repro.core.errors import one_of
+from cmir_repro.core.files import read_json
 from cmir_repro.training.loop import TrainConfig
 
 # "mini" fits two cores and minutes, "paper" a GPU.
@@ -21,6 +24,8 @@ GENERATED = ("css", "css-released")
 
 class RunConfig(Config):
     """One run, as `configure` builds it; each system adds its model."""
+
+    system: ClassVar[str]  # a key of systems.SYSTEMS
 
     dataset: str = Field("css", min_length=1)
     task: str = Field(min_length=1)
@@ -43,6 +48,17 @@ def check(scale: str, method: str, known: Iterable[str], model: dict | None) -> 
     one_of("scale", scale, SCALES)
     if not model:
         one_of("method", method, known)
+
+
+def own_file() -> Path:
+    """Where the methods that a user registered are kept: in the user's own ledger."""
+    return paths.results() / "methods.json"
+
+
+def own(system: str) -> dict[str, dict]:
+    """The methods that the user registered for a system: name -> settings; see experiments.own."""
+    file = own_file()
+    return read_json(file).get(system, {}) if file.exists() else {}
 
 
 def merged(settings: dict, *changes: dict | None) -> dict:

@@ -1,9 +1,11 @@
 """The label-based models of the tables as configurations; each carries all its settings."""
 
+from typing import ClassVar
+
 from cmir_repro.core.errors import one_of
 from cmir_repro.experiments.presets import base
 from cmir_repro.experiments.presets.base import RunConfig, merged
-from cmir_repro.systems.baselines import NeighbourConfig
+from cmir_repro.systems.baselines import BaselineConfig
 from cmir_repro.systems.crcgs import RELEASED, CRCGSConfig, HashConfig, TeacherConfig
 from cmir_repro.training.loop import recipe
 
@@ -35,19 +37,18 @@ METHODS = {
     "DSCMR": {
         **_BASE,
         "classification": "regression",
-        "likeness": "count",
+        "similarity": "count",
         "alpha": 0.001,
         "beta": 0.1,
         "layers": 1,
         "activation": "relu",
     },
 }
-# Methods of others that are no student: systems.neighbours.
-NEIGHBOURS = {
+# Methods of others that are no student: systems.baselines.
+BASELINES = {
     "CCA, ITQ": {"kind": "cca-itq"},
     "DCMH": {"kind": "dcmh"},
 }
-OWN: dict[str, dict] = {}  # the user's, likewise; see experiments.own
 TASKS = {"css": ("3d-colour-shape",)}  # of the tables
 ABLATION = tuple(name for name in METHODS if name.startswith(("Base", "CRCGS")))
 DEFECTS = tuple(name for name in METHODS if name.startswith("Released"))
@@ -60,9 +61,9 @@ _WEIGHTS = {"contrast": 0.1, "support": 0.1}
 _MINI = {
     "hidden": 256,
     "embed_dim": 128,
-    "judge_image": (256, 128, 64),
-    "judge_text": (64, 32, 16),
-    "judge_steps": 1,  # released: 3
+    "discriminator_image": (256, 128, 64),
+    "discriminator_text": (64, 32, 16),
+    "discriminator_steps": 1,  # released: 3
     **_WEIGHTS,
     "memory": 512,
 }
@@ -82,7 +83,7 @@ SCALES = {
         "model": _MINI,
         "teacher": _MINI_TEACHER,
         "hashing": _MINI_HASH,
-        "neighbour": {"hidden_image": 256, "hidden_text": 256, "dims": 32},
+        "baseline": {"hidden_image": 256, "hidden_text": 256, "dims": 32},
         "train": {**_TRAIN, **_MINI_TRAIN},
         # By validation, the base objective alone: at 2e-3 74.3, after 400 steps at 1e-3 76.7.
         "train_of": {"css": {"learning_rate": 1e-3}},
@@ -91,7 +92,7 @@ SCALES = {
         "model": {**_WEIGHTS, "memory": 4096},
         "teacher": {},
         "hashing": {},
-        "neighbour": {},
+        "baseline": {},
         "train": {**_TRAIN, **_PAPER_TRAIN},
         "train_of": {},
     },
@@ -99,22 +100,24 @@ SCALES = {
 
 
 class CRCGSRun(RunConfig):
-    """One run; build it with `configure`, whose `training` counts the student's steps."""
+    """One run; build it with `configure`."""
 
-    model: CRCGSConfig | None  # None for a neighbour
+    system: ClassVar = "crcgs"
+
+    model: CRCGSConfig | None  # None for a baseline
     teacher: TeacherConfig | None  # None where the model needs none
-    neighbour: NeighbourConfig | None
+    baseline: BaselineConfig | None
     hashing: HashConfig
 
 
 def known() -> dict[str, dict]:
     """Every method that has a name -> what differs from the scale's CRCGS, or baseline."""
-    return NEIGHBOURS | METHODS | OWN
+    return BASELINES | METHODS | base.own("crcgs")
 
 
 def groups(dataset: str, task: str) -> list[list[str]]:
     """The methods of a data set in the groups they are run in."""
-    return [[*NEIGHBOURS, *METHODS], list(OWN)]
+    return [[*BASELINES, *METHODS]]
 
 
 def default_task(dataset: str) -> str:
@@ -136,7 +139,7 @@ def configure(
     Args:
         task: of "css" a view and a family of categories ("3d-colour-shape", see
             data.scene_tags.FAMILIES); of another data set "labels"; "auto": `default_task`.
-        method: a key of METHODS or NEIGHBOURS; with `model`, any other name for one's own model.
+        method: a key of METHODS or BASELINES; with `model`, any other name for one's own model.
         model, training: settings to change, over those of method and scale.
 
     Raises:
@@ -144,12 +147,12 @@ def configure(
     """
     base.check(scale, method, known(), model)
     size = SCALES[scale]
-    if method in NEIGHBOURS:
+    if method in BASELINES:
         student = None
-        neighbour = NeighbourConfig.make(**merged(size["neighbour"], NEIGHBOURS[method], model))
+        baseline = BaselineConfig.make(**merged(size["baseline"], BASELINES[method], model))
     else:
         settings = merged(size["model"], known().get(method), model)
-        student, neighbour = CRCGSConfig.make(**settings), None
+        student, baseline = CRCGSConfig.make(**settings), None
     return CRCGSRun.make(
         dataset=dataset,
         task=default_task(dataset) if task == "auto" else task,
@@ -157,12 +160,11 @@ def configure(
         method=method,
         model=student,
         teacher=_teacher(size["teacher"], student),
-        neighbour=neighbour,
+        baseline=baseline,
         hashing=size["hashing"],
         train=_train(
             {**size["train"], **size["train_of"].get(dataset, {})},
-            student,
-            neighbour,
+            baseline,
             {"seed": seed, **(training or {})},
         ),
     )
@@ -176,13 +178,9 @@ def _teacher(settings: dict, student: CRCGSConfig | None) -> dict | None:
     return {"form": form, **settings}
 
 
-def _train(settings: dict, student, neighbour, changes: dict) -> dict:
-    """Training settings with steps counted as `train.train` does, discriminators' included."""
+def _train(settings: dict, baseline: BaselineConfig | None, changes: dict) -> dict:
     settings = recipe("fast", **{**settings, **changes}).model_dump()
     one_of("selection", settings["selection"], ("val", "last"))  # nothing is chosen on test images
-    if student and student.adversary:
-        for key in ("steps", "evaluate_every", "log_every"):
-            settings[key] *= 1 + student.judge_steps
-    if neighbour and neighbour.kind == "cca-itq":  # fitted, not trained: nothing to select
+    if baseline and baseline.kind == "cca-itq":  # fitted, not trained: nothing to select
         settings["selection"] = "last"
     return settings

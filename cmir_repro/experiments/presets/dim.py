@@ -1,5 +1,7 @@
 """The composed-retrieval methods of the tables as configurations."""
 
+from typing import ClassVar
+
 from cmir_repro.experiments.presets import base
 from cmir_repro.experiments.presets.base import RunConfig, merged
 from cmir_repro.systems.dim import ModelConfig
@@ -45,7 +47,6 @@ ABLATED = {
     for what, cells in ABLATION.items()
     for value, dim in cells.items()
 }
-OWN: dict[str, dict] = {}  # the user's, likewise; see experiments.own
 # The tasks of the tables, most wanted first; other data sets have one.
 TASKS = {"css": ("3d-3d", "2d-3d"), "photos": ("photo",)}
 ABLATED_ON = ("css", "3d-3d")
@@ -101,19 +102,21 @@ SCALES = {
 class DIMRun(RunConfig):
     """One run; build it with `configure`."""
 
+    system: ClassVar = "dim"
+
     shuffle_text: bool = False  # train with other queries' sentences: a check, not a method
     model: ModelConfig
 
 
 def known() -> dict[str, dict]:
     """Every method that has a name -> what differs from the scale's model."""
-    return METHODS | ABLATED | OWN
+    return METHODS | ABLATED | base.own("dim")
 
 
 def groups(dataset: str, task: str) -> list[list[str]]:
     """The methods that a data set's texts fit, in the groups they are run in."""
     fit = [m for m in METHODS if dataset == "mitstates" or m not in ONE_ATTRIBUTE]
-    return [fit, list(ABLATED) if (dataset, task) == ABLATED_ON else [], list(OWN)]
+    return [fit, list(ABLATED) if (dataset, task) == ABLATED_ON else []]
 
 
 def default_task(dataset: str) -> str:

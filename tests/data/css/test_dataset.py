@@ -94,6 +94,21 @@ def test_a_second_call_opens_what_is_there(tiny, monkeypatch):
     assert css.prepare("mini", progress=False).manifest_hash == first.manifest_hash
 
 
+def pixel_times(folder) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("pixels-*.npy")}
+
+
+def test_what_is_said_about_scenes_is_added_to_a_folder_of_earlier_code(tiny):
+    whole = css.prepare("mini", progress=False)
+    for path in [*tiny.glob("sentences.*"), *tiny.glob("ready-*")]:
+        path.unlink()
+    info = {key: whole.info[key] for key in (*prepared.INFO_KEYS, "scale", "tables_sha256")}
+    prepared.write(tiny, info, whole.images, whole.queries)
+    before = pixel_times(tiny)
+    assert css.prepare("mini", progress=False).info == whole.info
+    assert pixel_times(tiny) == before
+
+
 def test_an_unknown_scale_is_refused(tiny):
     with pytest.raises(InputError, match="allowed: mini, paper"):
         css.prepare("huge")
