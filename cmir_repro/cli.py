@@ -4,6 +4,7 @@ A command parses, calls and prints. What it calls is imported when it runs, so t
 once. What cannot be used ends in one line on stderr and status 2.
 """
 
+import errno
 import shlex
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cmir_repro.core.protocol import Protocol
 
 TIME_RAN_OUT, INTERRUPTED = 3, 130  # beside 0 and 2: the grid is not full; Ctrl-C
+UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR}
 
 
 class Commands(TyperGroup):
@@ -38,8 +40,11 @@ class Commands(TyperGroup):
             message = str(error)
         except typer.TyperException as error:
             message = _usage(error)
-        except PermissionError as error:
-            message = f"cannot write {error.filename}: {error.strerror}; choose another folder"
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+            place = error.filename or paths.home()
+            message = f"cannot write {place}: {error.strerror}; name another folder by CMIR_HOME"
         except typer.Abort:
             sys.exit(INTERRUPTED)
         print(f"error: {' '.join(message.split())}", file=sys.stderr)
