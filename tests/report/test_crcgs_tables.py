@@ -99,5 +99,5 @@ def test_markdown_shows_both_depths_and_chance(two):
 
 
 def test_no_record_is_an_error_that_says_how_to_get_one():
-    with pytest.raises(InputError, match="--system crcgs"):
+    with pytest.raises(InputError, match="cmir grid crcgs"):
         crcgs_tables.map_table({})
