@@ -87,7 +87,7 @@ def run(
 ) -> Run:
     """Train and score one model, or load it if this very run is finished already.
 
-    A broken-off run goes on where it stopped; one made by other sources, from other data or on
+    A broken-off run goes on where it stopped; one made by other versions, from other data or on
     another kind of device is made anew.
 
     Args:

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from cmir_repro import checkpoint, files, identity, label_retrieval, ledger, paths, runs
+from cmir_repro import checkpoint, files, label_retrieval, ledger, paths, runs, versions
 from cmir_repro.crcgs_methods import CRCGSRun
 from cmir_repro.labelled_task import LabelledBatches, LabelledTask
 from cmir_repro.models.hash_head import codes
@@ -158,7 +158,7 @@ def teachers(config: CRCGSRun, task: LabelledTask, progress: bool = True) -> Tea
         "train": how.model_dump(mode="json"),
         "data": task.data.manifest_hash,
         "task": config.task,
-        "sources": identity.sources(config),
+        "versions": versions.used(config),
         "device": task.device,
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:6]

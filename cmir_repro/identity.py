@@ -1,66 +1,12 @@
-"""Which run a configuration is: its name, and the digest of the code that decides its numbers."""
+"""Which run a configuration is: its name, and whether the ledger holds it as it would be now."""
 
 import ast
 import inspect
-import sys
 
-from cmir_repro import ledger
+from cmir_repro import ledger, versions
 from cmir_repro.config import Config
-from cmir_repro.methods import GENERATED, RunConfig
+from cmir_repro.methods import RunConfig
 from cmir_repro.models.compositors import COMPOSITORS
-
-# What decides a run's numbers, besides its configuration, data, protocol and compositor, which
-# its identity holds: a change elsewhere (plots, another method) leaves finished runs valid.
-_DECISIVE = (
-    "data/prepared.py", "data/sampling.py", "data/store.py", "data/tokens.py",
-    "models/critics.py", "models/image.py", "models/text.py",
-    "objectives/metric.py", "objectives/mutual_information.py", "systems/dim.py", "composed.py",
-    "distributed.py", "embedding.py", "evaluate.py", "intervals.py", "runs.py", "tasks.py",
-    "train.py",
-)  # fmt: skip
-_DECISIVE_FOR_PHOTOS = ("data/pairs.py", "frozen.py")
-
-_DECISIVE_FOR_SENTENCES = (
-    "aai_run.py", "data/caption_tokens.py", "data/describe.py", "data/prepared.py",
-    "data/sampling.py", "data/sentences.py", "data/store.py", "data/views.py", "distributed.py",
-    "evaluate.py", "frozen.py", "image_sentence.py", "models/fusion.py", "models/image.py",
-    "models/image_tokens.py", "models/momentum.py", "models/pooling.py", "models/text.py",
-    "models/text_tokens.py", "models/token_set.py", "models/two_way_gru.py",
-    "objectives/alignment.py", "objectives/masked_language.py", "objectives/matching.py",
-    "rerank.py", "runs.py", "systems/aai.py", "train.py",
-)  # fmt: skip
-
-_DECISIVE_FOR_LABELS = (
-    "crcgs_run.py", "data/labelled.py", "data/prepared.py", "data/sampling.py",
-    "data/scene_tags.py", "data/store.py", "frozen.py", "intervals.py", "label_retrieval.py",
-    "labelled_task.py", "mean_average_precision.py", "models/category_memory.py",
-    "models/dcmh.py", "models/generators.py", "models/hash_head.py", "models/image.py",
-    "models/retrieval_towers.py", "models/trunks.py", "objectives/categories.py",
-    "objectives/cosine.py", "objectives/dcmh.py", "objectives/generative.py",
-    "objectives/hashing.py", "objectives/label_similarity.py", "objectives/support_set.py",
-    "runs.py", "shallow.py", "systems/crcgs.py", "systems/neighbours.py", "tie_groups.py",
-    "train.py",
-)  # fmt: skip
-# By the module that makes the configuration; others are those of composed retrieval.
-_DECISIVE_FOR = {
-    "cmir_repro.aai_methods": _DECISIVE_FOR_SENTENCES,
-    "cmir_repro.crcgs_methods": _DECISIVE_FOR_LABELS,
-}
-
-
-def sources(config: Config) -> str:
-    """Digest of the code that decides a run's numbers, that of its compositor included."""
-    if not isinstance(config, RunConfig):
-        return ledger.code_hash(_DECISIVE_FOR[type(config).__module__])
-    own = []
-    for kind in COMPOSITORS[config.model.compositor].__mro__:
-        home = kind.__module__.partition(".")[0]
-        if home == "cmir_repro":  # with the constants beside it
-            own.append(inspect.getsource(sys.modules[kind.__module__]))
-        elif home not in ("torch", "builtins"):  # a reader's own
-            own.append(_source(kind))
-    more = () if config.dataset in GENERATED else _DECISIVE_FOR_PHOTOS
-    return ledger.code_hash((*_DECISIVE, *more), own)
 
 
 def name(config: Config) -> str:
@@ -76,9 +22,27 @@ def name(config: Config) -> str:
 
 
 def current(config: Config) -> bool:
-    """Whether the ledger holds this run, made by the sources as they are."""
+    """Whether the ledger holds this run, made by the versions as they are."""
     run = name(config)
-    return ledger.exists(run) and ledger.read(run).code["sources"] == sources(config)
+    if not ledger.exists(run):
+        return False
+    record = ledger.read(run)
+    same = record.versions == versions.used(config)
+    return same and record.code.get("own", "") == own_digest(config)
+
+
+def own_digest(config: Config) -> str:
+    """Digest of a reader's own compositor, "" of one of ours.
+
+    Nobody keeps golden traces of it, so its text stands for its version: editing it makes a new
+    run. Comments and docstrings do not count.
+    """
+    if not isinstance(config, RunConfig):
+        return ""
+    ours = "cmir_repro", "torch", "builtins"
+    kinds = COMPOSITORS[config.model.compositor].__mro__
+    texts = [_source(kind) for kind in kinds if kind.__module__.partition(".")[0] not in ours]
+    return ledger.code_hash(texts) if texts else ""
 
 
 def _source(kind: type) -> str:

@@ -1,7 +1,7 @@
 """What every run goes through, whatever its system: found again or trained, scored, recorded.
 
-A finished run is found again by its configuration and the hash of the sources, and is not
-repeated; a broken-off one goes on where it stopped.
+A finished run is found again by its configuration, its data and the versions of what decides its
+numbers, and is not repeated; a broken-off one goes on where it stopped.
 """
 
 import json
@@ -12,7 +12,7 @@ import pandas as pd
 from accelerate import PartialState
 from torch import nn
 
-from cmir_repro import checkpoint, files, identity, ledger, paths
+from cmir_repro import checkpoint, files, identity, ledger, paths, versions
 from cmir_repro.config import Config
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.protocol import Protocol
@@ -43,12 +43,14 @@ class Job:
         self.config, self.data, self.device, self.selection = config, data, device, selection
         self.name = identity.name(config)
         self.folder = paths.runs() / self.name
+        self.own = identity.own_digest(config)
         self.identity = {
             "run": config.model_dump(mode="json"),
             "data": data.manifest_hash,
-            "sources": identity.sources(config),
+            "versions": versions.used(config),
             "protocol": protocol.as_dict(),
             "device": device,
+            **({"own": self.own} if self.own else {}),
             **facts,
         }
         self.selected = "last" if config.train.selection == "last" else "best"
@@ -135,7 +137,8 @@ class Job:
                 "kind": self.data.info["provenance"]["kind"],
                 "weights": self.identity.get("weights", "none"),
             },
-            code=ledger.code(self.identity["sources"]),
+            code=ledger.code(self.own),
+            versions=self.identity["versions"],
             hardware=ledger.hardware(self.device),
             software=ledger.software(),
             parameters=sum(p.numel() for p in system.parameters() if p.requires_grad),

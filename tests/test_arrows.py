@@ -1,9 +1,8 @@
-"""Arrows between the files of label-based retrieval run one way, and its digest follows them."""
+"""Arrows between the files of label-based retrieval run one way."""
 
 import ast
 
-from cmir_repro import identity, ledger, paths
-from cmir_repro.crcgs_methods import configure
+from cmir_repro import paths
 
 
 def imported(start):
@@ -21,19 +20,6 @@ def imported(start):
                     if path and (package / f"{path}.py").exists():
                         waiting.append(f"{path}.py")
     return seen
-
-
-def test_the_digest_of_sources_covers_what_nets_objectives_and_batches_are_made_of(monkeypatch):
-    used = set()
-    monkeypatch.setattr(ledger, "code_hash", lambda files, own=(): used.update(files) or "digest")
-    identity.sources(configure())
-    assert all((paths.REPOSITORY / "cmir_repro" / file).exists() for file in used)
-    starts = ("systems/crcgs.py", "systems/neighbours.py", "label_retrieval.py")
-    folders = ("models/", "objectives/", "systems/")
-    needed = {n for start in starts for n in imported(start) if n.startswith(folders)}
-    needed |= {"shallow.py", "tie_groups.py", "mean_average_precision.py", "intervals.py"}
-    needed |= {"data/labelled.py", "data/scene_tags.py", "data/sampling.py", "labelled_task.py"}
-    assert needed <= used
 
 
 def test_arrows_run_one_way():

@@ -15,6 +15,7 @@ from cmir_repro import (
     label_retrieval,
     ledger,
     paths,
+    versions,
 )
 from cmir_repro.crcgs_methods import FULL, METHODS, REFERENCE, configure
 from cmir_repro.data.labelled import LABELS
@@ -102,7 +103,7 @@ def test_a_run_leaves_record_and_precisions(tmp_path):
     assert record.result["metrics"] == record.result["by_scoring"]["cosine"]
     assert (record.result["queries"], record.result["gallery"]) == (14, 58)
     assert {"i2t MAP@all", "t2i MAP@all", "i2t MAP@queries"} <= set(record.result["metrics"])
-    assert set(record.result["curves"]["hamming-4"]["i2t"]) == {"recall", "precision", "radius"}
+    assert set(record.result["curves"]["hamming-4"]["i2t"]) == {"precision", "radius"}
     assert record.steps == config.train.steps == 12
     trained = sum(p.numel() for p in run.system.parameters())
     assert record.parameters == trained
@@ -384,8 +385,12 @@ def test_what_cannot_be_run_is_refused_before_anything_is_trained(monkeypatch):
             go(config)
 
 
-def test_records_of_another_source_are_not_current(monkeypatch):
-    config = configured(REFERENCE)
+def test_records_of_another_version_are_not_current_and_neither_are_teachers(monkeypatch):
+    config = configured()
     go(config)
-    monkeypatch.setattr(identity, "sources", lambda config: "other")
+    assert identity.current(config)
+    monkeypatch.setitem(versions.VERSIONS, "crcgs", 2)
     assert not identity.current(config)
+    go(config)
+    assert identity.current(config)
+    assert len(taught()) == 2
