@@ -34,7 +34,7 @@ from cmir_repro.data.tokenizers import Vocabulary
 from cmir_repro.evaluation import image_text, rerank
 from cmir_repro.evaluation import labels as label_retrieval
 from cmir_repro.evaluation import recall as evaluate
-from cmir_repro.experiments import ledger
+from cmir_repro.experiments import ledger, versions
 from cmir_repro.experiments.presets import aai, crcgs, dim
 from cmir_repro.experiments.run import run as train_and_score
 from cmir_repro.models.compositors import COMPOSITORS
@@ -369,14 +369,29 @@ def tiny_world(folder: Path) -> Iterator[None]:
         yield
 
 
+def used(name: str) -> dict[str, int]:
+    """The versions that a trace hangs on."""
+    if name == "pooling":
+        return {f"pooler {key}": getattr(pooler, "version", 1) for key, pooler in POOLERS.items()}
+    if name in PLAIN:
+        needed = {"world": ("data", "rendering"), "scoring": ("scoring",)}[name]
+        return {key: versions.VERSIONS[key] for key in needed}
+    return versions.used(configs()[name])
+
+
 def make(name: str) -> dict:
     """The trace of a name, as the code is now; to be called in `tiny_world`."""
-    return PLAIN[name]() if name in PLAIN else traced(configs()[name])
+    found = PLAIN[name]() if name in PLAIN else traced(configs()[name])
+    return {"versions": used(name), **found}
 
 
 def path_of(name: str) -> Path:
-    """The file of a trace."""
-    return FOLDER / f"{name}.v1.json"
+    """The file of a trace; its version is 1 and one more for each that anything of it was raised.
+
+    So no trace is ever written over: numbers that move need a version that was raised.
+    """
+    number = 1 + sum(version - 1 for version in used(name).values())
+    return FOLDER / f"{name}.v{number}.json"
 
 
 def differences(found, stored, place: str = "") -> Iterator[tuple[str, float]]:
@@ -408,9 +423,11 @@ def largest(name: str) -> tuple[str, float]:
 
 
 def write(name: str) -> None:
-    """Keep the trace of a name, unless there is one of its version."""
+    """Keep the trace of a name in place of older versions, unless there is one of its version."""
     if not path_of(name).exists():
         FOLDER.mkdir(exist_ok=True)
+        for older in FOLDER.glob(f"{name}.v*.json"):
+            older.unlink()
         lines = [f"{json.dumps(key)}: {json.dumps(x)}" for key, x in make(name).items()]
         path_of(name).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
         print(f"written: {path_of(name).name}")

@@ -21,6 +21,8 @@ def world(tmp_path_factory):
 
 @pytest.mark.parametrize("name", golden_traces.NAMES)
 def test_the_code_gives_the_numbers_that_are_kept(world, name):
+    path = golden_traces.path_of(name)
+    assert path.exists(), f"no {path.name}; write it: python tests/golden_traces.py --write"
     place, far = golden_traces.largest(name)
     assert far <= 1, f"{place} is off by {far:.1f} times what is allowed"
 
