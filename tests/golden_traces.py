@@ -193,10 +193,10 @@ def traced(config) -> dict:
     home = {"RunConfig": composed, "AAIRun": aai_run, "CRCGSRun": crcgs_run}
     # Without copies and turns the first gradient tells all, and nothing is added up before it.
     steps = (0,) if isinstance(config, methods.RunConfig) else (0, 1, -1)
-    with Gradients() as gradients:
+    with _nothing_there(), Gradients() as gradients:
         run = home[type(config).__name__].run(config, progress=False, command="a golden trace")
-    record = ledger.read(run.record.run)
-    _, ranks = ledger.ranks(record.run)
+        record = ledger.read(run.record.run)
+        _, ranks = ledger.ranks(record.run)
     rows = run.log.drop(columns="seconds", errors="ignore").to_dict("records")
     return {
         "log": [{key: x for key, x in row.items() if x == x} for row in rows],  # NaN: not there
@@ -207,6 +207,15 @@ def traced(config) -> dict:
         "metrics": record.result.get("by_scoring", record.result["metrics"]),
         "ranks": _some(ranks),
     }
+
+
+@contextmanager
+def _nothing_there() -> Iterator[None]:
+    """Empty folders for runs and ledger: a finished run would be found again, not made."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        for name in ("RUNS", "RESULTS"):
+            patch.setenv(f"CMIR_{name}", f"{folder}/{name.lower()}")
+        yield
 
 
 class Gradients:
@@ -361,10 +370,9 @@ NAMES = (*PLAIN, *configs())
 
 @contextmanager
 def tiny_world(folder: Path) -> Iterator[None]:
-    """The data that traces are of; runs and ledger go beside them."""
+    """The data that traces are of, in a folder."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("DATA", "RUNS", "RESULTS"):
-            patch.setenv(f"CMIR_{name}", str(folder / name.lower()))
+        patch.setenv("CMIR_DATA", str(folder / "data"))
         patch.setitem(css.SCALES, "mini", WORLD)
         for home in (evaluate, image_sentence, label_retrieval):
             if hasattr(home, "RESAMPLES"):
