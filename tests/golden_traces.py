@@ -186,10 +186,10 @@ def traced(config) -> dict:
     """The numbers of a run: its log, gradients, validation, metrics and some ranks."""
     # Without copies and turns the first gradient tells all, and nothing is added up before it.
     steps = (0,) if isinstance(config, dim.DIMRun) else (0, 1, -1)
-    with Gradients() as gradients:
+    with _nothing_there(), Gradients() as gradients:
         run = train_and_score(config, progress=False, command="a golden trace")
-    record = ledger.read(run.record.run)
-    ranks = ledger.queries(record.run).iloc[:, -1].to_numpy()
+        record = ledger.read(run.record.run)
+        ranks = ledger.queries(record.run).iloc[:, -1].to_numpy()
     rows = run.log.drop(columns="seconds", errors="ignore").to_dict("records")
     return {
         "log": [{key: x for key, x in row.items() if x == x} for row in rows],  # NaN: not there
@@ -200,6 +200,15 @@ def traced(config) -> dict:
         "metrics": record.result.get("by_scoring", record.result["metrics"]),
         "ranks": _some(ranks),
     }
+
+
+@contextmanager
+def _nothing_there() -> Iterator[None]:
+    """Empty folders for runs and ledger: a finished run would be found again, not made."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        for name in ("RUNS", "RESULTS"):
+            patch.setenv(f"CMIR_{name}", f"{folder}/{name.lower()}")
+        yield
 
 
 class Gradients:
@@ -354,10 +363,9 @@ NAMES = (*PLAIN, *configs())
 
 @contextmanager
 def tiny_world(folder: Path) -> Iterator[None]:
-    """The data that traces are of; runs and ledger go beside them."""
+    """The data that traces are of, in a folder."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("DATA", "RUNS", "RESULTS"):
-            patch.setenv(f"CMIR_{name}", str(folder / name.lower()))
+        patch.setenv("CMIR_DATA", str(folder / "data"))
         patch.setitem(css.SCALES, "mini", WORLD)
         for home in (evaluate, image_text, label_retrieval):
             if hasattr(home, "RESAMPLES"):
