@@ -22,26 +22,25 @@ import pytest
 import tiny_labels
 import tiny_photos
 import torch
-from cmir_repro.data.views import DRAWS, random_view
-from cmir_repro.protocol import TIES, preset
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from cmir_repro import (
-    aai_methods,
-    aai_run,
-    composed,
-    crcgs_methods,
-    crcgs_run,
-    evaluate,
-    image_sentence,
-    label_retrieval,
-    ledger,
-    methods,
-    rerank,
-)
-from cmir_repro.data import css, scene_tags, sentences
+from cmir_repro.core.protocol import TIES, preset
+from cmir_repro.data import sentences
+from cmir_repro.data.augment import DRAWS, random_view
+from cmir_repro.data.css import dataset as css
+from cmir_repro.data.css import tags as scene_tags
 from cmir_repro.data.sampling import SAMPLERS
 from cmir_repro.data.tokens import Vocabulary
+from cmir_repro.evaluation import image_text, rerank
+from cmir_repro.evaluation import labels as label_retrieval
+from cmir_repro.evaluation import recall as evaluate
+from cmir_repro.experiments import aai as aai_run
+from cmir_repro.experiments import crcgs as crcgs_run
+from cmir_repro.experiments import dim as composed
+from cmir_repro.experiments import ledger
+from cmir_repro.experiments.presets import aai as aai_methods
+from cmir_repro.experiments.presets import crcgs as crcgs_methods
+from cmir_repro.experiments.presets import dim as methods
 from cmir_repro.models.compositors import COMPOSITORS
 from cmir_repro.models.pooling import POOLERS, drop_vectors, drop_words
 
@@ -195,7 +194,7 @@ def traced(config) -> dict:
     with Gradients() as gradients:
         run = home[type(config).__name__].run(config, progress=False, command="a golden trace")
     record = ledger.read(run.record.run)
-    _, ranks = ledger.ranks(record.run)
+    ranks = ledger.queries(record.run).iloc[:, -1].to_numpy()
     rows = run.log.drop(columns="seconds", errors="ignore").to_dict("records")
     return {
         "log": [{key: x for key, x in row.items() if x == x} for row in rows],  # NaN: not there
@@ -324,7 +323,7 @@ def scoring() -> dict:
         rules = preset("own/image-sentence").changed(ties=ties)
         for mode in rerank.MODES:
             both = rerank.rerank(queries, said, image_of, match, rules, 6, mode)
-            figures = image_sentence.summary(both, rules, SEED)["metrics"]
+            figures = image_text.summary(both, rules, SEED)["metrics"]
             out[f"sentences {mode} {ties}"] = [
                 _some(both.image_to_sentence),
                 _some(both.sentence_to_image),
@@ -365,7 +364,7 @@ def tiny_world(folder: Path) -> Iterator[None]:
         for name in ("DATA", "RUNS", "RESULTS"):
             patch.setenv(f"CMIR_{name}", str(folder / name.lower()))
         patch.setitem(css.SCALES, "mini", WORLD)
-        for home in (evaluate, image_sentence, label_retrieval):
+        for home in (evaluate, image_text, label_retrieval):
             if hasattr(home, "RESAMPLES"):
                 patch.setattr(home, "RESAMPLES", RESAMPLES)
         css.prepare("mini", progress=False)
