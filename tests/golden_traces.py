@@ -34,13 +34,9 @@ from cmir_repro.data.tokens import Vocabulary
 from cmir_repro.evaluation import image_text, rerank
 from cmir_repro.evaluation import labels as label_retrieval
 from cmir_repro.evaluation import recall as evaluate
-from cmir_repro.experiments import aai as aai_run
-from cmir_repro.experiments import crcgs as crcgs_run
-from cmir_repro.experiments import dim as composed
 from cmir_repro.experiments import ledger
-from cmir_repro.experiments.presets import aai as aai_methods
-from cmir_repro.experiments.presets import crcgs as crcgs_methods
-from cmir_repro.experiments.presets import dim as methods
+from cmir_repro.experiments.presets import aai, crcgs, dim
+from cmir_repro.experiments.run import run as train_and_score
 from cmir_repro.models.compositors import COMPOSITORS
 from cmir_repro.models.pooling import POOLERS, drop_vectors, drop_words
 
@@ -70,7 +66,7 @@ TRAINING = {"steps": 4, "batch": 16, "evaluate_every": 2, "log_every": 1, "seed"
 
 def dim_config(dataset="css", task="auto", recipe="fast", training=None, **model):
     """A composed-retrieval configuration, small."""
-    return methods.configure(
+    return dim.configure(
         dataset,
         task,
         method="golden",
@@ -118,13 +114,13 @@ def aai_config(training=None, **model):
         "dropout": 0.1, "size_augmentation": True, "momentum": 0.9, "queue": 20,
         "soft_labels": 0.4, "soft_ramp": 3, "mlm": 1.0, "lmim_pairs": "both",
     }  # fmt: skip
-    return aai_methods.configure(
+    return aai.configure(
         method="golden", model={**small, **model}, training=TRAINING | (training or {})
     )
 
 
 def _aai_configs() -> dict:
-    plain = aai_methods.METHODS[aai_methods.REFERENCE]
+    plain = aai.METHODS[aai.REFERENCE]
     return {
         "aai-gpo": aai_config(),
         "aai-mean": aai_config(
@@ -147,10 +143,10 @@ def crcgs_config(method="golden", training=None, **model):
         "hidden": 16, "embed_dim": 8, "discriminator_image": (8, 4), "discriminator_text": (8, 4),
         "discriminator_steps": 2, "memory": 20, "contrast": 0.1, "support": 0.1,
     }  # fmt: skip
-    if method in crcgs_methods.BASELINES:
+    if method in crcgs.BASELINES:
         # With fewer images than features CCA's axes would hang on the last bit.
         dataset, small = "tiny-labels", {"hidden_image": 8, "hidden_text": 8, "dims": 4}
-    long = crcgs_methods.configure(
+    long = crcgs.configure(
         dataset, method=method, model={**small, **model}, training=TRAINING | (training or {})
     )
     teacher, hashing = long.teacher, long.hashing
@@ -163,7 +159,7 @@ def crcgs_config(method="golden", training=None, **model):
 
 
 def _crcgs_configs() -> dict:
-    known = crcgs_methods.METHODS
+    known = crcgs.METHODS
     released = {**known["Released"], "support": 0.1}
     return {
         "crcgs": crcgs_config(),
@@ -188,11 +184,10 @@ def configs() -> dict:
 
 def traced(config) -> dict:
     """The numbers of a run: its log, gradients, validation, metrics and some ranks."""
-    home = {"RunConfig": composed, "AAIRun": aai_run, "CRCGSRun": crcgs_run}
     # Without copies and turns the first gradient tells all, and nothing is added up before it.
-    steps = (0,) if isinstance(config, methods.RunConfig) else (0, 1, -1)
+    steps = (0,) if isinstance(config, dim.DIMRun) else (0, 1, -1)
     with Gradients() as gradients:
-        run = home[type(config).__name__].run(config, progress=False, command="a golden trace")
+        run = train_and_score(config, progress=False, command="a golden trace")
     record = ledger.read(run.record.run)
     ranks = ledger.queries(record.run).iloc[:, -1].to_numpy()
     rows = run.log.drop(columns="seconds", errors="ignore").to_dict("records")

@@ -10,23 +10,23 @@ from cmir_repro.core.protocol import preset
 from cmir_repro.data.css import dataset as css
 from cmir_repro.evaluation import intervals
 from cmir_repro.evaluation import recall as evaluate
-from cmir_repro.experiments import dim as composed
-from cmir_repro.experiments.embedding import bounds
+from cmir_repro.experiments import run as experiments
+from cmir_repro.experiments.dim_embedding import bounds
 from cmir_repro.experiments.presets.dim import configure
 
 pytestmark = pytest.mark.science
 
 
 def run(method, **changes):
-    return composed.run(configure(scale="mini", method=method, **changes))
+    return experiments.run(configure(scale="mini", method=method, **changes))
 
 
 def difference(a, b, k):
     """Recall at k of run a minus run b in points, with its paired interval."""
     ids = a.task.split("test").query_ids
     return intervals.paired_bootstrap(
-        100.0 * (a.ranks <= k),
-        100.0 * (b.ranks <= k),
+        100.0 * (a.queries["rank"].to_numpy() <= k),
+        100.0 * (b.queries["rank"].to_numpy() <= k),
         generator=np.random.default_rng(0),
         ids_a=ids,
         ids_b=ids,
@@ -92,7 +92,7 @@ def test_dim_raises_the_bounds_it_optimises(dim, part, split):
     light = run("TIRG + DIM", model={"dim": {"weight_a": 1e-4, "weight_b": 1e-4}})
     config = configure(scale="mini", method="TIRG + DIM").train
     found = [
-        bounds(r.system, r.task, r.tokens, config, split)[f"bound {part}"].to_numpy()
+        bounds(r.system, r.task, r.experiment.tokens, config, split)[f"bound {part}"].to_numpy()
         for r in (dim, light)
     ]
     assert intervals.paired_bootstrap(*found, generator=np.random.default_rng(0)).low > 0

@@ -12,7 +12,7 @@ from accelerate import PartialState
 
 from cmir_repro.core.distributed import anyone, gather
 from cmir_repro.data.css import dataset as css
-from cmir_repro.experiments import dim as composed
+from cmir_repro.experiments import run as experiments
 from cmir_repro.experiments.presets.dim import configure
 from cmir_repro.systems.dim import Composed, ModelConfig
 from cmir_repro.training.loop import TrainConfig, train
@@ -81,7 +81,7 @@ def run(root, tiny):
         model={"embed_dim": 16, "text_dropout": 0.0},
         training={"optimizer": "sgd", "steps": 4, "batch": 16, "evaluate_every": 2},
     )
-    return composed.run(config, progress=False)
+    return experiments.run(config, progress=False)
 
 
 class PairShares(Shares):
@@ -146,6 +146,6 @@ def main(rank: int, port: int, root: Path, data: Path, tiny: css.Scale) -> None:
     system, _ = trained(root / "stopped")
     out |= {f"resumed {name}": x.numpy() for name, x in system.state_dict().items()}
 
-    out["ranks"] = run(root, tiny).ranks
+    out["ranks"] = run(root, tiny).queries["rank"]
     np.savez(root / f"{rank}.npz", **out)
     dist.destroy_process_group()

@@ -1,14 +1,14 @@
-"""One run of image <-> sentence retrieval, from configuration to ledger record."""
+"""Image <-> sentence retrieval: images ask for sentences, sentences for images."""
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
-from accelerate import PartialState
-from torch import Tensor
+from torch import Tensor, nn
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
@@ -23,8 +23,8 @@ from cmir_repro.data.sampling import SAMPLERS
 from cmir_repro.data.sentences import Pairs
 from cmir_repro.data.store import PictureStore
 from cmir_repro.evaluation import image_text, rerank
-from cmir_repro.experiments import ledger
-from cmir_repro.experiments import run as runs
+from cmir_repro.experiments.experiment import Experiment
+from cmir_repro.experiments.job import Job
 from cmir_repro.experiments.presets.aai import AAIRun
 from cmir_repro.models import frozen
 from cmir_repro.models.image import FROZEN
@@ -34,11 +34,6 @@ from cmir_repro.systems.aai import AAI, AAIConfig
 from cmir_repro.systems.aai_sides import Side, joined
 from cmir_repro.training.loop import TrainConfig
 
-SELECTIONS = {
-    "val": "best mean of the six recalls by ITC on validation images",
-    "test": "best mean of the six recalls by ITC on test",
-    "last": "last step",
-}
 CSS_PROTOCOL = "css/image-sentence"
 
 
@@ -105,7 +100,7 @@ def tokeniser(model: AAIConfig, task: PairTask) -> CaptionTokens | BertCaptionTo
 
 
 class PairBatches:
-    """Batches of sentences with their images: see train.Batches.
+    """Batches of sentences with their images: see loop.Batches.
 
     Every sentence comes once an epoch, so a batch may hold several of one image.
 
@@ -233,27 +228,67 @@ class Matcher:
         return self.known[key]
 
 
-@dataclass
-class PairRun:
-    """A finished run: its record, log, model and the embeddings of the test split."""
+class ImageTextExperiment(Experiment):
+    """An `AAI` net on images and their sentences; see `Experiment`.
 
-    record: ledger.Record
-    log: pd.DataFrame
-    system: AAI
-    task: PairTask
-    tokens: CaptionTokens | BertCaptionTokens
-    embedded: EmbeddedPairs
-    ranks: dict[str, image_text.BothRanks]  # by scoring
+    Attributes:
+        tokens: the tokeniser of its text encoder.
+    """
 
-    def losses(self) -> pd.DataFrame:
-        """The training rows of the log: step, loss and its parts, rate, seconds."""
-        rows = self.log[self.log["loss"].notna()]
-        return rows.drop(columns=[name for name in rows if name.startswith("val ")])
+    selections: ClassVar = {
+        "val": "best mean of the six recalls by ITC on validation images",
+        "test": "best mean of the six recalls by ITC on test",
+        "last": "last step",
+    }
 
-    def validations(self) -> pd.DataFrame:
-        """The validation rows of the log: step and recall, the mean of the six (percent)."""
-        rows = self.log[self.log["val selection"].notna()]
-        return pd.DataFrame({"step": rows["step"], "recall": rows["val selection"]})
+    def __init__(self, config: AAIRun, device: str = "cpu", progress: bool = True) -> None:
+        super().__init__(config, device, progress)
+        of = config.dataset, config.scale, config.task
+        self.task = PairTask(*of, config.model, device, progress)
+        self.data, self.protocol = self.task.data, self.task.protocol
+        self.tokens = tokeniser(config.model, self.task)
+
+    def facts(self) -> dict:
+        model = self.config.model
+        return {
+            "weights": _digest(model.image_weights),
+            "text_weights": _digest(model.text_weights),
+            "vocabulary": getattr(self.tokens, "tokens", []),
+        }
+
+    def build(self) -> AAI:
+        config, tokens = self.config, self.tokens
+        shape = self.task.shape()
+        return AAI(config.model, len(tokens), shape, tokens.special_tokens, config.train.seed)
+
+    def batches(self) -> PairBatches:
+        return PairBatches(self.task, self.tokens, self.config.train)
+
+    def validate(self, system: nn.Module) -> dict[str, float]:
+        """Recall by ITC on the split that selects; the mean of the six decides (ALBEF)."""
+        split = self.config.train.selection
+        protocol = preset("own/image-sentence")  # validation splits have sizes of their own
+        found, pairs = self.embed(system, split), self.task.split(split)
+        both = image_text.ranks(found.images, found.sentences, pairs.image_of, protocol)
+        sides = {"i2t": both.image_to_sentence, "t2i": both.sentence_to_image}
+        recalls = {
+            f"{side} R@{k}": round(100 * float((ranks <= k).mean()), 3)
+            for side, ranks in sides.items()
+            for k in protocol.cutoffs
+        }
+        return {**recalls, "selection": round(sum(recalls.values()) / len(recalls), 3)}
+
+    def embed(self, system: nn.Module, split: str, texts: list[str] | None = None) -> EmbeddedPairs:
+        """Vectors of a split by a net, of other sentences than its own if `texts` are given."""
+        return embed(system, self.task, self.tokens, split, texts)
+
+    def features(self, system: nn.Module, job: Job) -> EmbeddedPairs:
+        return self.embed(system, "test")
+
+    def score(self, features: EmbeddedPairs, seed: int = 0) -> tuple[pd.DataFrame, dict]:
+        pairs = self.task.split("test")
+        ranks, result = score(features, pairs, self.protocol, self.config.rerank, seed)
+        return query_table(ranks, pairs), result
 
 
 def score(
@@ -280,36 +315,6 @@ def score(
     return ranks, {**results[main], "by_scoring": metrics}
 
 
-def run(
-    config: AAIRun, *, device: str = "cpu", progress: bool = True, command: str = "unknown"
-) -> PairRun:
-    """Train and score one model, or load it if this very run is finished; as `composed.run`."""
-    ledger.reset_peak_memory(device)
-    with PartialState(cpu=device == "cpu").main_process_first():
-        task = PairTask(config.dataset, config.scale, config.task, config.model, device, progress)
-    tokens = tokeniser(config.model, task)
-    torch.manual_seed(config.train.seed)  # initial weights
-    system = AAI(config.model, len(tokens), task.shape(), tokens.special_tokens, config.train.seed)
-    job = runs.Job(
-        config,
-        task.data,
-        task.protocol,
-        device,
-        SELECTIONS[config.train.selection],
-        weights=_digest(config.model.image_weights),
-        text_weights=_digest(config.model.text_weights),
-        vocabulary=getattr(tokens, "tokens", []),
-    )
-    if not job.load(system):
-        batches = PairBatches(task, tokens, config.train)
-        job.train(system, batches, _validator(task, tokens, config), progress)
-    embedded = embed(system, task, tokens, "test")
-    pairs = task.split("test")
-    ranks, result = score(embedded, pairs, task.protocol, config.rerank)
-    record = job.record(system, result, query_table(ranks, pairs), command)
-    return PairRun(record, job.log(), system, task, tokens, embedded, ranks)
-
-
 def _digest(weights: str) -> str:
     """What tells pretrained weights apart, be they a file or the folder of a saved model."""
     folder = weights_file(weights)
@@ -317,27 +322,6 @@ def _digest(weights: str) -> str:
         return weights_digest(weights)
     lines = [f"{path.name} {sha256(path)}" for path in sorted(folder.iterdir()) if path.is_file()]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _validator(task: PairTask, tokens, config: AAIRun):
-    """Recall by ITC on the split that selects; the mean of the six decides (ALBEF)."""
-    if config.train.selection == "last":
-        return None
-    split = config.train.selection
-    protocol = preset("own/image-sentence")  # validation splits have sizes of their own
-
-    def validate(system: AAI) -> dict[str, float]:
-        found, pairs = embed(system, task, tokens, split), task.split(split)
-        both = image_text.ranks(found.images, found.sentences, pairs.image_of, protocol)
-        sides = {"i2t": both.image_to_sentence, "t2i": both.sentence_to_image}
-        recalls = {
-            f"{side} R@{k}": round(100 * float((ranks <= k).mean()), 3)
-            for side, ranks in sides.items()
-            for k in protocol.cutoffs
-        }
-        return {**recalls, "selection": round(sum(recalls.values()) / len(recalls), 3)}
-
-    return validate
 
 
 def query_table(ranks: dict[str, image_text.BothRanks], pairs: Pairs) -> pd.DataFrame:

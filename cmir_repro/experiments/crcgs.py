@@ -1,4 +1,4 @@
-"""One run of label-based retrieval, from configuration to ledger record.
+"""Label-based retrieval: images and texts are relevant to each other that share a category.
 
 Stages: the teachers (where a weight needs them; shared by the runs of a seed), the student, and a
 hash head for each number of bits on the student as it is then. A baseline has one stage.
@@ -6,157 +6,180 @@ hash head for each number of bits on the student as it is then. A baseline has o
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from cmir_repro.core import files, paths
+from cmir_repro.core import paths
 from cmir_repro.core.weights import weights_digest
 from cmir_repro.evaluation import labels as label_retrieval
-from cmir_repro.experiments import identity, ledger
-from cmir_repro.experiments import run as runs
-from cmir_repro.experiments.labelled_task import LabelledBatches, LabelledTask
+from cmir_repro.experiments import identity
+from cmir_repro.experiments.crcgs_task import LabelledBatches, LabelledTask
+from cmir_repro.experiments.experiment import Experiment
+from cmir_repro.experiments.job import Job
 from cmir_repro.experiments.presets.crcgs import CRCGSRun
 from cmir_repro.models.towers import codes
 from cmir_repro.systems.baselines import BASELINES, COSINE
-from cmir_repro.systems.crcgs import CRCGS, Hasher, Teachers
-from cmir_repro.training import checkpoint
-from cmir_repro.training.loop import recipe, train
+from cmir_repro.systems.crcgs import CRCGS, HashConfig, Hasher, TeacherConfig, Teachers
+from cmir_repro.training.loop import TrainConfig, recipe, train
 
-SELECTIONS = {
-    "val": "best mean MAP of both directions, validation images against the training images",
-    "last": "last step",
-}
 DIRECTIONS = ("i2t", "t2i")
+CHUNK = 1024  # images and texts that are encoded at a time
 
 
-@dataclass
-class LabelledRun:
-    """A finished run: its record, log, model and the features of all images of the task.
+@dataclass(frozen=True)
+class Encoded:
+    """All images and texts of a task, row by row: scoring -> (N, E) float32 or (N, L) bool.
 
-    images, texts: scoring -> (N, E) float32, or for Hamming distance (N, L) bool.
-    precisions: (scoring, direction, depth) -> AP of each query (Q,) in percent; NaN: it has none.
+    Scorings are "cosine" and, for codes, "hamming-16" and so on, from short to long.
     """
 
-    record: ledger.Record
-    log: pd.DataFrame
-    system: nn.Module
-    task: LabelledTask
     images: dict[str, np.ndarray]
     texts: dict[str, np.ndarray]
-    precisions: dict[tuple[str, str, str], np.ndarray]
 
 
-def run(
-    config: CRCGSRun, *, device: str = "cpu", progress: bool = True, command: str = "unknown"
-) -> LabelledRun:
-    """Train and score one model, or load it if this very run is finished; as `composed.run`."""
-    ledger.reset_peak_memory(device)
-    pixels = config.model is not None and config.model.image_encoder != "features"
-    task = LabelledTask(config.dataset, config.scale, config.task, pixels, device, progress)
-    stages = _Student(config, task, progress) if config.model else _Baseline(config, task)
-    job = runs.Job(
-        config,
-        task.data,
-        task.protocol(COSINE),
-        device,
-        SELECTIONS[config.train.selection],
-        weights=weights_digest(config.model.image_weights) if config.model else "none",
-        features=hashlib.sha256(task.features.tobytes()).hexdigest(),
-    )
-    system, images, texts = stages.run(job, progress)
-    precisions, result = score(images, texts, task, config.train.seed)
-    record = job.record(system, result, query_table(precisions, task), command)
-    return LabelledRun(record, job.log(), system, task, images, texts, precisions)
+class LabelExperiment(Experiment):
+    """CRCGS, or a baseline, on images and texts with categories; see `Experiment`."""
 
+    selections: ClassVar = {
+        "val": "best mean MAP of both directions, validation images against the training images",
+        "last": "last step",
+    }
+    curve = ("selection", "MAP")
 
-class _Student:
-    """Teachers, student and hash heads of a configuration."""
+    def __init__(self, config: CRCGSRun, device: str = "cpu", progress: bool = True) -> None:
+        super().__init__(config, device, progress)
+        pixels = config.model is not None and config.model.image_encoder != "features"
+        of = config.dataset, config.scale, config.task
+        self.task = LabelledTask(*of, pixels, device, progress)
+        self.data, self.protocol = self.task.data, self.task.protocol(COSINE)
 
-    def __init__(self, config: CRCGSRun, task: LabelledTask, progress: bool) -> None:
-        self.config, self.task = config, task
-        self.teachers = teachers(config, task, progress) if config.teacher else None
+    def facts(self) -> dict:
+        model = self.config.model
+        return {
+            "weights": weights_digest(model.image_weights) if model else "none",
+            "features": hashlib.sha256(self.task.features.tobytes()).hexdigest(),
+        }
 
-    def run(self, job: runs.Job, progress: bool) -> tuple:
+    def build(self) -> nn.Module:
+        """The net with its initial weights; trains the teachers before, if there are none yet."""
         config, task = self.config, self.task
-        system = _student(config, task, self.teachers)
-        if not job.load(system):
-            batches = LabelledBatches(task, config.train, self._codes())
-            job.train(system, batches, _validator(task, config, _embedder(task)), progress)
-        u, v = _embedder(task)(system)
-        images, texts = {COSINE: u.numpy()}, {COSINE: v.numpy()}
-        for bits in config.hashing.bits:
-            head = self._head(job, u, v, bits, progress)
-            images[f"hamming-{bits}"], texts[f"hamming-{bits}"] = head(u), head(v)
-        return system, images, texts
+        widths = task.features.shape[1], task.text.shape[1]
+        if config.baseline:
+            kind = BASELINES[config.baseline.kind]
+            return kind(config.baseline, *widths, config.hashing.bits)
+        self.teachers = teachers(config, task, self.progress) if config.teacher else None
+        torch.manual_seed(config.train.seed)  # a student begins the same with and without them
+        self.student = CRCGS(
+            config.model,
+            task.shape(),
+            task.text.shape[1],
+            task.labels.shape[1],
+            len(task.labelled.train),
+            config.train.batch,
+            self.teachers,
+        )
+        return self.student
 
-    def _codes(self) -> dict[str, Tensor]:
-        if not self.teachers:
-            return {}
+    def fit(self, system: nn.Module, job: Job) -> None:
+        if getattr(system, "trained", True):
+            super().fit(system, job)
+            return
+        rows = torch.from_numpy(self.task.labelled.train)
+        system.fit(*(x[rows].cpu() for x in self._inputs()), self.config.train.seed)
+        if not job.finished:
+            job.save_fitted(system.tensors())
+
+    def batches(self) -> LabelledBatches:
+        train = self.config.train
+        if self.config.baseline:
+            return LabelledBatches(self.task, train)
+        generated = {}
+        if self.teachers:
+            f, g = self.teachers.codes(*self._inputs())
+            generated = {"f": f.cpu(), "g": g.cpu()}
+        return LabelledBatches(self.task, train, generated)
+
+    def validate(self, system: nn.Module) -> dict[str, float]:
+        """MAP of validation images and texts in the whole list of training ones; the mean decides.
+
+        By cosine, or of a baseline that has codes only by the longest.
+        """
+        found, encoded = self.task.labelled, self.encode(system)
+        scoring = COSINE if COSINE in encoded.images else list(encoded.images)[-1]
+        sides = encoded.images[scoring], encoded.texts[scoring]
+        labels = found.labels[found.val], found.labels[found.train]
+        out = {}
+        for direction, (a, b) in zip(DIRECTIONS, (sides, sides[::-1]), strict=True):
+            arrays = a[found.val], b[found.train]
+            aps, _ = label_retrieval.score(*arrays, *labels, self.task.protocol(scoring))
+            out[f"{direction} MAP"] = round(100 * float(np.nanmean(aps["all"])), 3)
+        return {**out, "selection": round(sum(out.values()) / 2, 3)}
+
+    @torch.no_grad()
+    def encode(self, system: nn.Module) -> Encoded:
+        """All images and texts by a net, without the hash heads of a student."""
+        if self.config.baseline:
+            return Encoded(*system.encode(*self._inputs()))
         task = self.task
-        inputs = (torch.from_numpy(x).to(task.device) for x in (task.features, task.text))
-        f, g = self.teachers.codes(*inputs)
-        return {"f": f.cpu(), "g": g.cpu()}
+        system.eval().to(task.device)
+        rows = np.arange(len(task.text))
+        parts = np.array_split(rows, -(-len(rows) // CHUNK))
+        u = torch.cat([system.encode_images(task.images(p)).float().cpu() for p in parts])
+        v = torch.cat([system.encode_texts(task.texts(p)).float().cpu() for p in parts])
+        return Encoded({COSINE: u.numpy()}, {COSINE: v.numpy()})
 
-    def _head(self, job: runs.Job, u: Tensor, v: Tensor, bits: int, progress: bool) -> Callable:
-        c, seed, task = self.config.hashing, self.config.train.seed, self.task
+    def features(self, system: nn.Module, job: Job) -> Encoded:
+        """All images and texts; of a student, its hash heads are trained in the job's folder."""
+        encoded = self.encode(system)
+        if self.config.baseline:
+            return encoded
+        u, v = (torch.from_numpy(side[COSINE]) for side in (encoded.images, encoded.texts))
+        images, texts = dict(encoded.images), dict(encoded.texts)
+        for bits in self.config.hashing.bits:
+            head = self._head(job, u, v, bits)
+            with torch.no_grad():
+                sides = [codes(head(x.to(self.device))).cpu().numpy() for x in (u, v)]
+            images[f"hamming-{bits}"], texts[f"hamming-{bits}"] = sides
+        return Encoded(images, texts)
+
+    def score(self, features: Encoded, seed: int | None = None) -> tuple[pd.DataFrame, dict]:
+        """See `Experiment`; the bootstrap's seed is by default that of the run."""
+        seed = self.config.train.seed if seed is None else seed
+        precisions, result = score(features, self.task, seed)
+        return query_table(precisions, self.task), result
+
+    def _inputs(self) -> list[Tensor]:
+        """Features and text of all images on the device."""
+        return [torch.from_numpy(x).to(self.device) for x in (self.task.features, self.task.text)]
+
+    def _head(self, job: Job, u: Tensor, v: Tensor, bits: int) -> nn.Module:
+        """A trained hash head for vectors (N, E) of images and texts."""
+        c, seed = self.config.hashing, self.config.train.seed
         torch.manual_seed(seed)
-        system = Hasher(c, u.shape[1], bits)
-        settings = {"steps": c.steps, "batch": c.batch, "learning_rate": c.learning_rate}
-        how = _stage(seed, settings)
+        system, how = Hasher(c, u.shape[1], bits), _stage(seed, c)
         train(
             system,
-            LabelledBatches(task, how, {"u": u, "v": v}),
+            LabelledBatches(self.task, how, {"u": u, "v": v}),
             how,
             job.folder / f"hash-{bits}",
             identity={**job.identity, "bits": bits},
-            device=task.device,
+            device=self.device,
             title=f"{bits} bits",
-            progress=progress,
+            progress=self.progress,
         )
-
-        @torch.no_grad()
-        def code(x: Tensor) -> np.ndarray:
-            return codes(system.head(x.to(task.device))).cpu().numpy()
-
-        return code
-
-
-class _Baseline:
-    """CCA or DCMH: one stage that gives all codes."""
-
-    def __init__(self, config: CRCGSRun, task: LabelledTask) -> None:
-        self.config, self.task = config, task
-
-    def run(self, job: runs.Job, progress: bool) -> tuple:
-        config, task = self.config, self.task
-        torch.manual_seed(config.train.seed)
-        kind = BASELINES[config.baseline.kind]
-        widths = task.features.shape[1], task.text.shape[1]
-        system = kind(config.baseline, *widths, config.hashing.bits)
-        inputs = [torch.from_numpy(x).to(task.device) for x in (task.features, task.text)]
-        if not system.trained:
-            rows = torch.from_numpy(task.labelled.train)
-            system.fit(*(x[rows].cpu() for x in inputs), config.train.seed)
-            if not job.finished:
-                _save_fitted(job, system)
-        elif not job.load(system):
-            validate = _validator(task, config, lambda net: _longest(net.encode(*inputs)))
-            job.train(system, LabelledBatches(task, config.train), validate, progress)
-        images, texts = system.encode(*inputs)
-        return system, images, texts
+        return system.head
 
 
 def teachers(config: CRCGSRun, task: LabelledTask, progress: bool = True) -> Teachers:
     """The trained teachers of a run's data, seed and settings; trained if they are not there."""
     c, seed = config.teacher, config.train.seed
     torch.manual_seed(seed)
-    system = Teachers(c, task.features.shape[1], task.text.shape[1])
-    how = _stage(seed, {"steps": c.steps, "batch": c.batch, "learning_rate": c.learning_rate})
+    system, how = Teachers(c, task.features.shape[1], task.text.shape[1]), _stage(seed, c)
     facts = {
         "teacher": c.model_dump(mode="json"),
         "train": how.model_dump(mode="json"),
@@ -180,34 +203,28 @@ def teachers(config: CRCGSRun, task: LabelledTask, progress: bool = True) -> Tea
     return system
 
 
-def untrained(config: CRCGSRun, task: LabelledTask) -> tuple[np.ndarray, np.ndarray]:
-    """What a run's student gives before its first step: (N, E) float32 of images and of texts."""
-    taught = None
-    if config.teacher:
-        taught = Teachers(config.teacher, task.features.shape[1], task.text.shape[1])
-    u, v = _embedder(task)(_student(config, task, taught))
-    return u.numpy(), v.numpy()
-
-
 def score(
-    images: dict[str, np.ndarray], texts: dict[str, np.ndarray], task: LabelledTask, seed: int = 0
+    encoded: Encoded, task: LabelledTask, seed: int = 0
 ) -> tuple[dict[tuple[str, str, str], np.ndarray], dict]:
     """AP of every query and the summary of every scoring and direction.
 
     Args:
-        images, texts: as of `LabelledRun`, of all images of the task.
+        seed: of the bootstrap.
 
     Returns:
-        APs as in `LabelledRun`; the summary of the first scoring, with the metrics of all under
-        "by_scoring", each "i2t ..." or "t2i ...".
+        (scoring, direction, depth) -> AP of each query (Q,) in percent, NaN where nothing is
+        relevant; the summary of the first scoring, with the metrics of all under "by_scoring",
+        each "i2t ..." or "t2i ...".
     """
     found = task.labelled
     precisions, results, by_scoring, curves = {}, [], {}, {}
-    for scoring in images:
+    for scoring in encoded.images:
         by_scoring[scoring] = {}
         for direction in DIRECTIONS:
-            sides = (images, texts) if direction == "i2t" else (texts, images)
-            queries, database = (side[scoring] for side in sides)
+            sides = (encoded.images, encoded.texts)
+            queries, database = (
+                side[scoring] for side in (sides if direction == "i2t" else sides[::-1])
+            )
             aps, result = label_retrieval.score(
                 queries[found.query],
                 database[found.database],
@@ -227,79 +244,6 @@ def score(
     return precisions, {**results[0], **more}
 
 
-def _student(config: CRCGSRun, task: LabelledTask, taught: Teachers | None) -> CRCGS:
-    """The student of a run with its initial weights."""
-    torch.manual_seed(config.train.seed)
-    return CRCGS(
-        config.model,
-        task.shape(),
-        task.text.shape[1],
-        task.labels.shape[1],
-        len(task.labelled.train),
-        config.train.batch,
-        taught,
-    )
-
-
-def _stage(seed: int, settings: dict):
-    """How a stage without selection is trained: as the student, to the last step."""
-    return recipe(
-        "fast",
-        **settings,
-        seed=seed,
-        schedule="constant",
-        clip=0.0,
-        selection="last",
-        evaluate_every=settings["steps"],
-    )
-
-
-def _embedder(task: LabelledTask, chunk: int = 1024) -> Callable:
-    """A function that gives a student's (N, E) vectors of all images and texts, on the CPU."""
-
-    @torch.no_grad()
-    def embed(system: CRCGS) -> tuple[Tensor, Tensor]:
-        system.eval().to(task.device)
-        rows = np.arange(len(task.text))
-        parts = np.array_split(rows, -(-len(rows) // chunk))
-        u = torch.cat([system.encode_images(task.images(p)).float().cpu() for p in parts])
-        v = torch.cat([system.encode_texts(task.texts(p)).float().cpu() for p in parts])
-        return u, v
-
-    return embed
-
-
-def _validator(task: LabelledTask, config: CRCGSRun, embed: Callable):
-    """MAP of validation images and texts in the training ones, the whole list; the mean decides."""
-    if config.train.selection == "last":
-        return None
-    found = task.labelled
-
-    def validate(system: nn.Module) -> dict[str, float]:
-        sides = [np.asarray(x) for x in embed(system)]
-        protocol = task.protocol("hamming" if sides[0].dtype == bool else COSINE)
-        out = {}
-        for direction, (a, b) in zip(DIRECTIONS, (sides, sides[::-1]), strict=True):
-            labels = found.labels[found.val], found.labels[found.train]
-            aps, _ = label_retrieval.score(a[found.val], b[found.train], *labels, protocol)
-            out[f"{direction} MAP"] = round(100 * float(np.nanmean(aps["all"])), 3)
-        return {**out, "selection": round(sum(out.values()) / 2, 3)}
-
-    return validate
-
-
-def _longest(sides: tuple[dict, dict]) -> tuple[np.ndarray, np.ndarray]:
-    last = list(sides[0])[-1]
-    return sides[0][last], sides[1][last]
-
-
-def _save_fitted(job: runs.Job, system: nn.Module) -> None:
-    """What `train` leaves behind, for a model that is fitted in one go."""
-    facts = {"step": 0, "config": job.identity, "seconds": 0.0}
-    files.write_text(job.folder / "log.jsonl", "")
-    checkpoint.save(job.folder, "last", system.tensors(), facts)
-
-
 def query_table(precisions: dict, task: LabelledTask) -> pd.DataFrame:
     """The APs of every query: columns scoring, direction, depth, query, ap (percent)."""
     query = task.labelled.ids[task.labelled.query]
@@ -310,3 +254,18 @@ def query_table(precisions: dict, task: LabelledTask) -> pd.DataFrame:
         for (scoring, way, depth), values in precisions.items()
     ]
     return pd.concat(tables, ignore_index=True)
+
+
+def _stage(seed: int, settings: TeacherConfig | HashConfig) -> TrainConfig:
+    """How a stage without selection is trained: as the student, to the last step."""
+    return recipe(
+        "fast",
+        steps=settings.steps,
+        batch=settings.batch,
+        learning_rate=settings.learning_rate,
+        seed=seed,
+        schedule="constant",
+        clip=0.0,
+        selection="last",
+        evaluate_every=settings.steps,
+    )

@@ -1,68 +1,87 @@
-"""One run of composed retrieval, from configuration to ledger record.
+"""Composed retrieval, with and without DIM: an image and a sentence ask for an image."""
 
-Data, system, training and evaluation meet here and nowhere else.
-"""
+from typing import ClassVar
 
-from dataclasses import dataclass
-
-import numpy as np
 import pandas as pd
-import torch
-from accelerate import PartialState
+from torch import nn
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.core.protocol import preset
+from cmir_repro.core.protocol import PRESETS, preset
 from cmir_repro.core.weights import weights_digest
 from cmir_repro.data import registry
-from cmir_repro.data.bert_tokens import BertTokens
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.tokens import Vocabulary
-from cmir_repro.evaluation import recall as evaluate
-from cmir_repro.experiments import ledger
-from cmir_repro.experiments import run as runs
-from cmir_repro.experiments.embedding import Embedded, embed
-from cmir_repro.experiments.presets.dim import RunConfig
-from cmir_repro.experiments.tasks import QueryBatches, Task, tokeniser
+from cmir_repro.data.tokens import Vocabulary, words
+from cmir_repro.evaluation import fashioniq_cirr, recall
+from cmir_repro.experiments.dim_embedding import Embedded, embed
+from cmir_repro.experiments.dim_task import QueryBatches, Task, tokeniser
+from cmir_repro.experiments.experiment import Experiment, Run
+from cmir_repro.experiments.job import Job
+from cmir_repro.experiments.presets.dim import DIMRun
 from cmir_repro.models.compositors import COMPOSITORS
 from cmir_repro.systems.dim import Composed
 
-SELECTIONS = {
-    "val": "best mean of R@1, R@5, R@10 on held-out training sources",
-    "test": "best mean of R@1, R@5, R@10 on test (the original's habit)",
-    "last": "last step",
-}
+UNKNOWN_WORD = "unk"
 
 
-@dataclass
-class Run:
-    """A finished run: its record, log, model and the embeddings of the test split."""
+class ComposedExperiment(Experiment):
+    """A `Composed` net on the queries of a task; see `Experiment`.
 
-    record: ledger.Record
-    log: pd.DataFrame
-    system: Composed
-    task: Task
-    tokens: Vocabulary | BertTokens
-    embedded: Embedded
-    ranks: np.ndarray
+    Attributes:
+        tokens: the tokeniser of its text encoder.
+    """
 
-    def losses(self) -> pd.DataFrame:
-        """The training rows of the log: step, loss and its parts, rate, seconds."""
-        rows = self.log[self.log["loss"].notna()]
-        return rows.drop(columns=[name for name in rows if name.startswith("val ")])
+    selections: ClassVar = {
+        "val": "best mean of R@1, R@5, R@10 on held-out training sources",
+        "test": "best mean of R@1, R@5, R@10 on test (the original's habit)",
+        "last": "last step",
+    }
+    curve = ("R@1", "recall")
 
-    def validations(self) -> pd.DataFrame:
-        """The validation rows of the log: step and recall (R@1 in percent)."""
-        if "val R@1" not in self.log:
-            return pd.DataFrame(columns=["step", "recall"])
-        rows = self.log[self.log["val R@1"].notna()]
-        return pd.DataFrame({"step": rows["step"], "recall": rows["val R@1"]})
+    def __init__(self, config: DIMRun, device: str = "cpu", progress: bool = True) -> None:
+        super().__init__(config, device, progress)
+        self.data = registry.open(config.dataset, config.scale, device, progress)
+        self.task = Task(self.data, config.task, device, config.model)
+        self.protocol = preset(self.data.info["protocol"])
+        _check_texts(config, self.data)
+        self.tokens = tokeniser(config.model, self.task)
 
+    def facts(self) -> dict:
+        weights = weights_digest(self.config.model.image_weights)
+        return {"weights": weights, "vocabulary": self._words()}
 
-def untrained(run: Run) -> Composed:
-    """The net of a run with its initial weights, on the run's device."""
-    torch.manual_seed(run.record.seed)
-    words = run.tokens.tokens if isinstance(run.tokens, Vocabulary) else []
-    return Composed(run.system.config, len(words)).to(run.task.device).eval()
+    def build(self) -> Composed:
+        return Composed(self.config.model, len(self._words()))
+
+    def batches(self) -> QueryBatches:
+        config = self.config
+        # The original has no validation split, so its way of selecting trains on all of train.
+        splits = ("train", "val") if config.train.selection == "test" else ("train",)
+        return QueryBatches(self.task, self.tokens, config.train, splits, config.shuffle_text)
+
+    def validate(self, system: nn.Module) -> dict[str, float]:
+        """Recall on the split that selects; the mean of three cut-offs decides (our choice)."""
+        split = self.config.train.selection
+        part, found = self.task.split(split), self.embed(system, split)
+        labels = part.query_labels, part.gallery_labels
+        ranks = recall.ranks(found.queries, found.gallery, *labels, part.source, self.protocol)
+        recalls = {f"R@{k}": 100 * recall.recall_at(ranks, k) for k in (1, 5, 10)}
+        rounded = {name: round(value, 3) for name, value in recalls.items()}
+        return {**rounded, "selection": round(sum(recalls.values()) / 3, 3)}
+
+    def embed(self, system: nn.Module, split: str, texts: list[str] | None = None) -> Embedded:
+        """Vectors of a split by a net, of other sentences than its own if `texts` are given."""
+        return embed(system, self.task, self.tokens, split, texts)
+
+    def features(self, system: nn.Module, job: Job) -> Embedded:
+        return self.embed(system, "test")
+
+    def score(self, features: Embedded, seed: int = 0) -> tuple[pd.DataFrame, dict]:
+        ranks, result = score(features, self.data, "test", seed)
+        return pd.DataFrame({"query": self.task.split("test").query_ids, "rank": ranks}), result
+
+    def _words(self) -> list[str]:
+        """The vocabulary; empty where the tokeniser is that of a saved net."""
+        return self.tokens.tokens if isinstance(self.tokens, Vocabulary) else []
 
 
 def score(embedded: Embedded, data: Prepared, split: str, seed: int = 0) -> tuple:
@@ -73,9 +92,9 @@ def score(embedded: Embedded, data: Prepared, split: str, seed: int = 0) -> tupl
     """
     part, protocol = data.retrieval(split), preset(data.info["protocol"])
 
-    def scored(queries: np.ndarray, gallery: np.ndarray) -> tuple:
+    def scored(queries, gallery) -> tuple:
         arrays = embedded.queries, embedded.gallery, queries, gallery, part.source
-        return evaluate.score(*arrays, protocol, seed)
+        return recall.score(*arrays, protocol, seed)
 
     ranks, result = scored(part.query_labels, part.gallery_labels)
     also = {}
@@ -85,74 +104,44 @@ def score(embedded: Embedded, data: Prepared, split: str, seed: int = 0) -> tupl
     return ranks, result | ({"also": also} if also else {})
 
 
-def run(
-    config: RunConfig, *, device: str = "cpu", progress: bool = True, command: str = "unknown"
-) -> Run:
-    """Train and score one model, or load it if this very run is finished already.
+def official_scores(run: Run, seed: int = 0) -> dict[str, dict]:
+    """A run on FashionIQ or CIRR by every rule that papers report, on the released validation data.
 
-    A broken-off run goes on where it stopped; one made by other sources, from other data or on
-    another kind of device is made anew.
+    A run ranks all images of the split in one gallery. FashionIQ's papers rank by category, with
+    texts made of the two captions in several ways; CIRR adds recall among a query's own six. A
+    caption without a word (FashionIQ has 15) is asked as one unknown word: our choice, the
+    codebases ask the empty sentence.
 
     Args:
-        config: from `configure`.
-        device: "cpu" or "cuda".
-        command: what to type to get this run, for the record.
+        run: of a data set that `cmir prepare fashioniq` or `cirr` made with --images.
+        seed: of the bootstrap.
+
+    Returns:
+        Name of the protocol -> result of `fashioniq_cirr.score`; its `table` shows it.
+
+    Raises:
+        InputError: the data set has no captions, or is not split for training.
     """
-    ledger.reset_peak_memory(device)
-    with PartialState(cpu=device == "cpu").main_process_first():  # each process takes its own GPU
-        data = registry.open(config.dataset, config.scale, device, progress)
-    task = Task(data, config.task, device, config.model)
-    _check_texts(config, data)
-    tokens = tokeniser(config.model, task)
-    words = tokens.tokens if isinstance(tokens, Vocabulary) else []
-    torch.manual_seed(config.train.seed)  # initial weights
-    system = Composed(config.model, len(words))
-    job = runs.Job(
-        config,
-        data,
-        preset(data.info["protocol"]),
-        device,
-        SELECTIONS[config.train.selection],
-        weights=weights_digest(config.model.image_weights),
-        vocabulary=words,
-    )
-    if not job.load(system):
-        # The original has no validation split, so its way of selecting trains on all of train.
-        splits = ("train", "val") if config.train.selection == "test" else ("train",)
-        batches = QueryBatches(task, tokens, config.train, splits, config.shuffle_text)
-        job.train(system, batches, _validator(task, tokens, config), progress)
-    embedded = embed(system, task, tokens, "test")
-    ranks, result = score(embedded, data, "test")
-    queries = pd.DataFrame({"query": task.split("test").query_ids, "rank": ranks})
-    record = job.record(system, result, queries, command)
-    return Run(record, job.log(), system, task, tokens, embedded, ranks)
+    data = run.task.data
+    triplets = fashioniq_cirr.of_prepared(data, "test")
+    found = run.task.split("test")
+    place = {label: row for row, label in enumerate(found.gallery_labels.tolist())}
+    images = run.features.gallery[[place[label] for label in triplets.images.tolist()]]
+    asked = {}
+
+    def queries(name: str):
+        if name not in asked:
+            said = fashioniq_cirr.texts(triplets, name)
+            texts = [text if words(text) else UNKNOWN_WORD for text in said]
+            asked[name] = run.experiment.embed(run.system, "test", texts).queries
+        return asked[name]
+
+    family = data.info["protocol"].partition("/")[0] + "/"
+    official = [p for p in PRESETS.values() if p.captions and p.name.startswith(family)]
+    return {p.name: fashioniq_cirr.score(triplets, images, queries, p, seed) for p in official}
 
 
-def _validator(task: Task, tokens, config: RunConfig):
-    """Recall on the split that selects; the mean of three cut-offs decides (our choice)."""
-    if config.train.selection == "last":
-        return None
-    split = config.train.selection
-
-    def validate(system: Composed) -> dict[str, float]:
-        found = embed(system, task, tokens, split)
-        part = task.split(split)
-        ranks = evaluate.ranks(
-            found.queries,
-            found.gallery,
-            part.query_labels,
-            part.gallery_labels,
-            part.source,
-            preset(task.data.info["protocol"]),
-        )
-        recalls = {f"R@{k}": 100 * evaluate.recall_at(ranks, k) for k in (1, 5, 10)}
-        rounded = {name: round(value, 3) for name, value in recalls.items()}
-        return {**rounded, "selection": round(sum(recalls.values()) / 3, 3)}
-
-    return validate
-
-
-def _check_texts(config: RunConfig, data: Prepared) -> None:
+def _check_texts(config: DIMRun, data: Prepared) -> None:
     one = COMPOSITORS[config.model.compositor].one_attribute
     if one and data.info.get("text") != "one attribute":
         raise InputError(

@@ -1,13 +1,9 @@
 """A trained model small enough to share: the selected weights in half precision.
 
-    python -m cmir_repro.experiments.export RUN FOLDER
-
-writes FOLDER/model.json (configuration, vocabulary, protocol, figures, digest) and the weights
+FOLDER/model.json holds configuration, vocabulary, protocol, figures and digest, and the weights lie
 beside it. `load` builds the model again.
 """
 
-import argparse
-import sys
 from pathlib import Path
 
 import torch
@@ -15,8 +11,8 @@ import torch
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.tokens import Vocabulary
-from cmir_repro.experiments import dim as composed
 from cmir_repro.experiments import ledger
+from cmir_repro.experiments.presets.dim import DIMRun
 from cmir_repro.systems.dim import Composed
 from cmir_repro.training import checkpoint
 
@@ -52,7 +48,7 @@ def load(folder: Path) -> tuple[Composed, Vocabulary]:
         InputError: missing or damaged files, or a model that needs a text encoder from disk.
     """
     tensors, facts = checkpoint.load(folder, "model")
-    config = composed.RunConfig.make(**facts["config"]["run"])
+    config = DIMRun.make(**facts["config"]["run"])
     if config.model.text_encoder == "bert":
         raise InputError(f"{folder} holds a BERT model; its tokeniser is not in the checkpoint")
     vocabulary = Vocabulary(facts["config"]["vocabulary"])
@@ -61,23 +57,3 @@ def load(folder: Path) -> tuple[Composed, Vocabulary]:
     full = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
     checkpoint.restore(system, None, full)
     return system.eval(), vocabulary
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns 2 after one line for unusable input."""
-    parser = argparse.ArgumentParser(
-        "python -m cmir_repro.experiments.export", description="Share a model."
-    )
-    parser.add_argument("run", help="name of a run in the ledger")
-    parser.add_argument("folder", type=Path)
-    a = parser.parse_args(arguments)
-    try:
-        print(f"{a.folder}: sha256 {export(a.run, a.folder)}")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,7 +6,8 @@ import sys
 
 from cmir_repro.core.config import Config
 from cmir_repro.experiments import ledger
-from cmir_repro.experiments.presets.dim import GENERATED, RunConfig
+from cmir_repro.experiments.presets.base import GENERATED
+from cmir_repro.experiments.presets.dim import DIMRun
 from cmir_repro.models.compositors import COMPOSITORS
 
 # What decides a run's numbers, besides its configuration, data, protocol and compositor, which
@@ -15,8 +16,8 @@ _DECISIVE = (
     "data/prepared.py", "data/sampling.py", "data/store.py", "data/tokens.py",
     "models/critics.py", "core/weights.py", "models/image.py", "models/text.py", "losses/metric.py",
     "losses/mutual_information.py", "systems/dim.py", "experiments/dim.py",
-    "core/distributed.py", "experiments/embedding.py", "evaluation/recall.py",
-    "evaluation/intervals.py", "experiments/run.py", "experiments/tasks.py", "training/loop.py",
+    "core/distributed.py", "experiments/dim_embedding.py", "evaluation/recall.py",
+    "evaluation/intervals.py", "experiments/job.py", "experiments/dim_task.py", "training/loop.py",
 )  # fmt: skip
 _DECISIVE_FOR_PHOTOS = ("data/training_pairs.py", "models/frozen.py")
 
@@ -28,16 +29,16 @@ _DECISIVE_FOR_SENTENCES = (
     "models/momentum.py", "models/pooling.py", "models/text.py", "data/bert_tokens.py",
     "models/token_set.py", "losses/contrastive.py",
     "losses/matching.py", "evaluation/rerank.py",
-    "experiments/run.py", "systems/aai.py", "systems/aai_sides.py", "training/loop.py",
+    "experiments/job.py", "systems/aai.py", "systems/aai_sides.py", "training/loop.py",
 )  # fmt: skip
 
 _DECISIVE_FOR_LABELS = (
     "experiments/crcgs.py", "data/labelled.py", "data/prepared.py", "data/sampling.py",
     "data/css/tags.py", "data/store.py", "models/frozen.py", "evaluation/intervals.py",
-    "evaluation/labels.py", "experiments/labelled_task.py", "evaluation/average_precision.py",
+    "evaluation/labels.py", "experiments/crcgs_task.py", "evaluation/average_precision.py",
     "models/momentum.py", "models/generators.py", "models/image.py", "models/towers.py",
     "losses/contrastive.py", "losses/cosine.py", "losses/crcgs.py", "losses/labels.py",
-    "experiments/run.py", "systems/cca_itq.py", "systems/crcgs.py", "systems/baselines.py",
+    "experiments/job.py", "systems/cca_itq.py", "systems/crcgs.py", "systems/baselines.py",
     "evaluation/tie_groups.py", "training/loop.py",
 )  # fmt: skip
 # By the module that makes the configuration; others are those of composed retrieval.
@@ -49,7 +50,7 @@ _DECISIVE_FOR = {
 
 def sources(config: Config) -> str:
     """Digest of the code that decides a run's numbers, that of its compositor included."""
-    if not isinstance(config, RunConfig):
+    if not isinstance(config, DIMRun):
         return ledger.code_hash(_DECISIVE_FOR[type(config).__module__])
     own = []
     for kind in COMPOSITORS[config.model.compositor].__mro__:

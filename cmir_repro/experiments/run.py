@@ -1,152 +1,48 @@
-"""What every run goes through, whatever its system: found again or trained, scored, recorded.
+"""Every run's way, whatever its system: found again, resumed or trained, then scored, recorded."""
 
-A finished run is found again by its configuration and the hash of the sources, and is not
-repeated; a broken-off one goes on where it stopped.
-"""
-
-import json
-import shutil
-
-import pandas as pd
+import torch
 from accelerate import PartialState
-from torch import nn
 
-from cmir_repro.core import files, paths
-from cmir_repro.core.config import Config
-from cmir_repro.core.protocol import Protocol
-from cmir_repro.data.prepared import Prepared
-from cmir_repro.experiments import identity, ledger
-from cmir_repro.training import checkpoint
-from cmir_repro.training.loop import Batches, train
+from cmir_repro.experiments import ledger
+from cmir_repro.experiments.experiment import Run
+from cmir_repro.experiments.job import Job
+from cmir_repro.experiments.presets.base import RunConfig
+from cmir_repro.experiments.systems import system_of
 
 
-class Job:
-    """One run's folder, identity and way into the ledger.
+def run(
+    config: RunConfig, *, device: str = "cpu", progress: bool = True, command: str = "unknown"
+) -> Run:
+    """Train and score one model, or load it if this very run is finished already.
+
+    A broken-off run goes on where it stopped; one made by other code, from other data or on
+    another kind of device is made anew.
 
     Args:
-        config: with dataset, task, scale, method and train, as `methods.RunConfig`.
-        data: what it is trained and scored on.
-        protocol: how it is scored.
+        config: from a system's `configure`.
         device: "cpu" or "cuda".
-        selection: which step's weights are kept, in words.
-        facts: JSON values that decide the numbers too (vocabulary, digest of weights).
+        progress: whether bars are shown.
+        command: what to type to get this run, for the record.
+
+    Raises:
+        InputError: data, task and configuration do not go together.
+        TrainingError: training cannot go on.
     """
-
-    def __init__(
-        self,
-        config: Config,
-        data: Prepared,
-        protocol: Protocol,
-        device: str,
-        selection: str,
-        **facts: object,
-    ) -> None:
-        self.config, self.data, self.device, self.selection = config, data, device, selection
-        self.name = identity.name(config)
-        self.folder = paths.runs() / self.name
-        self.identity = {
-            "run": config.model_dump(mode="json"),
-            "data": data.manifest_hash,
-            "sources": identity.sources(config),
-            "protocol": protocol.as_dict(),
-            "device": device,
-            **facts,
-        }
-        self.selected = "last" if config.train.selection == "last" else "best"
-        with PartialState(cpu=device == "cpu").main_process_first():
-            self._clear_if_other()
-        self.finished = (self.folder / "record.json").exists()
-
-    def load(self, system: nn.Module) -> bool:
-        """Whether this run is finished; then `system` has its selected weights."""
-        if self.finished:
-            tensors, _ = checkpoint.load(self.folder, self.selected, self.identity)
-            checkpoint.restore(system.to(self.device), None, tensors)
-        return self.finished
-
-    def train(self, system: nn.Module, batches: Batches, validate, progress: bool = True) -> None:
-        """Train `system` in place, from the last checkpoint if there is one; see `train.train`."""
-        train(
-            system,
-            batches,
-            self.config.train,
-            self.folder,
-            identity=self.identity,
-            validate=validate,
-            device=self.device,
-            title=f"{self.config.method}, seed {self.config.train.seed}",
-            progress=progress,
-        )
-
-    def record(
-        self, system: nn.Module, result: dict, queries: pd.DataFrame, command: str
-    ) -> ledger.Record:
-        """The run's record, written to the ledger unless it is there.
-
-        Args:
-            result: see evaluate.summary.
-            queries: of every query, see ledger.queries.
-            command: what to type to get this run.
-        """
-        path = self.folder / "record.json"
-        if self.finished:
-            record = ledger.Record.make(**files.read_json(path))
-        else:
-            record = self._record(system, result, command)
-        written = (paths.results() / "records" / f"{self.name}.json").exists()
-        missing = not (self.finished and written)
-        if missing and PartialState().is_main_process:
-            ledger.save(record, queries, self._rows())
-            # Last: a run that is finished here is in the ledger.
-            files.write_json(path, record.model_dump())
-        return record
-
-    def log(self) -> pd.DataFrame:
-        """The rows that training wrote: losses and validation figures by step."""
-        return pd.DataFrame(self._rows())
-
-    def _rows(self) -> list[dict]:
-        text = (self.folder / "log.jsonl").read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines()]
-
-    def _clear_if_other(self) -> None:
-        if not (self.folder / "last.json").exists():
-            return
-        saved = files.read_json(self.folder / "last.json").get("config")
-        other = checkpoint.difference(saved, self.identity, "run")
-        if other:
-            print(f"{self.name} is made anew: {other}")
-            shutil.rmtree(self.folder)
-
-    def _record(self, system: nn.Module, result: dict, command: str) -> ledger.Record:
-        config = self.config
-        facts = files.read_json(self.folder / f"{self.selected}.json")
-        last = files.read_json(self.folder / "last.json")
-        return ledger.Record.make(
-            run=self.name,
-            dataset=config.dataset,
-            scale=config.scale,
-            task=config.task,
-            method=config.method,
-            seed=config.train.seed,
-            config=config.model_dump(mode="json"),
-            selection=self.selection,
-            data={
-                "manifest": self.data.manifest_hash,
-                "tables": self.data.info.get("tables_sha256", "unknown"),
-                "kind": self.data.info["provenance"]["kind"],
-                "weights": self.identity.get("weights", "none"),
-            },
-            code=ledger.code(self.identity["sources"]),
-            hardware=ledger.hardware(self.device),
-            software=ledger.software(),
-            parameters=sum(p.numel() for p in system.parameters() if p.requires_grad),
-            steps=last["step"],
-            seconds=round(last["seconds"], 1),
-            peak_memory_gb=ledger.peak_memory_gb(self.device),
-            result=result,
-            validation=facts.get("metrics", {}),
-            checkpoint_sha256=facts["sha256"],
-            command=command,
-            finished=ledger.now(),
-        )
+    ledger.reset_peak_memory(device)
+    with PartialState(cpu=device == "cpu").main_process_first():  # each process takes its own GPU
+        experiment = system_of(config).experiment(config, device, progress)
+    job = Job(
+        config,
+        experiment.data,
+        experiment.protocol,
+        device,
+        experiment.selections[config.train.selection],
+        **experiment.facts(),
+    )
+    torch.manual_seed(config.train.seed)  # initial weights
+    system = experiment.build()
+    experiment.fit(system, job)
+    features = experiment.features(system, job)
+    queries, result = experiment.score(features)
+    record = job.record(system, result, queries, command)
+    return Run(record, job.log(), system, experiment, features, queries)

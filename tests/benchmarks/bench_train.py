@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from cmir_repro.data import registry
+from cmir_repro.experiments.dim_task import QueryBatches, Task, tokeniser
 from cmir_repro.experiments.presets.dim import SCALES, configure
-from cmir_repro.experiments.tasks import QueryBatches, Task, tokeniser
 from cmir_repro.models.image import MEAN, STD, build_image_encoder
 from cmir_repro.systems.dim import Composed
 

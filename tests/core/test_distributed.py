@@ -26,7 +26,7 @@ def both(root, tiny_root):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     # What both import is imported once: torch alone takes seconds.
-    mp.set_forkserver_preload(["torch._dynamo", "cmir_repro.experiments.dim"])
+    mp.set_forkserver_preload(["torch._dynamo", "cmir_repro.experiments.run"])
     mp.start_processes(main, (port, root, tiny_root, TINY), nprocs=2, start_method="forkserver")
     return [np.load(root / f"{rank}.npz") for rank in range(2)]
 

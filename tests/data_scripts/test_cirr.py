@@ -11,8 +11,8 @@ from cmir_repro.core.protocol import preset
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers import fashioniq_cirr as annotations
 from cmir_repro.evaluation import fashioniq_cirr
-from cmir_repro.experiments import dim as composed
-from cmir_repro.experiments.official_scores import official_scores
+from cmir_repro.experiments import run as experiments
+from cmir_repro.experiments.dim import official_scores
 from cmir_repro.experiments.presets.dim import configure
 from data_scripts import cirr as script
 
@@ -57,7 +57,7 @@ def test_the_release_comes_into_the_prepared_layout(root, photos, capsys):
         name = data.images["image"][row]
         assert (data.take("photo", np.array([row])) == picture(name)[0, 0]).all()
     with pytest.raises(InputError, match="larger than the 0 queries of train"):
-        composed.run(CONFIG, progress=False)
+        experiments.run(CONFIG, progress=False)
 
 
 def test_it_trains_and_is_scored_with_subset_recall(tmp_path, monkeypatch):
@@ -68,14 +68,14 @@ def test_it_trains_and_is_scored_with_subset_recall(tmp_path, monkeypatch):
     data = run(root, "--images", photos, "--size", 32)
     assert data.info["counts"]["val"]["queries"] == 1
     assert data.info["counts"]["train"]["queries"] >= 3
-    trained = composed.run(CONFIG, progress=False)
+    trained = experiments.run(CONFIG, progress=False)
     protocol = trained.record.result["protocol"]
     assert protocol["name"] == "cirr/val-all"
     assert "subset_cutoffs" not in protocol  # nothing that was not measured
     (result,) = official_scores(trained).values()
     assert result["protocol"]["name"] == "cirr/official"
     # Over the whole split both rules are one.
-    assert result["categories"]["all"]["ranks"] == trained.ranks.tolist()
+    assert result["categories"]["all"]["ranks"] == trained.queries["rank"].tolist()
     assert result["metrics"]["R_s@3"]["chance"] == pytest.approx(100 * 3 / 5)
 
 

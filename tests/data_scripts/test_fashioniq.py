@@ -16,8 +16,8 @@ from cmir_repro.core.protocol import PRESETS, preset
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers import fashioniq_cirr as annotations
 from cmir_repro.evaluation import fashioniq_cirr
-from cmir_repro.experiments import dim as composed
-from cmir_repro.experiments.official_scores import official_scores
+from cmir_repro.experiments import run as experiments
+from cmir_repro.experiments.dim import official_scores
 from cmir_repro.experiments.presets.dim import configure, default_task
 from data_scripts import fashioniq as script
 
@@ -108,7 +108,7 @@ def test_it_trains_and_is_scored_by_every_rule(root, photos, monkeypatch, tmp_pa
     for name in ("RUNS", "RESULTS"):
         monkeypatch.setenv(f"CMIR_{name}", str(tmp_path / name.lower()))
     data = run(root, "--images", photos, "--size", 32)
-    trained = composed.run(
+    trained = experiments.run(
         configure(
             "fashioniq",
             method="TIRG + DIM",
@@ -130,7 +130,7 @@ def test_it_trains_and_is_scored_by_every_rule(root, photos, monkeypatch, tmp_pa
     asked = data.queries[data.queries["split"] == "test"]["category"]
     queries, gallery = (
         x / np.linalg.norm(x, axis=1, keepdims=True)
-        for x in (trained.embedded.queries, trained.embedded.gallery)
+        for x in (trained.features.queries, trained.features.gallery)
     )
     for q, category in enumerate(asked):
         here = [g for g in range(11) if category in categories[g].split()]

@@ -1,14 +1,15 @@
 """An image <-> sentence run from configuration to record, and the batches it is made of."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.evaluation import image_text
-from cmir_repro.experiments import aai as aai_run
-from cmir_repro.experiments import identity, ledger
+from cmir_repro.experiments import aai, identity, ledger
 from cmir_repro.experiments.presets.aai import METHODS, REFERENCE, configure
+from cmir_repro.experiments.run import run
 from cmir_repro.systems.aai import AAI
 from cmir_repro.training.loop import TrainConfig
 
@@ -21,12 +22,12 @@ def configured(method="AAI", training=None, **model):
 
 
 def go(config):
-    return aai_run.run(config, progress=False, command="a test")
+    return run(config, progress=False, command="a test")
 
 
 def batches(config):
-    task = aai_run.PairTask("css", "mini", "3d", config.model, "cpu", False)
-    return aai_run.PairBatches(task, aai_run.tokeniser(config.model, task), config.train)
+    task = aai.PairTask("css", "mini", "3d", config.model, "cpu", False)
+    return aai.PairBatches(task, aai.tokeniser(config.model, task), config.train)
 
 
 def test_a_shared_batch_is_the_batch_of_one(tiny_css):
@@ -72,26 +73,25 @@ def test_a_run_leaves_record_and_ranks_and_is_found_again(tiny_css, monkeypatch)
     (row,) = told[told["query"] == pairs.sentence_ids[7]].to_dict("records")
     assert row["image"] == pairs.image_ids[place]
     # By hand: how many images are closer to sentence 7 than its own.
-    scores = run.embedded.images @ run.embedded.sentences[7]
+    scores = run.features.images @ run.features.sentences[7]
     own = scores[place]
     assert row["rank"] == pytest.approx(1 + (scores > own + 1e-6).sum(), abs=1)
     assert list(run.validations()["step"]) == [2, 4]
     assert {"itc", "ims", "lmim", "itm", "temperature"} <= set(run.losses())
 
     monkeypatch.setattr(
-        "cmir_repro.experiments.run.train", lambda *_, **__: pytest.fail("trained again")
+        "cmir_repro.experiments.job.train", lambda *_, **__: pytest.fail("trained again")
     )
     again = go(config)
     assert again.record == record
-    for mode, both in run.ranks.items():
-        np.testing.assert_array_equal(again.ranks[mode].sentence_to_image, both.sentence_to_image)
+    pd.testing.assert_frame_equal(again.queries, run.queries)
     assert identity.current(config)
 
 
 def test_a_broken_off_run_goes_on_as_if_nothing_had_happened(tiny_css, monkeypatch):
     """Queues, copies and the ramp are part of what is kept."""
     whole = go(configured(training={"seed": 1}))
-    real = aai_run.PairBatches.__call__
+    real = aai.PairBatches.__call__
 
     def breaks(self, step, *rest):
         if step == 3:
@@ -99,10 +99,10 @@ def test_a_broken_off_run_goes_on_as_if_nothing_had_happened(tiny_css, monkeypat
         return real(self, step, *rest)
 
     config = configured(training={"seed": 1, "log_every": 2})  # another run, the same numbers
-    monkeypatch.setattr(aai_run.PairBatches, "__call__", breaks)
+    monkeypatch.setattr(aai.PairBatches, "__call__", breaks)
     with pytest.raises(KeyboardInterrupt):
         go(config)
-    monkeypatch.setattr(aai_run.PairBatches, "__call__", real)
+    monkeypatch.setattr(aai.PairBatches, "__call__", real)
     resumed = go(config)
     for name, value in whole.system.state_dict().items():
         assert torch.equal(resumed.system.state_dict()[name], value), name
@@ -110,17 +110,17 @@ def test_a_broken_off_run_goes_on_as_if_nothing_had_happened(tiny_css, monkeypat
 
 def test_a_model_without_fusion_is_scored_by_itc_alone(tiny_css):
     run = go(configured(REFERENCE, queue=0))
-    assert set(run.ranks) == {"itc"}
+    assert set(run.queries["scoring"]) == {"itc"}
     assert not hasattr(run.system, "fusion")
 
 
 def test_the_matcher_gives_the_log_odds_of_the_net(tiny_css):
     config = configured()
-    task = aai_run.PairTask("css", "mini", "3d", config.model, "cpu", False)
-    tokens = aai_run.tokeniser(config.model, task)
+    task = aai.PairTask("css", "mini", "3d", config.model, "cpu", False)
+    tokens = aai.tokeniser(config.model, task)
     torch.manual_seed(0)
     system = AAI(config.model, len(tokens), task.shape(), tokens.special_tokens)
-    found, pairs = aai_run.embed(system, task, tokens, "test", chunk=7), task.split("test")
+    found, pairs = aai.embed(system, task, tokens, "test", chunk=7), task.split("test")
     image, sentence = np.array([2, 2, 5]), np.array([0, 31, 17])
     numbers, lengths = map(torch.from_numpy, tokens.encode([pairs.texts[i] for i in sentence]))
     with torch.no_grad():
@@ -172,8 +172,8 @@ def test_saved_encoders_are_read_from_their_folders_and_decide_the_run(
     slow = [factor for _, factor, _ in run.system.parameter_groups(config.train)]
     assert slow == [1.0, 1.0, config.train.pretrained_factor, config.train.pretrained_factor]
     assert all(len(group[0]) for group in run.system.parameter_groups(config.train))
-    numbers, _ = run.tokens.encode(["A large RED cube."])
-    assert run.tokens.tokenizer.convert_ids_to_tokens(numbers[0]) == [
+    numbers, _ = run.experiment.tokens.encode(["A large RED cube."])
+    assert run.experiment.tokens.tokenizer.convert_ids_to_tokens(numbers[0]) == [
         "[CLS]", "a", "large", "red", "cube", "[SEP]",
     ]  # fmt: skip
     (tmp_path / "vit" / "config.json").write_text("{}")

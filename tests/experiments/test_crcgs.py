@@ -1,8 +1,10 @@
 """A label-based run from configuration to record: its stages, found again, resumed, repeated."""
 
+import itertools
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import tiny_labels
 import torch
@@ -11,11 +13,10 @@ from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.labelled import LABELS
 from cmir_repro.evaluation import labels as label_retrieval
-from cmir_repro.experiments import crcgs as crcgs_run
-from cmir_repro.experiments import identity, ledger
-from cmir_repro.experiments.labelled_task import LabelledBatches, LabelledTask
-from cmir_repro.experiments.presets import crcgs as crcgs_methods
-from cmir_repro.experiments.presets.crcgs import FULL, METHODS, REFERENCE, configure
+from cmir_repro.experiments import crcgs, identity, ledger
+from cmir_repro.experiments.crcgs_task import LabelledBatches, LabelledTask
+from cmir_repro.experiments.presets.crcgs import FULL, METHODS, REFERENCE, SCALES, configure
+from cmir_repro.experiments.run import run
 from cmir_repro.report import crcgs_tables
 
 TINY = {
@@ -49,7 +50,7 @@ SCORINGS = ["cosine", "hamming-4", "hamming-12"]
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch, tmp_path):
     """Small sizes of everything, the data set "tiny-labels", and folders of our own."""
-    monkeypatch.setitem(crcgs_methods.SCALES, "mini", TINY)
+    monkeypatch.setitem(SCALES, "mini", TINY)
     monkeypatch.setattr(label_retrieval, "RESAMPLES", 20)  # the bootstrap is tested elsewhere
     for name in ("DATA", "RUNS", "RESULTS"):
         monkeypatch.setenv(f"CMIR_{name}", str(tmp_path / name.lower()))
@@ -61,7 +62,7 @@ def configured(method=FULL, seed=0, dataset="tiny-labels", training=None, **mode
 
 
 def go(config):
-    return crcgs_run.run(config, progress=False, command="a test")
+    return run(config, progress=False, command="a test")
 
 
 def opened(config, pixels=False):
@@ -108,17 +109,16 @@ def test_a_run_leaves_record_and_precisions(tmp_path):
 
 def test_every_query_is_in_the_ledger_by_scoring_direction_and_depth():
     run = go(configured())
-    found = crcgs_tables.average_precisions(run.record)
-    assert list(found) == SCORINGS
+    keys = ["scoring", "direction", "depth", "query"]
+    kept = ledger.queries(run.record.run).set_index(keys)["ap"]
+    made = run.queries.set_index(keys)["ap"]
     queries = run.task.labelled.ids[run.task.labelled.query]
-    for scoring, rows in found.items():
-        assert set(rows) == {(way, depth) for way in ("i2t", "t2i") for depth in ("all", "queries")}
-        for key, values in rows.items():
-            assert values.index.tolist() == queries.tolist()
-            wanted = run.precisions[(scoring, *key)]
-            np.testing.assert_allclose(values, wanted, atol=5.1e-4)  # kept to a thousandth
-            metric = run.record.result["by_scoring"][scoring][f"{key[0]} MAP@{key[1]}"]
-            assert values.mean() == pytest.approx(metric["value"], abs=1e-3)
+    cells = itertools.product(SCORINGS, ("i2t", "t2i"), ("all", "queries"), queries)
+    assert kept.index.tolist() == made.index.tolist() == list(cells)
+    np.testing.assert_allclose(kept, made, atol=5.1e-4)  # kept to a thousandth
+    for (scoring, way, depth), mean in kept.groupby(keys[:3]).mean().items():
+        metric = run.record.result["by_scoring"][scoring][f"{way} MAP@{depth}"]
+        assert mean == pytest.approx(metric["value"], abs=1e-3)
 
 
 def test_average_precision_by_hand():
@@ -127,7 +127,7 @@ def test_average_precision_by_hand():
     split, labels = run.task.labelled, run.task.labelled.labels
     place = 5
     q = split.query[place]
-    t, images = run.texts["cosine"][q], run.images["cosine"][split.database]
+    t, images = run.features.texts["cosine"][q], run.features.images["cosine"][split.database]
     scores = images @ t / np.linalg.norm(images, axis=1)
     relevant = (labels[split.database] & labels[q]).any(1)[np.argsort(-scores)]
     found, total = 0, 0.0
@@ -135,7 +135,8 @@ def test_average_precision_by_hand():
         found += hit
         total += hit * found / rank
     wanted = 100 * total / found
-    assert run.precisions["cosine", "t2i", "all"][place] == pytest.approx(wanted, rel=1e-4)
+    aps = run.queries.query("scoring == 'cosine' and direction == 't2i' and depth == 'all'")["ap"]
+    assert aps.iloc[place] == pytest.approx(wanted, rel=1e-4)
 
 
 def test_a_query_without_a_category_is_left_out_and_has_no_precision():
@@ -145,7 +146,9 @@ def test_a_query_without_a_category_is_left_out_and_has_no_precision():
     run = go(configured(REFERENCE))
     result = run.record.result
     assert (result["queries"], result["without_relevant"]) == (14, 1)
-    values = crcgs_tables.average_precisions(run.record)["hamming-4"]["i2t", "all"]
+    values = ledger.queries(run.record.run).query(
+        "scoring == 'hamming-4' and direction == 'i2t' and depth == 'all'"
+    )["ap"]
     assert np.isnan(values.to_numpy()).tolist() == [False] * 11 + [True, False, False]
     ids, points = crcgs_tables.points([run.record], {0}, "cosine")
     assert len(ids) == len(points) == 13
@@ -153,14 +156,14 @@ def test_a_query_without_a_category_is_left_out_and_has_no_precision():
 
 def test_codes_are_the_signs_of_heads_on_the_students_features():
     run = go(configured())
-    assert run.images["cosine"].shape == (tiny_labels.N, 8)
+    assert run.features.images["cosine"].shape == (tiny_labels.N, 8)
     for bits in (4, 12):
-        assert run.images[f"hamming-{bits}"].shape == (tiny_labels.N, bits)
-        assert run.texts[f"hamming-{bits}"].dtype == bool
+        assert run.features.images[f"hamming-{bits}"].shape == (tiny_labels.N, bits)
+        assert run.features.texts[f"hamming-{bits}"].dtype == bool
     task = run.task
     with torch.no_grad():
         u = run.system.encode_images(task.images(np.arange(tiny_labels.N)))
-    np.testing.assert_allclose(run.images["cosine"], u, atol=1e-6)
+    np.testing.assert_allclose(run.features.images["cosine"], u, atol=1e-6)
 
 
 def test_the_log_tells_the_terms_and_the_validation():
@@ -177,7 +180,7 @@ def test_the_log_tells_the_terms_and_the_validation():
 def test_validation_looks_for_training_images_only():
     """No query of the test split may decide which step is kept."""
     config = configured(REFERENCE)
-    task = opened(config)
+    experiment = crcgs.LabelExperiment(config, progress=False)
     asked = []
 
     def note(queries, database, query_labels, database_labels, protocol):
@@ -186,9 +189,11 @@ def test_validation_looks_for_training_images_only():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(label_retrieval, "score", note)
-        validate = crcgs_run._validator(task, config, crcgs_run._embedder(task))
-        system = crcgs_run._student(config, task, None)
-        assert validate(system) == {"i2t MAP": 100.0, "t2i MAP": 100.0, "selection": 100.0}
+        assert experiment.validate(experiment.build()) == {
+            "i2t MAP": 100.0,
+            "t2i MAP": 100.0,
+            "selection": 100.0,
+        }
     assert asked == [(10, 48, 10, 48)] * 2
 
 
@@ -199,21 +204,20 @@ def test_validation_looks_for_training_images_only():
 def test_a_finished_run_is_found_again(method, monkeypatch):
     config = configured(method)
     first = go(config)
-    monkeypatch.setattr("cmir_repro.experiments.run.train", never)
-    real = crcgs_run.train
+    monkeypatch.setattr("cmir_repro.experiments.job.train", never)
+    real = crcgs.train
 
     def stage(system, batches, how, folder, **more):
         before = (folder / "last.json").read_bytes()
         real(system, batches, how, folder, **more)
         assert (folder / "last.json").read_bytes() == before  # read, not trained
 
-    monkeypatch.setattr(crcgs_run, "train", stage)
+    monkeypatch.setattr(crcgs, "train", stage)
     again = go(config)
     assert again.record == first.record
-    for scoring, values in first.images.items():
-        np.testing.assert_array_equal(again.images[scoring], values)
-    for key, values in first.precisions.items():
-        np.testing.assert_array_equal(again.precisions[key], values)
+    for scoring, values in first.features.images.items():
+        np.testing.assert_array_equal(again.features.images[scoring], values)
+    pd.testing.assert_frame_equal(again.queries, first.queries)
 
 
 def test_methods_of_a_seed_share_their_teachers_and_seeds_do_not(monkeypatch):
@@ -241,12 +245,12 @@ def test_a_seed_repeats_exactly_and_another_differs(monkeypatch, tmp_path):
     assert same_weights(first, again)
     assert without_seconds(first.log) == without_seconds(again.log)
     for scoring in SCORINGS:
-        np.testing.assert_array_equal(first.texts[scoring], again.texts[scoring])
+        np.testing.assert_array_equal(first.features.texts[scoring], again.features.texts[scoring])
     assert again.record.checkpoint_sha256 == first.record.checkpoint_sha256
     other = go(configured(seed=1))
     assert not same_weights(first, other)
     assert other.record.run != first.record.run
-    assert (other.images["cosine"] != first.images["cosine"]).all()
+    assert (other.features.images["cosine"] != first.features.images["cosine"]).all()
 
 
 def test_a_run_broken_off_goes_on_as_if_nothing_had_happened(monkeypatch, tmp_path):
@@ -293,16 +297,20 @@ def test_what_is_broken_off_in_the_teachers_or_heads_goes_on_too(monkeypatch, tm
                 go(configured())
     resumed = go(configured())
     for scoring in SCORINGS:
-        np.testing.assert_array_equal(whole.images[scoring], resumed.images[scoring])
+        np.testing.assert_array_equal(
+            whole.features.images[scoring], resumed.features.images[scoring]
+        )
 
 
 def test_the_untrained_student_is_the_one_training_began_with():
     config = configured(training={"learning_rate": 1e-12})
-    run, (u, v) = go(config), crcgs_run.untrained(config, opened(config))
-    np.testing.assert_allclose(run.images["cosine"], u, atol=1e-5)
-    np.testing.assert_allclose(run.texts["cosine"], v, atol=1e-5)
+    done = go(config)
+    start = done.experiment.encode(done.experiment.untrained())
+    u, v = start.images["cosine"], start.texts["cosine"]
+    np.testing.assert_allclose(done.features.images["cosine"], u, atol=1e-5)
+    np.testing.assert_allclose(done.features.texts["cosine"], v, atol=1e-5)
     trained = go(configured(training={"learning_rate": 1e-2}))
-    assert not np.allclose(trained.images["cosine"], u, atol=1e-2)
+    assert not np.allclose(trained.features.images["cosine"], u, atol=1e-2)
 
 
 # Methods
@@ -311,7 +319,10 @@ def test_the_untrained_student_is_the_one_training_began_with():
 @pytest.mark.parametrize("method", METHODS)
 def test_every_student_runs(method):
     run = go(configured(method))
-    assert all(np.isfinite(values).all() for values in (*run.images.values(), *run.texts.values()))
+    assert all(
+        np.isfinite(values).all()
+        for values in (*run.features.images.values(), *run.features.texts.values())
+    )
     assert list(run.record.result["by_scoring"]) == SCORINGS
 
 
@@ -342,13 +353,13 @@ def test_dcmh_is_selected_by_its_longest_code():
 def test_pictures_of_scenes_are_read_by_a_net(tiny_css, monkeypatch):
     config = configured(dataset="css", image_encoder="convnet")
     run = go(config)
-    assert len(run.task.pictures) == len(run.images["cosine"])
+    assert len(run.task.pictures) == len(run.features.images["cosine"])
     assert run.record.data["kind"] == "rendered"
     assert not same_features(run, go(configured(dataset="css")))
 
 
 def same_features(one, other):
-    return np.allclose(one.images["cosine"], other.images["cosine"])
+    return np.allclose(one.features.images["cosine"], other.features.images["cosine"])
 
 
 # Refusals
@@ -358,7 +369,7 @@ def test_a_data_set_without_validation_images_trains_to_the_last_step():
     splits = ["train" if split == "val" else split for split in tiny_labels.SPLITS]
     tiny_labels.write(paths.data(), splits)
     run = go(configured(training={"selection": "last"}))
-    assert run.record.selection == crcgs_run.SELECTIONS["last"]
+    assert run.record.selection == crcgs.LabelExperiment.selections["last"]
     assert "val selection" not in run.log
     assert run.record.result["gallery"] == 58
     with pytest.raises(InputError):
@@ -366,8 +377,8 @@ def test_a_data_set_without_validation_images_trains_to_the_last_step():
 
 
 def test_what_cannot_be_run_is_refused_before_anything_is_trained(monkeypatch):
-    monkeypatch.setattr(crcgs_run, "train", never)
-    monkeypatch.setattr("cmir_repro.experiments.run.train", never)
+    monkeypatch.setattr(crcgs, "train", never)
+    monkeypatch.setattr("cmir_repro.experiments.job.train", never)
     for config, message in (
         (configure("tiny-labels", "3d-colour"), "task of tiny-labels"),
         (configured(dataset="tiny-lables"), "not prepared yet"),

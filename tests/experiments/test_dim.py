@@ -17,12 +17,12 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.evaluation import recall as evaluate
-from cmir_repro.experiments import dim as composed
-from cmir_repro.experiments import identity, ledger
-from cmir_repro.experiments import run as runs
-from cmir_repro.experiments.embedding import embed
+from cmir_repro.experiments import identity, job, ledger
+from cmir_repro.experiments.dim import score
+from cmir_repro.experiments.dim_embedding import embed
+from cmir_repro.experiments.dim_task import QueryBatches, Task, tokeniser
 from cmir_repro.experiments.presets.dim import configure
-from cmir_repro.experiments.tasks import QueryBatches, Task, tokeniser
+from cmir_repro.experiments.run import run
 from cmir_repro.models.compositors import COMPOSITORS
 from cmir_repro.systems.dim import Composed
 from cmir_repro.training import checkpoint
@@ -42,7 +42,7 @@ def configured(method="TIRG + DIM", training=None, model=None, dataset="css", **
 
 
 def go(config):
-    return composed.run(config, progress=False, command="a test")
+    return run(config, progress=False, command="a test")
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def no_training(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(runs, "train", refuse)
+    monkeypatch.setattr(job, "train", refuse)
 
 
 def embedded(task, split):
@@ -78,7 +78,7 @@ def embedded(task, split):
 def test_a_score_is_the_sorted_one(task):
     part = task.split("test")
     found = embedded(task, "test")
-    ranks, result = composed.score(found, task.data, "test")
+    ranks, result = score(found, task.data, "test")
     unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (found.queries, found.gallery)]
     for q, row in enumerate(unit[0] @ unit[1].T):
         row[part.source[q]] = -np.inf
@@ -96,7 +96,7 @@ def test_a_data_set_may_ask_for_recall_by_other_labels_too(tmp_path):
     data = tiny_photos.write(tmp_path / "photos", recall_also=also, protocol="tirg/mitstates")
     task = Task(data, "photo", "cpu")
     part, found = task.split("test"), embedded(task, "test")
-    _, result = composed.score(found, data, "test")
+    _, result = score(found, data, "test")
     assert list(result["also"]) == also
     unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (found.queries, found.gallery)]
     values = set()
@@ -156,7 +156,7 @@ def test_an_own_compositor_trains_with_and_without_dim(tiny_css, own, dim):
     assert run.record.method == "mine"
     assert ledger.read(run.record.run) == run.record
     assert ("bound A" in run.losses()) == (dim is not None)
-    start = composed.untrained(run)
+    start = run.experiment.untrained()
     assert not torch.equal(start.compositor.mix.weight, run.system.compositor.mix.weight)
 
 
@@ -241,7 +241,7 @@ def test_what_only_photographs_need_does_not_touch_scenes(monkeypatch):
 
 def test_the_untrained_net_is_the_one_training_began_with(tiny_css):
     run = go(configured(training={"steps": 1, "learning_rate": 1e-12}, seed=4))
-    start = composed.untrained(run)
+    start = run.experiment.untrained()
     assert not start.training
     for name, value in run.system.state_dict().items():
         if "running" not in name and "tracked" not in name:
@@ -257,7 +257,7 @@ def test_a_run_leaves_record_ranks_and_log_and_is_found_again(tiny_css, request,
     ids, ranks = (ledger.queries(name)[column].to_numpy() for column in ("query", "rank"))
     part = first.task.split("test")
     assert np.array_equal(ids, part.query_ids)
-    assert np.array_equal(ranks, first.ranks)
+    assert np.array_equal(ranks, first.queries["rank"])
     facts = first.record
     assert facts.config == config.model_dump(mode="json")
     assert facts.data["manifest"] == tiny_css.manifest_hash
@@ -277,7 +277,7 @@ def test_a_run_leaves_record_ranks_and_log_and_is_found_again(tiny_css, request,
     request.getfixturevalue("no_training")
     (paths.results() / "records" / f"{name}.json").unlink()
     second = go(config)
-    assert np.array_equal(second.ranks, first.ranks)
+    assert second.queries.equals(first.queries)
     assert second.record == first.record == ledger.read(name)  # and the ledger is mended
     assert second.log.equals(first.log)
     assert "anew" not in capsys.readouterr().out
@@ -308,7 +308,7 @@ def test_an_interrupted_run_goes_on_to_the_same_ranks(request, tmp_path, monkeyp
         with pytest.raises(KeyboardInterrupt, match="after step 3"):
             go(config)
     resumed = go(config)
-    assert np.array_equal(resumed.ranks, unbroken.ranks)
+    assert resumed.queries.equals(unbroken.queries)
     assert (
         resumed.losses().drop(columns="seconds").equals(unbroken.losses().drop(columns="seconds"))
     )
@@ -321,7 +321,7 @@ def test_a_run_on_drawn_pairs_leaves_a_record(photos):
     assert record.result["protocol"] == preset("own/same-caption").as_dict()
     assert record.data["manifest"] == photos.manifest_hash
     assert np.array_equal(ledger.queries(record.run)["query"], photos.retrieval("test").query_ids)
-    assert {"replace", "with"} <= set(run.tokens.tokens)
+    assert {"replace", "with"} <= set(run.experiment.tokens.tokens)
     assert list(run.validations()["step"]) == [3, 6]
     assert identity.current(configured(**PHOTOS))
 
@@ -368,7 +368,7 @@ def test_a_run_of_other_sources_or_data_is_made_anew(tiny_css, monkeypatch, caps
     else:
         monkeypatch.setattr(type(tiny_css), "manifest_hash", "other")
     trained = []
-    monkeypatch.setattr(runs, "train", lambda *a, **k: trained.append(1) or train(*a, **k))
+    monkeypatch.setattr(job, "train", lambda *a, **k: trained.append(1) or train(*a, **k))
     again = go(config)
     assert trained == [1]
     assert f"is made anew: run.{changed} is" in capsys.readouterr().out
@@ -399,12 +399,12 @@ def test_selection_decides_what_is_trained_on_and_validated_on(
     tiny_css, monkeypatch, selection, words, on
 ):
     seen = {"validated": set()}
-    score = evaluate.ranks
+    ranks = evaluate.ranks
     monkeypatch.setattr(
-        evaluate, "ranks", lambda *a, **k: seen["validated"].add(len(a[0])) or score(*a, **k)
+        evaluate, "ranks", lambda *a, **k: seen["validated"].add(len(a[0])) or ranks(*a, **k)
     )
     monkeypatch.setattr(
-        runs,
+        job,
         "train",
         lambda s, b, *a, **k: seen.update(queries=set(b.ids)) or train(s, b, *a, **k),
     )
@@ -415,6 +415,6 @@ def test_selection_decides_what_is_trained_on_and_validated_on(
         {"train", "val"} if selection == "test" else {"train"}
     )
     expected = {len(tiny_css.queries.query("split == @on"))} if on else set()
-    assert seen["validated"] - {len(run.ranks)} == expected - {len(run.ranks)}
+    assert seen["validated"] - {len(run.queries)} == expected - {len(run.queries)}
     assert len(run.validations()) == (0 if on is None else 1)
     assert run.record.steps == 2

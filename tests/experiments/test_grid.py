@@ -1,7 +1,6 @@
 """The grid runs what the ledger lacks, stops in time, and goes on where it stopped."""
 
 import json
-import shlex
 import signal
 from collections import Counter
 
@@ -9,17 +8,12 @@ import pytest
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
-from cmir_repro.experiments import dim as composed
 from cmir_repro.experiments import grid, identity, ledger
-from cmir_repro.experiments.presets import aai as aai_methods
-from cmir_repro.experiments.presets import crcgs as crcgs_methods
+from cmir_repro.experiments.dim_task import QueryBatches
+from cmir_repro.experiments.presets import aai, crcgs
 from cmir_repro.experiments.presets.dim import ABLATION, METHODS, SCALES
-from cmir_repro.experiments.tasks import QueryBatches
 
-ONE = [
-    "--datasets", "css", "--tasks", "3d-3d", "--methods", "Image only", "--seeds", "0",
-    "--device", "cpu",
-]  # fmt: skip
+ONE = {"datasets": ["css"], "tasks": ["3d-3d"], "methods": ["Image only"], "seeds": [0]}
 ABLATED = sum(map(len, ABLATION.values()))
 FOR_SENTENCES = len(METHODS) - 2  # all but attribute as operator, with and without DIM
 
@@ -31,9 +25,14 @@ def quick(tiny_css, monkeypatch):
     model = {"image_encoder": "convnet", "embed_dim": 8}
     settings = {"model": model, "train": train}
     monkeypatch.setitem(SCALES, "mini", {"css": settings, "photos": settings})
-    before = signal.getsignal(signal.SIGALRM)
-    yield
-    signal.signal(signal.SIGALRM, before)
+
+
+def filled(**changes):
+    said = []
+    found = grid.fill(
+        "dim", **{**ONE, "device": "cpu", "progress": False, "say": said.append, **changes}
+    )
+    return found, said
 
 
 def steps_done():
@@ -47,20 +46,18 @@ def folder(monkeypatch, tmp_path):
 
 
 def test_cells_of_image_and_sentence_retrieval_have_names_of_their_own(folder):
-    cells = grid.aai_cells("mini")
-    assert (
-        len({identity.name(cell) for cell in cells}) == len(cells) == 3 * len(aai_methods.METHODS)
-    )
+    cells = grid.cells("aai")
+    assert len({identity.name(cell) for cell in cells}) == len(cells) == 3 * len(aai.METHODS)
     assert [cell.train.seed for cell in cells[:2]] == [0, 0]  # all methods of a seed come first
 
 
 def test_cells_of_label_based_retrieval_hold_its_neighbours_too(folder):
-    cells = grid.crcgs_cells("mini", datasets=["css", "wikipedia"])
-    methods = {*crcgs_methods.METHODS, *crcgs_methods.BASELINES}
+    cells = grid.cells("crcgs", datasets=["css", "wikipedia"])
+    methods = {*crcgs.METHODS, *crcgs.BASELINES}
     assert {cell.method for cell in cells} == methods
     assert len({identity.name(cell) for cell in cells}) == len(cells) == 2 * 3 * len(methods)
     with pytest.raises(InputError, match="method"):
-        grid.crcgs_cells("mini", methods=["CRCG"])
+        grid.cells("crcgs", methods=["CRCG"])
 
 
 def counts(cells):
@@ -70,7 +67,7 @@ def counts(cells):
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_cell_has_its_own_name(folder, scale):
     (folder / "photos").mkdir()
-    cells = grid.cells(scale)
+    cells = grid.cells("dim", scale)
     assert counts(cells) == {
         ("css", "3d-3d"): 3 * (FOR_SENTENCES + ABLATED),
         ("css", "2d-3d"): 3 * FOR_SENTENCES,
@@ -81,16 +78,16 @@ def test_every_cell_has_its_own_name(folder, scale):
 
 
 def test_photographs_are_in_the_grid_where_somebody_put_them(folder):
-    assert {cell.dataset for cell in grid.cells("mini")} == {"css"}
+    assert {cell.dataset for cell in grid.cells("dim", "mini")} == {"css"}
     (folder / "photos").mkdir()
-    assert {cell.dataset for cell in grid.cells("mini")} == {"css", "photos"}
-    assert {cell.dataset for cell in grid.cells("mini", ["photos"])} == {"photos"}
+    assert {cell.dataset for cell in grid.cells("dim", "mini")} == {"css", "photos"}
+    assert {cell.dataset for cell in grid.cells("dim", "mini", ["photos"])} == {"photos"}
 
 
 def test_a_data_set_brings_its_methods_and_its_task(folder):
-    of = {cell.method: cell.task for cell in grid.cells("mini", ["mitstates"])}
+    of = {cell.method: cell.task for cell in grid.cells("dim", "mini", ["mitstates"])}
     assert of == dict.fromkeys(METHODS, "photo")  # texts of one attribute: all methods
-    assert set(METHODS) - {cell.method for cell in grid.cells("mini", ["fashion200k"])} == {
+    assert set(METHODS) - {cell.method for cell in grid.cells("dim", "mini", ["fashion200k"])} == {
         "Attribute as operator",
         "Attribute as operator + DIM",
     }
@@ -98,7 +95,7 @@ def test_a_data_set_brings_its_methods_and_its_task(folder):
 
 def test_all_methods_of_a_seed_come_before_the_next_seed(folder):
     methods = ["TIRG", "Text only", "TIRG + DIM, part A"]
-    cells = grid.cells("paper", seeds=(4, 2), methods=methods)
+    cells = grid.cells("dim", "paper", seeds=(4, 2), methods=methods)
     found = [(c.task, c.train.seed, c.method) for c in cells]
     assert found == [
         ("3d-3d", 4, "Text only"),
@@ -112,48 +109,49 @@ def test_all_methods_of_a_seed_come_before_the_next_seed(folder):
         ("2d-3d", 2, "Text only"),
         ("2d-3d", 2, "TIRG"),
     ]
-    assert grid.cells("paper", tasks=["2d-3d"], seeds=(4, 2), methods=methods) == cells[6:]
+    assert grid.cells("dim", "paper", tasks=["2d-3d"], seeds=(4, 2), methods=methods) == cells[6:]
 
 
-def test_a_grid_is_filled_once(quick, capsys, monkeypatch):
-    assert grid.main(ONE) == 0
-    assert capsys.readouterr().out.startswith("0 of 1 cells")
+def test_a_grid_is_filled_once(quick, monkeypatch):
+    (cell,) = grid.cells("dim", **ONE)
+    name = identity.name(cell)
+    found, said = filled()
+    assert (found, said) == (([], [name], []), ["0 of 1 cells are in the ledger"])
     (record,) = ledger.records()
-    (cell,) = grid.cells("mini", ["css"], ["3d-3d"], ["Image only"], (0,))
-    assert record.run == identity.name(cell)
+    assert record.run == name
+    assert record.command == grid.command("dim", cell)
     assert identity.current(cell)
 
-    monkeypatch.setattr(composed, "run", None)  # calling it would fail
-    assert grid.main(ONE) == 0
-    assert capsys.readouterr().out.startswith("1 of 1 cells")
+    monkeypatch.setattr(grid, "run", None)  # calling it would fail
+    found, said = filled()
+    assert (found, said) == (([name], [], []), ["1 of 1 cells are in the ledger"])
     monkeypatch.setattr(ledger, "code_hash", lambda *_: "changed")
     assert not identity.current(cell)
 
 
-@pytest.mark.parametrize(
-    ("system", "task", "method"),
-    [
-        ("dim", "3d-3d", "TIRG + DIM"),
-        ("dim", "3d-3d", "TIRG + DIM, weight 0.3"),
-        ("aai", "3d", "AAI without IMS"),
-        ("crcgs", "3d-colour-shape", "CCA, ITQ"),
-    ],
-)
-def test_the_recorded_command_makes_the_same_cell(quick, capsys, system, task, method):
-    (cell,) = grid.SYSTEMS[system][0]("mini", ["css"], [task], [method], (7,))
-    words = shlex.split(f"python -m cmir_repro.experiments.grid {grid._cell(system, cell)}")
-    assert words[:3] == ["python", "-m", "cmir_repro.experiments.grid"]
-    assert grid.main([*words[3:], "--list"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "0 of 1 cells are in the ledger",
-        identity.name(cell),
-    ]
-    assert not ledger.records()
+def test_a_cell_of_the_committed_ledger_is_done(quick, monkeypatch, tmp_path):
+    filled()
+    monkeypatch.setenv("CMIR_COMMITTED", str(paths.results()))
+    monkeypatch.setenv("CMIR_RESULTS", str(tmp_path / "own"))
+    found, _ = filled()
+    assert (len(found.there), found.run, found.left) == (1, [], [])
+    assert not ledger.records("own")
 
 
-def test_time_running_out_stops_after_the_step_and_the_next_call_goes_on(
-    quick, capsys, monkeypatch
-):
+def test_listing_runs_nothing(quick, monkeypatch):
+    monkeypatch.setattr(grid, "run", None)
+    found, _ = filled(list_only=True)
+    assert (found.there, found.run, len(found.left)) == ([], [], 1)
+
+
+def test_the_command_of_a_cell_names_it():
+    (cell,) = grid.cells("aai", methods=["AAI without IMS"], seeds=[7])
+    assert grid.command("aai", cell) == (
+        "cmir grid aai --scale mini --dataset css --task 3d --method 'AAI without IMS' --seed 7"
+    )
+
+
+def test_time_running_out_stops_after_the_step_and_the_next_call_goes_on(quick, monkeypatch):
     asked = []
     make = QueryBatches.__call__
 
@@ -164,29 +162,35 @@ def test_time_running_out_stops_after_the_step_and_the_next_call_goes_on(
         return make(self, step, rank, processes)
 
     monkeypatch.setattr(QueryBatches, "__call__", watched)
-    assert grid.main([*ONE, "--seconds", "500"]) == 3
+    before = signal.getsignal(signal.SIGALRM)
+    found, said = filled(seconds=500)
     assert signal.alarm(0) == 0  # none is left behind
-    assert capsys.readouterr().out.splitlines()[-1].endswith("1 cells are left")
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert (found.run, len(found.left)) == ([], 1)
+    assert said[-1].endswith("1 cells are left")
     assert steps_done() == [2]
     assert not ledger.records()
-    assert grid.main(ONE) == 0
+    assert filled()[0].left == []
     assert asked == [0, 1, 2, 3, 4, 5]
     assert [record.steps for record in ledger.records()] == [6]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("changes", "message"),
     [
-        (["--tasks", "4d-4d"], "task of css '4d-4d' is unknown; allowed: 2d-2d, 2d-3d, 3d-3d"),
-        (["--device", "tpu"], "device 'tpu' is unknown"),
-        (["--datasets", "bags", "--tasks", "photo"], "data set 'bags' is not prepared yet"),
-        (["--methods", "Nothing"], "method 'Nothing' is unknown"),
+        ({"tasks": ["4d-4d"]}, "task of css '4d-4d' is unknown; allowed: 2d-2d, 2d-3d, 3d-3d"),
+        ({"device": "tpu"}, "device 'tpu' is unknown"),
+        ({"datasets": ["bags"], "tasks": ["photo"]}, "data set 'bags' is not prepared yet"),
+        ({"methods": ["Nothing"]}, "method 'Nothing' is unknown"),
     ],
 )
-def test_unusable_arguments_end_in_one_line(quick, capsys, arguments, message):
-    assert grid.main([*ONE, *arguments]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert message in error
-    assert error.count("error: ") == 1
+def test_unusable_arguments_end_in_one_line(quick, changes, message):
+    with pytest.raises(InputError, match=message) as error:
+        filled(**changes)
+    assert "\n" not in str(error.value)
     assert not ledger.records()
+
+
+def test_an_unknown_system_lists_those_there_are():
+    with pytest.raises(InputError, match="system 'dum' is unknown; allowed: dim, aai, crcgs"):
+        grid.fill("dum")

@@ -4,9 +4,9 @@ import pytest
 import tiny_photos
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.experiments import dim as composed
-from cmir_repro.experiments.official_scores import official_scores
+from cmir_repro.experiments.dim import official_scores
 from cmir_repro.experiments.presets.dim import configure
+from cmir_repro.experiments.run import run
 
 
 def test_a_data_set_without_captions_has_no_such_rules(tmp_path, monkeypatch):
@@ -19,6 +19,6 @@ def test_a_data_set_without_captions_has_no_such_rules(tmp_path, monkeypatch):
         model={"image_encoder": "convnet", "image_weights": "none", "embed_dim": 8},
         training={"steps": 1, "batch": 4},
     )
-    run = composed.run(config, progress=False)
+    done = run(config, progress=False)
     with pytest.raises(InputError, match=r"lack caption_1; are they FashionIQ or CIRR\?"):
-        official_scores(run)
+        official_scores(done)

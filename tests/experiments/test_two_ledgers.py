@@ -49,7 +49,7 @@ def test_the_users_record_of_a_run_comes_first_and_the_committed_one_stays(own, 
     assert list(ledger.queries("tirg-0", "committed")["rank"]) == [1, 2]
 
 
-def test_without_a_repository_there_is_no_committed_ledger(own, monkeypatch, tmp_path):
+def test_without_a_repository_there_is_no_committed_ledger(own, monkeypatch):
     monkeypatch.delenv("CMIR_COMMITTED")
     assert paths.committed() == paths.checkout() / "results"
     monkeypatch.setattr(paths, "checkout", lambda: None)

@@ -9,8 +9,8 @@ from torchvision.models import mobilenet_v2
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
-from cmir_repro.experiments import dim as composed
 from cmir_repro.experiments.presets.dim import SCALES, configure
+from cmir_repro.experiments.run import run
 from cmir_repro.models import frozen
 from cmir_repro.models.image import FROZEN, MEAN, STD
 
@@ -121,9 +121,7 @@ def test_weights_that_cannot_be_had_are_one_line(photos, tmp_path, monkeypatch, 
     )
     calls = (
         lambda: features(photos),
-        lambda: composed.run(
-            configure("photos", training={"steps": 2, "batch": 8}), progress=False
-        ),
+        lambda: run(configure("photos", training={"steps": 2, "batch": 8}), progress=False),
     )
     for call in calls:
         with pytest.raises(InputError, match=message) as caught:
@@ -135,22 +133,22 @@ def test_the_photographs_of_the_tables_train_on_frozen_features(photos, nets):
     training = {"steps": 2, "batch": 8, "evaluate_every": 1, "log_every": 1}
     config = configure("photos", method="TIRG + DIM", training=training, model={"embed_dim": 16})
     assert config.model.image_encoder == FROZEN
-    run = composed.run(config, progress=False)
-    record = run.record
+    done = run(config, progress=False)
+    record = done.record
     assert (record.task, record.steps, record.data["kind"]) == ("photo", 2, "noise")
     assert record.data["weights"] == sha256(nets[0] / NAME)
     assert record.result["protocol"]["name"] == "own/same-caption"
     assert (record.result["queries"], record.result["gallery"]) == (8, 8)
-    assert run.losses()[["loss", "bound A", "bound B"]].notna().all(axis=None)
+    assert done.losses()[["loss", "bound A", "bound B"]].notna().all(axis=None)
     # What the net read are the stored features, row for row.
-    part = run.task.split("test")
+    part = done.task.split("test")
     for place in (0, 5):
         image = photos.images.iloc[part.gallery[place]]
         stored = features(photos, part=image["part"])[image["row"]]
-        pictures = run.task.pictures("photo", "test").take(np.array([place]))
+        pictures = done.task.pictures("photo", "test").take(np.array([place]))
         assert np.array_equal(pictures[0].numpy(), stored)
         with torch.no_grad():
-            vector = run.system.encode(torch.from_numpy(np.array(stored[None]))).vector[0]
-        np.testing.assert_allclose(run.embedded.gallery[place], vector, atol=1e-5)
+            vector = done.system.encode(torch.from_numpy(np.array(stored[None]))).vector[0]
+        np.testing.assert_allclose(done.features.gallery[place], vector, atol=1e-5)
     # The frozen net itself is not among the weights that are trained.
-    assert run.record.parameters < 1_000_000
+    assert done.record.parameters < 1_000_000

@@ -1,14 +1,11 @@
 """The image <-> sentence models of the tables as configurations; each carries all its settings."""
 
-from typing import Literal
-
 from pydantic import Field
 
-from cmir_repro.core.config import Config
-from cmir_repro.core.errors import one_of
-from cmir_repro.experiments.presets.dim import GENERATED, merged
+from cmir_repro.experiments.presets import base
+from cmir_repro.experiments.presets.base import RunConfig, merged
 from cmir_repro.systems.aai import AAIConfig
-from cmir_repro.training.loop import TrainConfig, recipe
+from cmir_repro.training.loop import recipe
 
 _ITC = {"ims": 0.0, "lmim": 0.0, "itm": 0.0}
 _NO_MOMENTUM = {"momentum_copies": False, "queue": 0, "soft_labels": 0.0, "ims": 0.0, "lmim": 0.0}
@@ -36,6 +33,8 @@ METHODS = {
     "AAI, fusion of aggregated vectors": {"fusion_input": "aggregated"},
     "AAI, masked words": {"mlm": 1.0},
 }
+OWN: dict[str, dict] = {}  # the user's, likewise; see experiments.own
+TASKS = {"css": ("3d",)}  # of the tables
 # Our choice: what fits two cores and minutes, and what fits a GPU.
 _CSS = {"augment": "scenes"}
 # In a few hundred steps the copies must follow fast, and a queue holds what nets of long ago made:
@@ -106,21 +105,26 @@ SCALES = {
 RERANK = {"mini": 8, "paper": 128}
 
 
-class AAIRun(Config):
+class AAIRun(RunConfig):
     """One run; build it with `configure`."""
 
-    dataset: str = Field("css", min_length=1)
-    task: str = Field("3d", min_length=1)
-    scale: Literal[tuple(SCALES)] = "mini"
-    method: str = Field(FULL, min_length=1)
     rerank: int = Field(8, ge=1)  # candidates that the matcher orders
     model: AAIConfig
-    train: TrainConfig
+
+
+def known() -> dict[str, dict]:
+    """Every method that has a name -> what differs from the scale's AAI."""
+    return METHODS | OWN
+
+
+def groups(dataset: str, task: str) -> list[list[str]]:
+    """The methods of a data set in the groups they are run in."""
+    return [list(METHODS), list(OWN)]
 
 
 def default_task(dataset: str) -> str:
     """The task of a data set when none is named."""
-    return "3d" if dataset in GENERATED else "photo"
+    return "3d" if base.kind(dataset) == "css" else "photo"
 
 
 def configure(
@@ -142,11 +146,9 @@ def configure(
     Raises:
         InputError: an unknown name, key or value.
     """
-    one_of("scale", scale, SCALES)
-    if not model:  # a mistyped name must not train something else under that name
-        one_of("method", method, METHODS)
-    size = SCALES[scale]["css" if dataset in GENERATED else "photos"]
-    settings = merged(merged(size["model"], METHODS.get(method, {})), model or {})
+    base.check(scale, method, known(), model)
+    size = SCALES[scale][base.kind(dataset)]
+    settings = merged(size["model"], known().get(method), model)
     AAIConfig.make(**settings)  # its own message is clearer than the nested one
     return AAIRun.make(
         dataset=dataset,

@@ -1,15 +1,11 @@
 """The label-based models of the tables as configurations; each carries all its settings."""
 
-from typing import Literal
-
-from pydantic import Field
-
-from cmir_repro.core.config import Config
 from cmir_repro.core.errors import one_of
-from cmir_repro.experiments.presets.dim import merged
+from cmir_repro.experiments.presets import base
+from cmir_repro.experiments.presets.base import RunConfig, merged
 from cmir_repro.systems.baselines import BaselineConfig
 from cmir_repro.systems.crcgs import RELEASED, CRCGSConfig, HashConfig, TeacherConfig
-from cmir_repro.training.loop import TrainConfig, recipe
+from cmir_repro.training.loop import recipe
 
 _NO_GENERATIVE = {"distill": 0.0, "adversary": 0.0, "contrast_with": "students"}
 _BASE = {"distill": 0.0, "adversary": 0.0, "contrast": 0.0, "support": 0.0, "memory": 0}
@@ -51,6 +47,8 @@ BASELINES = {
     "CCA, ITQ": {"kind": "cca-itq"},
     "DCMH": {"kind": "dcmh"},
 }
+OWN: dict[str, dict] = {}  # the user's, likewise; see experiments.own
+TASKS = {"css": ("3d-colour-shape",)}  # of the tables
 ABLATION = tuple(name for name in METHODS if name.startswith(("Base", "CRCGS")))
 DEFECTS = tuple(name for name in METHODS if name.startswith("Released"))
 
@@ -100,18 +98,23 @@ SCALES = {
 }
 
 
-class CRCGSRun(Config):
+class CRCGSRun(RunConfig):
     """One run; build it with `configure`."""
 
-    dataset: str = Field("css", min_length=1)
-    task: str = Field("3d-colour-shape", min_length=1)
-    scale: Literal[tuple(SCALES)] = "mini"
-    method: str = Field(FULL, min_length=1)
     model: CRCGSConfig | None  # None for a baseline
     teacher: TeacherConfig | None  # None where the model needs none
     baseline: BaselineConfig | None
     hashing: HashConfig
-    train: TrainConfig
+
+
+def known() -> dict[str, dict]:
+    """Every method that has a name -> what differs from the scale's CRCGS, or baseline."""
+    return BASELINES | METHODS | OWN
+
+
+def groups(dataset: str, task: str) -> list[list[str]]:
+    """The methods of a data set in the groups they are run in."""
+    return [[*BASELINES, *METHODS], list(OWN)]
 
 
 def default_task(dataset: str) -> str:
@@ -139,17 +142,13 @@ def configure(
     Raises:
         InputError: an unknown name, key or value.
     """
-    one_of("scale", scale, SCALES)
-    if not model:  # a mistyped name must not train something else under that name
-        one_of("method", method, [*METHODS, *BASELINES])
+    base.check(scale, method, known(), model)
     size = SCALES[scale]
     if method in BASELINES:
         student = None
-        baseline = BaselineConfig.make(
-            **merged(merged(size["baseline"], BASELINES[method]), model or {})
-        )
+        baseline = BaselineConfig.make(**merged(size["baseline"], BASELINES[method], model))
     else:
-        settings = merged(merged(size["model"], METHODS.get(method, {})), model or {})
+        settings = merged(size["model"], known().get(method), model)
         student, baseline = CRCGSConfig.make(**settings), None
     return CRCGSRun.make(
         dataset=dataset,

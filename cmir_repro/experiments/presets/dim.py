@@ -1,16 +1,9 @@
-"""The methods of the tables as configurations; what is in a run is all said by its configuration.
+"""The composed-retrieval methods of the tables as configurations."""
 
-So this file may grow without making finished runs out of date: each carries its own settings.
-"""
-
-from typing import Literal
-
-from pydantic import Field
-
-from cmir_repro.core.config import Config
-from cmir_repro.core.errors import one_of
+from cmir_repro.experiments.presets import base
+from cmir_repro.experiments.presets.base import RunConfig, merged
 from cmir_repro.systems.dim import ModelConfig
-from cmir_repro.training.loop import TrainConfig, recipe
+from cmir_repro.training.loop import recipe
 
 UNIMODAL = {"Image only": "image-only", "Text only": "text-only"}
 # Fusion networks: each is trained with and without DIM.
@@ -47,13 +40,16 @@ def ablation_name(what: str, value: str) -> str:
     return f"TIRG + DIM, {what} {value}"
 
 
-_ABLATED = {
+ABLATED = {
     ablation_name(what, value): {"compositor": "tirg", "dim": dim}
     for what, cells in ABLATION.items()
     for value, dim in cells.items()
 }
-# Data sets of generated scenes, with fixed queries; all others are photographs.
-GENERATED = ("css", "css-released")
+OWN: dict[str, dict] = {}  # the user's, likewise; see experiments.own
+# The tasks of the tables, most wanted first; other data sets have one.
+TASKS = {"css": ("3d-3d", "2d-3d"), "photos": ("photo",)}
+ABLATED_ON = ("css", "3d-3d")
+ONE_ATTRIBUTE = ("Attribute as operator", "Attribute as operator + DIM")  # no use for sentences
 # Our choice: what fits two cores and minutes, and what fits a GPU. The generated scenes are learnt
 # from nothing; photographs start from a net trained on ImageNet, which mini leaves as it is.
 SCALES = {
@@ -102,21 +98,27 @@ SCALES = {
 }
 
 
-class RunConfig(Config):
+class DIMRun(RunConfig):
     """One run; build it with `configure`."""
 
-    dataset: str = Field("css", min_length=1)
-    task: str = Field("3d-3d", min_length=1)
-    scale: Literal[tuple(SCALES)] = "mini"
-    method: str = Field("TIRG", min_length=1)
     shuffle_text: bool = False  # train with other queries' sentences: a check, not a method
     model: ModelConfig
-    train: TrainConfig
+
+
+def known() -> dict[str, dict]:
+    """Every method that has a name -> what differs from the scale's model."""
+    return METHODS | ABLATED | OWN
+
+
+def groups(dataset: str, task: str) -> list[list[str]]:
+    """The methods that a data set's texts fit, in the groups they are run in."""
+    fit = [m for m in METHODS if dataset == "mitstates" or m not in ONE_ATTRIBUTE]
+    return [fit, list(ABLATED) if (dataset, task) == ABLATED_ON else [], list(OWN)]
 
 
 def default_task(dataset: str) -> str:
     """The task of a data set when none is named."""
-    return "3d-3d" if _kind(dataset) == "css" else "photo"
+    return "3d-3d" if base.kind(dataset) == "css" else "photo"
 
 
 def configure(
@@ -129,32 +131,29 @@ def configure(
     model: dict | None = None,
     training: dict | None = None,
     shuffle_text: bool = False,
-) -> RunConfig:
+) -> DIMRun:
     """The configuration of a method of the tables, with what the reader changes.
 
     Args:
         task: a task of the data set; "auto": see `default_task`.
         method: a method of the tables or of the ablation; with `model`, any other name for a
             model of one's own.
-        recipe_name: a key of train.RECIPES; "fast" takes the scale's steps, batch and rate.
+        recipe_name: a key of loop.RECIPES; "fast" takes the scale's steps, batch and rate.
         model, training: settings to change, over those of method and scale.
 
     Raises:
         InputError: an unknown name, key or value.
     """
-    one_of("scale", scale, SCALES)
-    known = METHODS | _ABLATED
-    if not model:  # a mistyped name must not train something else under that name
-        one_of("method", method, known)
-    changes = merged(known.get(method, {}), model or {})
-    size = SCALES[scale][_kind(dataset)]
+    base.check(scale, method, known(), model)
+    size = SCALES[scale][base.kind(dataset)]
+    changes = merged(known().get(method, {}), model)
     settings = merged(size["model"], changes)
     if "dim" not in changes:
         settings.pop("dim", None)
     steps = size["train"] if recipe_name == "fast" else {}
     settings_train = recipe(recipe_name, **{**steps, "seed": seed, **(training or {})})
     ModelConfig.make(**settings)  # its own message is clearer than the nested one
-    return RunConfig.make(
+    return DIMRun.make(
         dataset=dataset,
         task=default_task(dataset) if task == "auto" else task,
         scale=scale,
@@ -163,16 +162,3 @@ def configure(
         model=settings,
         train=settings_train.model_dump(),
     )
-
-
-def _kind(dataset: str) -> str:
-    return "css" if dataset in GENERATED else "photos"
-
-
-def merged(settings: dict, changes: dict) -> dict:
-    """`settings` with `changes`; a dict in both is merged, not replaced."""
-    out = dict(settings)
-    for key, value in changes.items():
-        both = isinstance(value, dict) and isinstance(out.get(key), dict)
-        out[key] = {**out[key], **value} if both else value
-    return out

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.experiments.presets import crcgs as crcgs_methods
+from cmir_repro.experiments.presets import crcgs
 from cmir_repro.experiments.presets.crcgs import (
     ABLATION,
     BASELINES,
@@ -137,10 +137,10 @@ def test_a_task_that_is_not_named_is_the_data_sets_own():
 
 
 def test_nothing_in_the_tables_changes_when_one_configures():
-    before = json.dumps([crcgs_methods.SCALES, METHODS, BASELINES])
+    before = json.dumps([crcgs.SCALES, METHODS, BASELINES])
     configure(method=FULL, model={"memory": 3}, training={"steps": 5})
     configure(method="DCMH", model={"hidden_text": 3})
-    assert json.dumps([crcgs_methods.SCALES, METHODS, BASELINES]) == before
+    assert json.dumps([crcgs.SCALES, METHODS, BASELINES]) == before
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.data import training_pairs
 from cmir_repro.data.sampling import generator_of
 from cmir_repro.data.tokens import Vocabulary
-from cmir_repro.experiments.tasks import QueryBatches, Task, tokeniser
+from cmir_repro.experiments.dim_task import QueryBatches, Task, tokeniser
 from cmir_repro.systems.dim import ModelConfig
 from cmir_repro.training.loop import TrainConfig
 

@@ -8,7 +8,7 @@ import torch
 
 from cmir_repro.data.bert_tokens import BertTokens
 from cmir_repro.data.tokens import Vocabulary
-from cmir_repro.experiments.tasks import QueryBatches, Task
+from cmir_repro.experiments.dim_task import QueryBatches, Task
 from cmir_repro.systems.dim import Composed
 from cmir_repro.training.loop import TrainConfig
 

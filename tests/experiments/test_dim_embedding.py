@@ -6,9 +6,9 @@ import tiny_photos
 import torch
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.experiments.embedding import bounds, embed
+from cmir_repro.experiments.dim_embedding import bounds, embed
+from cmir_repro.experiments.dim_task import QueryBatches, Task, tokeniser
 from cmir_repro.experiments.presets.dim import configure
-from cmir_repro.experiments.tasks import QueryBatches, Task, tokeniser
 from cmir_repro.models.compositors import COMPOSITORS
 from cmir_repro.systems.dim import Composed
 from cmir_repro.training.loop import TrainConfig

@@ -8,7 +8,7 @@ import torch
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.css import dataset as css
 from cmir_repro.data.labelled import IMAGE, LABELS, TEXT
-from cmir_repro.experiments.labelled_task import CELLS, WEIGHTS, LabelledBatches, LabelledTask
+from cmir_repro.experiments.crcgs_task import CELLS, WEIGHTS, LabelledBatches, LabelledTask
 from cmir_repro.training.loop import TrainConfig
 
 

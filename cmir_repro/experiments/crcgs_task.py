@@ -36,7 +36,7 @@ class LabelledTask:
 
     Args:
         dataset, scale: as in `registry.open`.
-        task: see `crcgs_methods.configure`.
+        task: see `presets.crcgs.configure`.
         pixels: whether the student reads pictures; else features.
         device: where batches go.
 

@@ -1,0 +1,126 @@
+"""What a system says of its own runs, and what a run is; `run.run` does what all have in common.
+
+A new system is a net in systems/, an `Experiment` here, its configurations in presets/, and a line
+in `systems.SYSTEMS`.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pandas as pd
+import torch
+from torch import nn
+
+from cmir_repro.core.protocol import Protocol
+from cmir_repro.data.prepared import Prepared
+from cmir_repro.experiments.job import Job
+from cmir_repro.experiments.ledger import Record
+from cmir_repro.experiments.presets.base import RunConfig
+from cmir_repro.training.loop import Batches
+
+
+class Experiment(ABC):
+    """One configuration on its data, from the net to the scores.
+
+    Args:
+        config: of the system's own class.
+        device: "cpu" or "cuda".
+        progress: whether bars are shown.
+
+    Attributes:
+        task: images and texts as the system sees them.
+        data: the prepared data set behind it.
+        protocol: how the run is scored.
+
+    Raises:
+        InputError: no such data set or task, or one that the configuration does not fit.
+    """
+
+    # Rule of selection -> in words, for the record.
+    selections: ClassVar[dict[str, str]]
+    # The validation figure that `Run.validations` shows, and what it is called there.
+    curve: ClassVar[tuple[str, str]] = ("selection", "recall")
+
+    task: object
+    data: Prepared
+    protocol: Protocol
+
+    def __init__(self, config: RunConfig, device: str = "cpu", progress: bool = True) -> None:
+        self.config, self.device, self.progress = config, device, progress
+
+    @abstractmethod
+    def facts(self) -> dict:
+        """JSON values that decide the numbers beside configuration, data and protocol."""
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """The net with its initial weights, drawn from torch's generator as it stands."""
+
+    @abstractmethod
+    def batches(self) -> Batches:
+        """What the net is trained on."""
+
+    @abstractmethod
+    def validate(self, system: nn.Module) -> dict[str, float]:
+        """Figures in percent on the data that select, and under "selection" what decides."""
+
+    @abstractmethod
+    def features(self, system: nn.Module, job: Job) -> object:
+        """What a trained net makes of what is scored; further stages train in the job's folder."""
+
+    @abstractmethod
+    def score(self, features: object, seed: int = 0) -> tuple[pd.DataFrame, dict]:
+        """The table of queries (see `ledger.queries`) and the summary that a record holds.
+
+        Args:
+            seed: of the bootstrap.
+        """
+
+    def fit(self, system: nn.Module, job: Job) -> None:
+        """Train a net in place, or load it if the job is finished."""
+        if not job.load(system):
+            validate = None if self.config.train.selection == "last" else self.validate
+            job.train(system, self.batches(), validate, self.progress)
+
+    def untrained(self) -> nn.Module:
+        """The net as training begins with it, on the device, in evaluation mode."""
+        torch.manual_seed(self.config.train.seed)
+        return self.build().to(self.device).eval()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    features: of the test data, as the experiment's `features`.
+    queries: how each query did, see `ledger.queries`.
+    """
+
+    record: Record
+    log: pd.DataFrame
+    system: nn.Module
+    experiment: Experiment
+    features: object
+    queries: pd.DataFrame
+
+    @property
+    def task(self) -> object:
+        """Images and texts as the system sees them."""
+        return self.experiment.task
+
+    def losses(self) -> pd.DataFrame:
+        """The training rows of the log: step, loss and its parts, rate, seconds."""
+        if "loss" not in self.log:  # fitted, not trained
+            return pd.DataFrame(columns=["step", "loss"])
+        rows = self.log[self.log["loss"].notna()]
+        return rows.drop(columns=[name for name in rows if name.startswith("val ")])
+
+    def validations(self) -> pd.DataFrame:
+        """The validation rows of the log: step and recall (or MAP), in percent."""
+        key, name = self.experiment.curve
+        key = f"val {key}"
+        if key not in self.log:
+            return pd.DataFrame(columns=["step", name])
+        rows = self.log[self.log[key].notna()]
+        return pd.DataFrame({"step": rows["step"], name: rows[key]})

@@ -1,0 +1,55 @@
+"""What the configurations of all systems share: whose run it is, and how settings are put together.
+
+What is in a run is all said by its configuration, so methods may be added without making finished
+runs out of date: each carries its own settings.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import Field
+
+from cmir_repro.core.config import Config
+from cmir_repro.core.errors import one_of
+from cmir_repro.training.loop import TrainConfig
+
+# "mini" fits two cores and minutes, "paper" a GPU.
+SCALES = ("mini", "paper")
+# Data sets of generated scenes; all others are photographs.
+GENERATED = ("css", "css-released")
+
+
+class RunConfig(Config):
+    """One run, as `configure` builds it; each system adds its model."""
+
+    dataset: str = Field("css", min_length=1)
+    task: str = Field(min_length=1)
+    scale: Literal[SCALES] = "mini"
+    method: str = Field(min_length=1)
+    train: TrainConfig
+
+
+def kind(dataset: str) -> str:
+    """The key of a scale's settings for a data set: "css" for generated scenes, or "photos"."""
+    return "css" if dataset in GENERATED else "photos"
+
+
+def check(scale: str, method: str, known: Iterable[str], model: dict | None) -> None:
+    """Refuse an unknown scale, and an unknown method unless it has a model of its own.
+
+    Raises:
+        InputError: unknown; a mistyped name must not train something else under that name.
+    """
+    one_of("scale", scale, SCALES)
+    if not model:
+        one_of("method", method, known)
+
+
+def merged(settings: dict, *changes: dict | None) -> dict:
+    """`settings` with each of `changes` in turn; a dict in both is merged, not replaced."""
+    out = dict(settings)
+    for change in changes:
+        for key, value in (change or {}).items():
+            both = isinstance(value, dict) and isinstance(out.get(key), dict)
+            out[key] = {**out[key], **value} if both else value
+    return out
