@@ -16,12 +16,11 @@ from cmir_repro.core.protocol import Protocol, preset
 from cmir_repro.core.weights import weights_digest, weights_file
 from cmir_repro.data import registry, sentences
 from cmir_repro.data.augment import DRAWS
-from cmir_repro.data.bert_tokens import BertCaptionTokens
-from cmir_repro.data.caption_tokens import CaptionTokens
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.sampling import SAMPLERS
 from cmir_repro.data.sentences import Pairs
 from cmir_repro.data.store import PictureStore
+from cmir_repro.data.tokenizers import BertCaptionTokens, CaptionTokens
 from cmir_repro.evaluation import image_text, rerank
 from cmir_repro.experiments.experiment import Experiment
 from cmir_repro.experiments.job import Job
@@ -34,15 +33,13 @@ from cmir_repro.systems.aai import AAI, AAIConfig
 from cmir_repro.systems.aai_sides import Side, joined
 from cmir_repro.training.loop import TrainConfig
 
-CSS_PROTOCOL = "css/image-sentence"
-
 
 class PairTask:
     """Images and sentences of a prepared data set, as one view shows them.
 
     Args:
-        dataset, scale: as in `registry.open`; the generated scenes are described here.
-        task: a view of the scenes ("3d", "2d"), or a task of another data set.
+        dataset, scale: as in `registry.open`.
+        task: of the data set; of CSS a view ("3d", "2d").
         model: says what its image encoder reads.
         device: where batches go.
 
@@ -55,19 +52,14 @@ class PairTask:
     ) -> None:
         self.data: Prepared = registry.open(dataset, scale, device, progress)
         self.device, self.model, self.progress = device, model, progress
-        if dataset == "css":
-            self.view, self.protocol = task, preset(CSS_PROTOCOL)
-            self.table = sentences.of_scenes(self.data, task)
-        else:
-            self.view = self.data.views_of(task)[1]
-            self.protocol = preset(self.data.info["protocol"])
-            self.table = sentences.sentences(self.data)
+        self.told = sentences.image_text(self.data, task)
+        self.view, self.protocol = self.told.view, preset(self.told.protocol)
         self._splits: dict[str, Pairs] = {}
         self._stores: dict[str, PictureStore] = {}
 
     def split(self, name: str) -> Pairs:
         if name not in self._splits:
-            self._splits[name] = sentences.pairs(self.data, self.table, name)
+            self._splits[name] = sentences.pairs(self.data, self.told.table, name)
         return self._splits[name]
 
     def pictures(self, split: str) -> PictureStore:
@@ -94,8 +86,7 @@ def tokeniser(model: AAIConfig, task: PairTask) -> CaptionTokens | BertCaptionTo
     """That of the text encoder; own vocabularies are those of the training sentences."""
     if model.text_encoder == SAVED_BERT:
         return BertCaptionTokens(str(weights_file(model.text_weights)))
-    # Sentences of scenes name one object after another: cutting them would lose the last ones.
-    cut = {"words": None} if task.protocol.name == CSS_PROTOCOL else {}
+    cut = {"words": None} if task.told.whole else {}
     return CaptionTokens.of(task.split("train").texts, **cut)
 
 

@@ -10,7 +10,7 @@ import torch
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
-from cmir_repro.data.tokens import Vocabulary
+from cmir_repro.data.tokenizers import Vocabulary
 from cmir_repro.experiments import ledger
 from cmir_repro.experiments.presets.dim import DIMRun
 from cmir_repro.systems.dim import Composed
