@@ -66,12 +66,17 @@ def notebooks() -> Path:
     return home() / "notebooks"
 
 
+def package() -> Path:
+    """The folder of this package's sources."""
+    return Path(__file__).resolve().parents[1]
+
+
 def checkout() -> Path | None:
     """The repository that this package is in; None where it was installed elsewhere.
 
     A folder with some pyproject.toml is not enough: an environment often lies in another project.
     """
-    folder = Path(__file__).resolve().parents[2]
+    folder = package().parent
     try:
         project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError):

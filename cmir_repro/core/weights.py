@@ -2,12 +2,14 @@
 
 import os
 from pathlib import Path
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
+
+if TYPE_CHECKING:  # torch takes seconds, and data are read without it
+    from torch import Tensor
 
 
 def weights_file(name: str) -> Path:
@@ -28,12 +30,12 @@ def weights_digest(weights: str) -> str:
     if not file.is_file():
         raise InputError(
             f"the weights {weights} are neither a file nor in the weights folder; put them into "
-            "data/weights or set CMIR_WEIGHTS to the folder that holds them"
+            f"{paths.shown(paths.weights())} or set CMIR_WEIGHTS to the folder that holds them"
         )
     return sha256(file)
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, "Tensor"]:
     """The tensors of a safetensors file, by name.
 
     Raises:

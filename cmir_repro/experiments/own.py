@@ -118,7 +118,7 @@ def record_scores(
             "kind": info["provenance"]["kind"],
             "weights": "unknown",
         },
-        code=ledger.code("none"),
+        code=ledger.code(),
         hardware={},
         software=ledger.software(),
         parameters=None,

@@ -8,7 +8,7 @@ import pytest
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
-from cmir_repro.experiments import grid, identity, ledger
+from cmir_repro.experiments import grid, identity, ledger, versions
 from cmir_repro.experiments.dim_task import QueryBatches
 from cmir_repro.experiments.presets import aai, crcgs
 from cmir_repro.experiments.presets.dim import ABLATION, METHODS, SCALES
@@ -125,7 +125,7 @@ def test_a_grid_is_filled_once(quick, monkeypatch):
     monkeypatch.setattr(grid, "run", None)  # calling it would fail
     found, said = filled()
     assert (found, said) == (([name], [], []), ["1 of 1 cells are in the ledger"])
-    monkeypatch.setattr(ledger, "code_hash", lambda *_: "changed")
+    monkeypatch.setitem(versions.VERSIONS, "dim", 2)
     assert not identity.current(cell)
 
 

@@ -37,7 +37,7 @@ METHODS = {
 }
 TASKS = {"css": ("3d",)}  # of the tables
 # Our choice: what fits two cores and minutes, and what fits a GPU.
-_CSS = {"views": "scenes"}
+_CSS = {"augment": "scenes"}
 # In a few hundred steps the copies must follow fast, and a queue holds what nets of long ago made:
 # after 150 steps of "GPO, ITC, momentum" the mean validation recall was 6 with momentum 0.9 and a
 # queue of 256, and 25 with momentum 0 and none (one seed). So here no queue, no soft labels and no
@@ -86,7 +86,7 @@ SCALES = {
                 **_MINI,
                 "image_encoder": "frozen-mobilenet_v2",
                 "image_weights": "mobilenet_v2-imagenet-fp16.safetensors",
-                "views": "none",
+                "augment": "none",
             },
             "train": _MINI_TRAIN,
         },
@@ -97,7 +97,7 @@ SCALES = {
             "train": _PAPER_TRAIN,
         },
         "photos": {
-            "model": {**_PAPER, "image_encoder": "vit-s16", "views": "photographs"},
+            "model": {**_PAPER, "image_encoder": "vit-s16", "augment": "photographs"},
             "train": _PAPER_TRAIN,
         },
     },
