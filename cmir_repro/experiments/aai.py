@@ -259,10 +259,15 @@ class ImageTextExperiment(Experiment):
             "vocabulary": getattr(self.tokens, "tokens", []),
         }
 
-    def build(self) -> AAI:
-        config, tokens = self.config, self.tokens
-        shape = self.task.shape()
-        return AAI(config.model, len(tokens), shape, tokens.special_tokens, config.train.seed)
+    def sizes(self) -> dict:
+        tokens = self.tokens
+        sizes = {"vocabulary": len(tokens), "special_tokens": tokens.special_tokens}
+        return {**sizes, "shape": self.task.shape()}
+
+    @classmethod
+    def net(cls, config: AAIRun, sizes: dict) -> AAI:
+        known = sizes["vocabulary"], tuple(sizes["shape"]), sizes["special_tokens"]
+        return AAI(config.model, *known, config.train.seed)
 
     def batches(self) -> PairBatches:
         return PairBatches(self.task, self.tokens, self.config.train)
