@@ -1,6 +1,6 @@
 # Two targets do everything from a bare checkout with Python >= 3.11, make and git:
-#   make reproduce    set-up, then notebooks 01..14, figures, ledger and README tables
-#   make test         set-up, then lint, unit tests, every notebook at mini, nbval, the science
+#   make reproduce    set-up, then notebooks 01..14, figures and tables, into cmir-workspace/
+#   make test         set-up, then lint, unit tests, the wheel, every notebook at mini, nbval, science
 # And where there is a GPU, as often as there is time for it:
 #   make grid SCALE=paper SECONDS=540    as many missing runs of the tables as fit, then the tables
 #   make bench SCALE=paper DEVICE=cuda   rendering, training and evaluation speed
@@ -11,12 +11,12 @@ SECONDS ?= 3600
 DEVICE ?= cpu
 PY := .venv/bin/python
 
-.PHONY: reproduce test setup lint unit notebooks grid bench clean
+.PHONY: reproduce test setup lint unit installed notebooks grid bench clean
 
 reproduce: setup
-	$(PY) -m cmir_repro.reproduce --scale $(SCALE) --dataset $(DATASET)
+	$(PY) -m cmir_repro reproduce --scale $(SCALE) --dataset $(DATASET)
 
-test: setup lint unit notebooks
+test: setup lint unit installed notebooks
 
 setup: .venv/.done
 
@@ -32,17 +32,21 @@ setup: .venv/.done
 lint: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	.venv/bin/lint-imports --no-logo --no-cache
 
 unit: setup
-	$(PY) -m pytest -m 'not science'
+	$(PY) -m pytest -m 'not science and not installed'
+
+installed: setup
+	$(PY) -m pytest -m installed
 
 notebooks: setup
-	$(PY) -m cmir_repro.reproduce --check
+	$(PY) -m cmir_repro reproduce --check
 
 # The grid returns 3 when time ran out: the tables are made from what there is.
 grid: setup
-	$(PY) -m cmir_repro.experiments.grid --scale $(if $(filter auto,$(SCALE)),mini,$(SCALE)) --seconds $(SECONDS) || [ $$? -eq 3 ]
-	$(PY) -m cmir_repro.report.tables
+	$(PY) -m cmir_repro grid --scale $(if $(filter auto,$(SCALE)),mini,$(SCALE)) --seconds $(SECONDS) || [ $$? -eq 3 ]
+	$(PY) -m cmir_repro tables
 
 bench: setup
 	$(PY) tests/benchmarks/bench_render.py
@@ -52,4 +56,4 @@ bench: setup
 	$(PY) tests/benchmarks/bench_train.py --device $(DEVICE) --scale $(if $(filter auto,$(SCALE)),mini,$(SCALE))
 
 clean:
-	rm -rf .venv build dist cmir-workspace
+	rm -rf .venv build dist cmir-workspace/data cmir-workspace/runs cmir-workspace/notebooks

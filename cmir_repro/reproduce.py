@@ -1,19 +1,15 @@
 """Run the notebooks in order: the main job, and the check that the committed ones are true.
 
-python -m cmir_repro.reproduce [--scale mini] [--dataset css]    run all, then the tables
-python -m cmir_repro.reproduce --in-place                        the same, over notebooks/
-python -m cmir_repro.reproduce --check                           for `make test`
+What they make goes to the user's workspace, so that a checkout stays as it is.
 """
 
-import argparse
-import io
 import os
-import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -24,14 +20,19 @@ from cmir_repro.core.device import choose, scale_for
 from cmir_repro.core.errors import InputError
 from cmir_repro.report import tables
 
-NOTEBOOKS = paths.REPOSITORY / "notebooks"
-BUILD = paths.REPOSITORY / "build"
 CELL_SECONDS = 6 * 3600  # papermill's own default is to wait forever
 
 
 def notebooks() -> list[Path]:
-    """The numbered notebooks, in order."""
-    return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    """The numbered notebooks of the checkout, in order.
+
+    Raises:
+        InputError: there is no checkout.
+    """
+    checkout = paths.checkout()
+    if checkout is None:
+        raise InputError("the notebooks are not installed; type this in a clone of the repository")
+    return sorted((checkout / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
 def execute(notebook: Path, out: Path, parameters: dict) -> float:
@@ -41,23 +42,28 @@ def execute(notebook: Path, out: Path, parameters: dict) -> float:
         Seconds it took.
 
     Raises:
-        papermill.PapermillExecutionError: a cell failed; `out` holds all up to there.
+        InputError: a cell failed; `out` holds all up to there.
     """
     import papermill
 
     out.parent.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    papermill.execute_notebook(
-        notebook,
-        out,
-        parameters=parameters,
-        cwd=notebook.parent,
-        kernel_name="python3",
-        execution_timeout=CELL_SECONDS,
-        progress_bar=False,
-        stdout_file=sys.stdout,
-        stderr_file=sys.stderr,
-    )
+    try:
+        papermill.execute_notebook(
+            notebook,
+            out,
+            parameters=parameters,
+            cwd=notebook.parent,
+            kernel_name="python3",
+            execution_timeout=CELL_SECONDS,
+            progress_bar=False,
+            stdout_file=sys.stdout,
+            stderr_file=sys.stderr,
+        )
+    except PapermillExecutionError as error:
+        raise InputError(
+            f"{notebook.name}, cell {error.cell_index}: {error.ename}: {error.evalue}"
+        ) from error
     return time.perf_counter() - started
 
 
@@ -91,88 +97,81 @@ def clean(notebook: nbformat.NotebookNode, keep_parameters: bool = False) -> nbf
     return notebook
 
 
-def reproduce(dataset: str, scale: str, in_place: bool) -> None:
-    """The notebooks at a scale, then the README tables."""
+def reproduce(dataset: str = "css", scale: str = "auto", in_place: bool = False) -> None:
+    """The notebooks at a scale, then the tables, all into the user's workspace.
+
+    Args:
+        scale: "mini", "paper" or "auto": see `device.scale_for`.
+        in_place: write notebooks and figures over the committed ones too, the notebooks cleaned,
+            and the tables into README.md; for maintainers.
+
+    Raises:
+        InputError: an unknown name, a cell that fails, or records that make no tables.
+    """
     device = choose()
     size = scale_for(device, scale)
-    folder = BUILD / "notebooks" / f"{dataset}-{size}"
-    every = notebooks()
+    every, folder = notebooks(), paths.notebooks() / f"{dataset}-{size}"
     print(f"{len(every)} notebooks, {dataset} at scale {size} on {device}", flush=True)
-    for number, notebook in enumerate(every, 1):
-        print(f"[{number}/{len(every)}] {notebook.name}", flush=True)
-        out = folder / notebook.name
-        seconds = execute(notebook, out, {"dataset": dataset, "scale": size})
-        print(f"[{number}/{len(every)}] {notebook.name}: {seconds:.0f} s", flush=True)
-        nbformat.write(clean(nbformat.read(out, as_version=4), keep_parameters=True), out)
-        if in_place:
-            nbformat.write(clean(nbformat.read(out, as_version=4)), notebook)
-    status = tables.main([])
-    if status:
-        raise InputError("the README tables could not be made; see above")
-    print(f"executed notebooks: {paths.shown(folder)}; figures: {paths.shown(paths.figures())}; "
-          f"ledger: {paths.shown(paths.results())}; tables: README.md")  # fmt: skip
+    moved = {"CMIR_HOME": paths.home()}  # notebooks run in a folder of their own
+    if in_place:
+        moved["CMIR_FIGURES"] = paths.committed_figures()
+    with _environment(**moved):
+        for number, notebook in enumerate(every, 1):
+            which = f"[{number}/{len(every)}] {notebook.name}"
+            print(which, flush=True)
+            out = folder / notebook.name
+            seconds = execute(notebook, out, {"dataset": dataset, "scale": size})
+            print(f"{which}: {seconds:.0f} s", flush=True)
+            nbformat.write(clean(nbformat.read(out, as_version=4), keep_parameters=True), out)
+            if in_place:
+                nbformat.write(clean(nbformat.read(out, as_version=4)), notebook)
+        made = tables.write() if in_place else tables.write_own()
+        print(f"executed notebooks: {paths.shown(folder)}; "
+              f"figures: {paths.shown(paths.figures())}; "
+              f"ledger: {paths.shown(paths.results())}; tables: {paths.shown(made)}")  # fmt: skip
 
 
 def check() -> int:
     """Every notebook end to end at mini, nbval on the committed ones, then the science tests.
 
-    Works on copies of ledger and figures, so that the committed ones stay as they are, and on the
-    CPU. The later passes load what the first one trained.
+    Works in a workspace of its own, where only prepared data and weights are the user's, and on
+    the CPU. The later passes load what the first one trained.
+
+    Returns:
+        0, or the status of the first pass that failed.
     """
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
-        os.environ["CMIR_RUNS"] = str(root / "runs")
-        os.environ["CMIR_FIGURES"] = str(root / "figures")
-        if tables.main(["--check"]):
-            return 1
-        print("README tables agree with the ledger", flush=True)
-        os.environ["CMIR_RESULTS"] = str(root / "first")
-        shutil.copytree(paths.REPOSITORY / "results", root / "first")
-        for notebook in notebooks():
-            seconds = execute(notebook, root / notebook.name, {"scale": "mini"})
-            print(f"{notebook.name} ran end to end in {seconds:.0f} s", flush=True)
-        os.environ["CMIR_RESULTS"] = str(root / "second")
-        _committed_results(root / "second")
-        pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
-        for what in (["--nbval", *map(str, notebooks())], ["-m", "science"]):
-            done = subprocess.run([*pytest, *what], cwd=paths.REPOSITORY, check=False)
-            if done.returncode:
-                return done.returncode
-        return 0
-
-
-def _committed_results(folder: Path) -> None:
-    """The ledger that the committed notebooks show; `make reproduce` may have written another."""
-    folder.mkdir()
-    archive = ["git", "-C", str(paths.REPOSITORY), "archive", "HEAD:results"]
-    try:
-        done = subprocess.run(archive, capture_output=True, check=True)
-        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
-            tar.extractall(folder, filter="data")
-    except (OSError, subprocess.CalledProcessError):  # no git, or no checkout
-        shutil.copytree(paths.REPOSITORY / "results", folder, dirs_exist_ok=True)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns 2 after one line for unusable input."""
-    parser = argparse.ArgumentParser("python -m cmir_repro.reproduce")
-    parser.add_argument("--dataset", default="css", help="css, or a data set that was prepared")
-    parser.add_argument("--scale", default="auto", help="auto, mini or paper")
-    parser.add_argument("--in-place", action="store_true", help="write over notebooks/, cleaned")
-    parser.add_argument("--check", action="store_true", help="what make test runs")
-    a = parser.parse_args(arguments)
-    try:
-        if a.check:
-            return check()
-        reproduce(a.dataset, a.scale, a.in_place)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except PapermillExecutionError as error:
-        print(f"error: cell {error.cell_index}: {error.ename}: {error.evalue}", file=sys.stderr)
-        return 2
+        shared = {"CMIR_DATA": paths.data(), "CMIR_WEIGHTS": paths.weights()}
+        emptied = {"CMIR_RUNS": "", "CMIR_FIGURES": "", "CUDA_VISIBLE_DEVICES": ""}
+        with _environment(**shared, **emptied, CMIR_HOME=root, CMIR_RESULTS=root / "first"):
+            if not tables.agree():
+                print("README.md differs from the ledger; type: cmir tables --readme")
+                return 1
+            print("README tables agree with the ledger", flush=True)
+            for notebook in notebooks():
+                seconds = execute(notebook, root / notebook.name, {"scale": "mini"})
+                print(f"{notebook.name} ran end to end in {seconds:.0f} s", flush=True)
+            # What the notebooks show is committed: a ledger without the runs of the first pass.
+            with _environment(CMIR_RESULTS=root / "second"):
+                for what in (["--nbval", *map(str, notebooks())], ["-m", "science"]):
+                    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *what]
+                    done = subprocess.run(command, cwd=paths.checkout(), check=False)
+                    if done.returncode:
+                        return done.returncode
     return 0
+
+
+@contextmanager
+def _environment(**values: object) -> Iterator[None]:
+    """Variables of the environment, for a while; kernels and tests that are started see them."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update({name: str(value) for name, value in values.items()})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _whole_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
@@ -192,7 +191,3 @@ def _whole_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.Notebo
 
 def _tags(cell: nbformat.NotebookNode) -> list[str]:
     return list(cell.metadata.get("tags", []))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

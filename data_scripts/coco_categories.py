@@ -12,7 +12,6 @@ from PIL import Image
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
-from cmir_repro.data.caption_tokens import clean
 from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepare.captions import RELEASES
@@ -21,6 +20,7 @@ from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers import captions_json
 from cmir_repro.data.readers.captions_json import json_field, json_list, located, read_json
 from cmir_repro.data.readers.tags import Tagged
+from cmir_repro.data.tokenizers import clean
 from data_scripts import options
 
 # NLTK's English stop words without contractions; both conventions leave them out.

@@ -28,10 +28,11 @@ from cmir_repro.data.css.scenes import (
     SIZE,
     SIZES,
 )
-from cmir_repro.data.prepare import checks
+from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.archive import unpack
 from cmir_repro.data.prepare.pictures import load_picture, load_pictures
 from cmir_repro.data.prepare.pixels import fill
+from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.npy_pickle import load_npy
 from data_scripts import options
@@ -80,19 +81,26 @@ def released(
         InputError: a file is missing or damaged or says something impossible, another release
             was prepared there before, or the folder cannot be written.
     """
-    target = paths.data() / RELEASED
     file = Path(root) / NPY
     raw = read_release(file)
     relevance = relevance or ("file" if all(raw[part].labels for part in PARTS) else "index")
     one_of("--relevance", relevance, RELEVANCE)
     digest = sha256(file)
-    if (target / "dataset.json").exists():
-        return checks.reopen(target, {"name": name, "sha256": digest, "relevance": relevance})
+
+    def make() -> Content:
+        return _content(Path(root), raw, digest, relevance, progress)
+
+    return writer.prepare(name, {"sha256": digest, "relevance": relevance}, make, folder=RELEASED)
+
+
+def _content(
+    root: Path, raw: dict[str, Part], digest: str, relevance: str, progress: bool
+) -> Content:
     images, queries, unlisted = [], [], 0
-    files = {part: _picture_files(Path(root), part, raw[part]) for part in PARTS}
+    files = {part: _picture_files(root, part, raw[part]) for part in PARTS}
     height, width = load_picture(files["train"][0]).shape[:2]
     for part in PARTS:
-        unlisted += len(list((Path(root) / "images").glob(f"css_{part}_*.png"))) - len(files[part])
+        unlisted += len(list((root / "images").glob(f"css_{part}_*.png"))) - len(files[part])
         images.append(_images(part, raw[part], relevance))
         queries.append(_queries(part, raw[part].queries))
     tables = prepared.hold_out(
@@ -101,11 +109,12 @@ def released(
         css.VAL_FRACTION,
         css.WORLD_SEED,
     )
-    prepared.check_tables(*tables, name)  # before minutes of reading pictures
-    for part in PARTS:
-        _draw(target, part, raw[part], files[part], (height, width), digest, progress)
+
+    def draw(target: Path) -> None:
+        for part in PARTS:
+            _draw(target, part, raw[part], files[part], (height, width), digest, progress)
+
     info = {
-        "name": name,
         "scale": "released",
         "provenance": {
             "kind": "released",
@@ -117,7 +126,6 @@ def released(
             "val_fraction": css.VAL_FRACTION,
             "seed": css.WORLD_SEED,
         },
-        "tables_sha256": checks.tables_hash(*tables),
         "sources": SOURCES,
         "licence": "not stated by the source",
         "protocol": css.PROTOCOL,
@@ -127,8 +135,7 @@ def released(
             f"images that the .npy does not list: {unlisted}",
         ],
     }
-    prepared.write(target, info, *tables)
-    return Prepared(target)
+    return Content(*tables, info, draw=draw)
 
 
 def read_release(file: Path) -> dict[str, Part]:

@@ -1,6 +1,5 @@
 """Fashion200k (Han et al. 2017) into the prepared layout, with the queries of TIRG."""
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,14 +7,14 @@ import numpy as np
 import pandas as pd
 import typer
 
-from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import sha256
 from cmir_repro.core.protocol import incomplete
-from cmir_repro.data import prepared, training_pairs
-from cmir_repro.data.prepare import checks
+from cmir_repro.data import training_pairs
+from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.archive import unpacked
-from cmir_repro.data.prepare.pictures import fill_squares, states
+from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, states
+from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.fashion200k import (
     LABELS,
@@ -88,7 +87,6 @@ def released(
     lost = np.array([state is None for state in found])
     _check_missing(root, lines, queries, lost, allow_missing)
 
-    target = paths.data() / NAME
     provenance = {
         "kind": "released",
         "files": _digests(root),
@@ -99,37 +97,31 @@ def released(
         "val_queries": VAL_QUERIES,
         "seed": SEED,
     }
-    if (target / "dataset.json").exists():
-        return checks.reopen(target, provenance)
 
-    blank = (lines["caption"] == "") & (lines["split"] == "train")
-    images, kept = _images(lines, ~(lost | blank))
-    test = _test_queries(lines, queries, lost)
-    val = _val_queries(images, removal)
-    table = pd.concat([val, test], ignore_index=True)
-    prepared.check_tables(images, table, NAME)  # before hours of reading pictures
-    for part in PARTS:
-        rows = kept[images["part"] == part]
-        files = [root / path for path in lines["path"].to_numpy()[rows]]
-        # A picture exchanged between two tries must not be taken for the one already read.
-        seen = [(lines["path"][row], found[row]) for row in rows]
-        key = hashlib.sha256(str(seen).encode()).hexdigest()
-        fill_squares(target / f"pixels-photo-{part}.npy", files, size, key, progress)
-    info = {
-        "name": NAME,
-        "provenance": provenance,
-        "tables_sha256": checks.tables_hash(images, table),
-        "sources": SOURCES,
-        "licence": "not stated by the source",
-        "protocol": _protocol(differing, lost),
-        "tasks": {"photo": ["photo", "photo"]},
-        "training_pairs": _rule(removal),
-        "left_out": _left_out(root, lines, queries, test, lost, blank),
-        "coverage": _coverage(lines, lost, queries, test),
-        "audit": _rows({**audit, **_audit_val(images, val)}),
-    }
-    prepared.write(target, info, images, table)
-    return Prepared(target)
+    def make() -> Content:
+        blank = (lines["caption"] == "") & (lines["split"] == "train")
+        images, kept = _images(lines, ~(lost | blank))
+        test = _test_queries(lines, queries, lost)
+        val = _val_queries(images, removal)
+        files = [root / path for path in lines["path"].to_numpy()[kept]]
+        info = {
+            "sources": SOURCES,
+            "licence": "not stated by the source",
+            "protocol": _protocol(differing, lost),
+            "tasks": {VIEW: [VIEW, VIEW]},
+            "training_pairs": _rule(removal),
+            "left_out": _left_out(root, lines, queries, test, lost, blank),
+            "coverage": _coverage(lines, lost, queries, test),
+            "audit": _rows({**audit, **_audit_val(images, val)}),
+        }
+        return Content(
+            images,
+            pd.concat([val, test], ignore_index=True),
+            info,
+            draw=lambda target: draw_pictures(target, images, files, size, progress),
+        )
+
+    return writer.prepare(NAME, provenance, make)
 
 
 def _protocol(differing: list[str], lost: np.ndarray) -> str:

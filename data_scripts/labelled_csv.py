@@ -10,12 +10,11 @@ import typer
 
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import sha256
-from cmir_repro.data.caption_tokens import clean
 from cmir_repro.data.labelled import LABELS, TEXT
 from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepare.captions import drawn_splits
-from cmir_repro.data.prepare.labels import bag_of_words, related, some
+from cmir_repro.data.prepare.labels import bag_of_words, related
 from cmir_repro.data.prepare.pictures import (
     SUFFIXES,
     VIEW,
@@ -25,10 +24,9 @@ from cmir_repro.data.prepare.pictures import (
 )
 from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.readers.captions_json import located
-from cmir_repro.data.readers.csv_table import read_csv
+from cmir_repro.data.readers.csv_table import NO_VALUE, read_csv
+from cmir_repro.data.tokenizers import clean
 from data_scripts import options
-
-NO_VALUE = ("", "na", "n/a", "nan", "null")  # what tables write where they know nothing
 
 
 @dataclass(frozen=True)
@@ -110,8 +108,11 @@ def labelled_csv(
     left_out = [
         f"pictures that are missing: {listed - len(table):,}",
         "pictures with the pixels of an earlier one, which got their categories and tags: "
-        f"{some(table['image'][~kept])}",
-        *(f"pictures without {what}: {some(images_['image'][no])}" for what, no in without.items()),
+        f"{checks.some(table['image'][~kept])}",
+        *(
+            f"pictures without {what}: {checks.some(images_['image'][no])}"
+            for what, no in without.items()
+        ),
     ]
     images_, tags, labels = images_[used].reset_index(drop=True), tags[used], labels[used]
     files = [files[row] for row in np.flatnonzero(used)]
@@ -124,7 +125,7 @@ def labelled_csv(
         "provenance": {
             "kind": "photographs",
             "files": {Path(csv).name: sha256(Path(csv))},
-            "pictures_sha256": labelled_release.digest(digests),
+            "pictures_sha256": checks.digest(digests),
             "allow_missing": allow_missing,
             **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()},
         },

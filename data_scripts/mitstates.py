@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import incomplete
 from cmir_repro.data import prepared
-from cmir_repro.data.prepare import checks
+from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.archive import unpacked
-from cmir_repro.data.prepare.pictures import fill_squares
+from cmir_repro.data.prepare.pictures import VIEW, draw_pictures
+from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import Prepared
 from data_scripts import options
 
@@ -66,7 +66,7 @@ def released(root: Path, size: int = 224, partial: bool = False, progress: bool 
     root = Path(root)
     listed, left_out = read_folders(root)
     absent = _check_nouns(root, listed, partial)
-    target = paths.data() / NAME
+    protocol = incomplete(PROTOCOL, "some folders missing") if absent else PROTOCOL
     provenance = {
         "kind": "released",
         "files_sha256": _digest(listed[["image", "bytes"]]),
@@ -75,39 +75,46 @@ def released(root: Path, size: int = 224, partial: bool = False, progress: bool 
         "val_queries": VAL_QUERIES,
         "seed": SEED,
     }
-    if (target / "dataset.json").exists():
-        return checks.reopen(target, provenance)
+
+    def make() -> Content:
+        return _content(root, listed, size, protocol, [*left_out, *absent], progress)
+
+    return writer.prepare(NAME, provenance, make)
+
+
+def _content(
+    root: Path,
+    listed: pd.DataFrame,
+    size: int,
+    protocol: str,
+    left_out: list[str],
+    progress: bool,
+) -> Content:
     images = _images(listed)
     val = all_queries(images, "val")
     capped = val.iloc[_draw_rows(len(val), VAL_QUERIES)]
     queries = pd.concat([capped, all_queries(images, "test")], ignore_index=True)
-    prepared.check_tables(images, queries, NAME)
-    for part in PARTS:
-        rows = (images["part"] == part).to_numpy()
-        files = [root / "images" / image for image in images["image"][rows]]
-        # A picture exchanged between two tries must not be taken for the one already read.
-        path = target / f"pixels-photo-{part}.npy"
-        fill_squares(path, files, size, _digest(listed[rows]), progress)
+    files = [root / "images" / image for image in images["image"]]
     info = {
-        "name": NAME,
-        "provenance": provenance,
-        "tables_sha256": checks.tables_hash(images, queries),
         "sources": SOURCES,
         "licence": "not stated by the source",
-        "protocol": incomplete(PROTOCOL, "some folders missing") if absent else PROTOCOL,
-        "tasks": {"photo": ["photo", "photo"]},
+        "protocol": protocol,
+        "tasks": {VIEW: [VIEW, VIEW]},
         "training_pairs": {"rule": "same-noun", "noun": "noun", "adjective": "adjective"},
         "text": "one attribute",
         "recall_also": ["adjective", "noun"],
         "left_out": [
             *left_out,
-            *absent,
             f"validation queries over the cap of {VAL_QUERIES}: {len(val) - len(capped)}",
         ],
         "audit": audit(images, queries),
     }
-    prepared.write(target, info, images, queries)
-    return Prepared(target)
+    return Content(
+        images,
+        queries,
+        info,
+        draw=lambda target: draw_pictures(target, images, files, size, progress),
+    )
 
 
 def read_folders(root: Path) -> tuple[pd.DataFrame, list[str]]:

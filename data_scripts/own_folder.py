@@ -1,7 +1,5 @@
 """A folder of your own pictures and one CSV into the prepared layout."""
 
-import hashlib
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,24 +8,21 @@ import numpy as np
 import pandas as pd
 import typer
 
-from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import sha256
-from cmir_repro.data import prepared, splits
-from cmir_repro.data.prepare import checks
+from cmir_repro.data import splits
+from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.attributes import draw_queries, hold_out_pairs
-from cmir_repro.data.prepare.pictures import fill_squares, inside, pixel_digests
+from cmir_repro.data.prepare.pictures import VIEW, fill_squares, inside, pixel_digests
+from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.readers.csv_table import read_csv
+from cmir_repro.data.readers.csv_table import NO_VALUE, read_csv
 from cmir_repro.data.sampling import generator_of
 from data_scripts import options
 
 TAKEN = ("css", "fashion200k", "mitstates", "fashioniq", "cirr")  # other data sets lie there
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-VIEW = "photo"
 ROWS = ("source", "text", "target")
 MADE = ("image", "split", "part", "row", "label", "caption")  # columns an attribute cannot have
-NO_VALUE = ("", "na", "n/a", "nan", "null")  # what tables write where they know nothing
 
 
 @dataclass(frozen=True)
@@ -108,36 +103,32 @@ def own_folder(
         InputError: a name, column or value cannot be used, a picture is missing or damaged,
             something else was prepared there before, or the folder cannot be written.
     """
-    if not NAME.fullmatch(name) or name.split("-")[0] in TAKEN:
+    if name.split("-")[0] in TAKEN:
         raise InputError(
-            f"--name {name!r} cannot be used; take lower-case letters, digits, - and _, and not "
-            f"{', '.join(TAKEN)}"
+            f"--name {name!r} cannot be used; other data are called {', '.join(TAKEN)}"
         )
-    target = paths.data() / name
-    table = read_csv(Path(csv))
+    csv, images = Path(csv), Path(images)
+    table = read_csv(csv)
     provenance = {
         "kind": "photographs",
-        "csv_sha256": sha256(Path(csv)),
+        "csv_sha256": sha256(csv),
         "allow_missing": allow_missing,
         **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()},
     }
-    origin = {"licence": licence, "sources": [source] if source else []}
-    if (target / "dataset.json").exists():
-        return checks.reopen(target, provenance | origin)
-    make = _from_attributes if settings.attributes else _from_rows
-    made = make(name, Path(csv), table, Path(images), settings, allow_missing, progress)
-    prepared.check_tables(made.images, made.queries, name)  # before minutes of reading pictures
-    _draw(target, made, Path(images), settings, progress)
-    info = {
-        "name": name,
-        "provenance": {**provenance, "pictures_sha256": _digest(made.digests)},
-        **origin,
-        **made.info,
-        "tasks": {VIEW: [VIEW, VIEW]},
-        "tables_sha256": checks.tables_hash(made.images, made.queries),
-    }
-    prepared.write(target, info, made.images, made.queries)
-    return Prepared(target)
+
+    def make() -> Content:
+        read = _from_attributes if settings.attributes else _from_rows
+        made = read(name, csv, table, images, settings, allow_missing, progress)
+        pictures = {"pictures_sha256": checks.digest(made.digests)}
+        return Content(
+            made.images,
+            made.queries,
+            {**made.info, "provenance": {**provenance, **pictures}, "tasks": {VIEW: [VIEW, VIEW]}},
+            draw=lambda target: _draw(target, made, images, settings, progress),
+        )
+
+    same = {"licence": licence, "sources": [source] if source else []}
+    return writer.prepare(name, provenance, make, same)
 
 
 def _from_attributes(
@@ -159,7 +150,7 @@ def _from_attributes(
     images.insert(0, "image", table[settings.id])
     # A caption with a gap would be a caption of something else, so such rows cannot be used.
     gap = images[columns].isin(NO_VALUE).any(axis=1)
-    left_out.append(f"rows with an empty attribute: {_some(images['image'][gap])}")
+    left_out.append(f"rows with an empty attribute: {checks.some(images['image'][gap])}")
     images = images[~gap]
     listed = len(images)
     if not listed:
@@ -171,14 +162,14 @@ def _from_attributes(
             f"{digests[lost.argmax()]}; {lost.sum():,} of the {listed:,} pictures, before they are "
             "split, cannot be read; --allow-missing leaves them out"
         )
-    left_out.append(f"pictures that cannot be read: {_some(images['image'][lost])}")
+    left_out.append(f"pictures that cannot be read: {checks.some(images['image'][lost])}")
     images, digests = images[~lost], digests[~lost]
 
     first = _first_of(digests)
     copy = first != np.arange(len(first))
     other = (images[columns].to_numpy() != images[columns].to_numpy()[first]).any(axis=1)
     left_out.append(
-        f"pictures with the pixels of an earlier one: {_some(images['image'][copy])}; "
+        f"pictures with the pixels of an earlier one: {checks.some(images['image'][copy])}; "
         f"{int(other.sum()):,} of them had other attributes than that one"
     )
     images, digests = images[~copy].reset_index(drop=True), digests[~copy]
@@ -297,10 +288,11 @@ def _from_rows(
             f"{of_queries['listed'] - of_queries['here']:,} of its {of_queries['listed']:,} "
             "queries need; --allow-missing leaves them out"
         )
+    copies = names[kept.array != names.array]
     left_out = [
-        f"pictures that cannot be read: {_some(images['image'][lost])}",
+        f"pictures that cannot be read: {checks.some(images['image'][lost])}",
         f"queries that need one of them: {int(cut.sum()):,}",
-        f"pictures with the pixels of an earlier one: {_some(names[kept.array != names.array])}",
+        f"pictures with the pixels of an earlier one: {checks.some(copies)}",
         f"queries whose source and target are then one picture: {int(same.sum()):,}",
     ]
     images = images[~lost].reset_index(drop=True)
@@ -330,7 +322,7 @@ def _draw(target: Path, made: Made, folder: Path, settings: Settings, progress: 
         rows = (made.images["split"] == split).to_numpy()
         files = _files(folder, made.images["image"][rows], settings)
         path = target / f"pixels-{VIEW}-{split}.npy"
-        fill_squares(path, files, settings.size, _digest(made.digests[rows]), progress)
+        fill_squares(path, files, settings.size, checks.digest(made.digests[rows]), progress)
     for left in target.glob(".pixels-*.part"):  # of broken-off tries with other arguments
         left.unlink()
 
@@ -352,16 +344,6 @@ def _number(name: str, queries: pd.DataFrame) -> pd.DataFrame:
 def _need(csv: Path, table: pd.DataFrame, columns: list[str]) -> None:
     for column in columns:
         one_of(f"{csv}: column", column, table.columns)
-
-
-def _some(names: pd.Series) -> str:
-    """How many, and the first of them."""
-    listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-    return f"{len(names):,} ({listed})" if len(names) else "0"
-
-
-def _digest(digests: np.ndarray) -> str:
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def prepare(

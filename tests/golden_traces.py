@@ -28,9 +28,9 @@ from cmir_repro.core.protocol import TIES, preset
 from cmir_repro.data import sentences
 from cmir_repro.data.augment import DRAWS, random_view
 from cmir_repro.data.css import dataset as css
-from cmir_repro.data.css import tags as scene_tags
+from cmir_repro.data.labelled import labelled
 from cmir_repro.data.sampling import SAMPLERS
-from cmir_repro.data.tokens import Vocabulary
+from cmir_repro.data.tokenizers import Vocabulary
 from cmir_repro.evaluation import image_text, rerank
 from cmir_repro.evaluation import labels as label_retrieval
 from cmir_repro.evaluation import recall as evaluate
@@ -245,8 +245,8 @@ def world() -> dict:
     """The generated data, its pictures, sentences and tags, and what is drawn from them."""
     data = css.prepare("mini", progress=False)
     pixels = {view: data.take(view, np.arange(len(data.images))) for view in ("2d", "3d")}
-    table = sentences.of_scenes(data, "3d")
-    tags = scene_tags.of_scenes(data, "3d", "colour-shape")
+    table = sentences.sentences(data, "3d")
+    tags = labelled(data, "3d-colour-shape")
     texts = data.queries["text"].tolist()
     words = Vocabulary.of(texts)
     numbers, lengths = words.encode(texts)

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from papermill.exceptions import PapermillExecutionError
@@ -96,11 +97,12 @@ def folder(monkeypatch, tmp_path):
     )
     nbformat.write(notebook(new_code_cell(source)), tmp_path / "notebooks" / "01_a.ipynb")
     (tmp_path / "notebooks" / "draft.ipynb").write_text("not numbered")
-    monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
-    monkeypatch.setattr(reproduce, "NOTEBOOKS", tmp_path / "notebooks")
-    monkeypatch.setattr(reproduce, "BUILD", tmp_path / "build")
-    for name in ("RUNS", "RESULTS", "FIGURES"):
-        monkeypatch.setenv(f"CMIR_{name}", "")  # put back afterwards
+    monkeypatch.setattr(paths, "checkout", lambda: tmp_path)
+    for name in ("write", "write_own"):
+        monkeypatch.setattr(tables, name, lambda name=name: Path(name))
+    monkeypatch.setenv("CMIR_HOME", str(tmp_path / "home"))
+    for name in ("DATA", "WEIGHTS", "RUNS", "RESULTS", "FIGURES"):
+        monkeypatch.delenv(f"CMIR_{name}", raising=False)
     return tmp_path
 
 
@@ -120,9 +122,8 @@ def executed(monkeypatch):
 
 
 def test_a_notebook_runs_in_its_folder_with_the_parameters_given(folder, monkeypatch):
-    monkeypatch.setattr(tables, "main", lambda _: 0)
     reproduce.reproduce("css", "mini", in_place=True)
-    built = nbformat.read(folder / "build" / "notebooks" / "css-mini" / "01_a.ipynb", 4)
+    built = nbformat.read(folder / "home" / "notebooks" / "css-mini" / "01_a.ipynb", 4)
     assert any("injected-parameters" in cell.metadata.get("tags", []) for cell in built.cells)
     mine = nbformat.read(folder / "notebooks" / "01_a.ipynb", 4)
     assert len(mine.cells) == 3
@@ -135,7 +136,6 @@ def test_a_notebook_runs_in_its_folder_with_the_parameters_given(folder, monkeyp
 
 
 def test_reproduce_runs_all_in_order_and_leaves_the_sources_alone(folder, executed, monkeypatch):
-    monkeypatch.setattr(tables, "main", lambda _: 0)
     first = folder / "notebooks" / "01_a.ipynb"
     shutil.copy(first, folder / "notebooks" / "10_c.ipynb")
     shutil.copy(first, folder / "notebooks" / "02_b.ipynb")
@@ -146,64 +146,91 @@ def test_reproduce_runs_all_in_order_and_leaves_the_sources_alone(folder, execut
     assert first.read_bytes() == before
 
 
-def test_tables_that_cannot_be_made_are_an_error(folder, executed, monkeypatch):
-    monkeypatch.setattr(tables, "main", lambda _: 2)
-    with pytest.raises(InputError, match="README tables"):
-        reproduce.reproduce("css", "mini", in_place=False)
+def test_only_maintainers_write_into_the_checkout(folder, executed, capsys):
+    before = sorted(folder.rglob("*"))
+    reproduce.reproduce("css", "mini")
+    made = set(folder.rglob("*")) - set(before)
+    assert all(path.is_relative_to(folder / "home") for path in made)
+    assert "figures: home/figures; ledger: home/results; tables: write_own" in (
+        capsys.readouterr().out
+    )
+    reproduce.reproduce("css", "mini", in_place=True)
+    assert "figures: figures; ledger: home/results; tables: write" in capsys.readouterr().out
+    for (_, _, environment), figures in zip(executed, (None, folder / "figures"), strict=True):
+        assert environment["CMIR_HOME"] == str(folder / "home")
+        assert environment.get("CMIR_FIGURES") == (figures and str(figures))
+    assert "CMIR_FIGURES" not in os.environ
+
+
+def test_a_home_beside_the_notebooks_is_the_same_in_all_of_them(folder, executed, monkeypatch):
+    monkeypatch.delenv("CMIR_HOME")
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    monkeypatch.setattr(paths, "checkout", lambda: folder)
+    (folder / "elsewhere" / "cmir-workspace").mkdir()
+    reproduce.reproduce("css", "mini")
+    assert executed[0][2]["CMIR_HOME"] == str(folder / "elsewhere" / "cmir-workspace")
+    assert "CMIR_HOME" not in os.environ
 
 
 @pytest.mark.parametrize(
     ("agrees", "codes", "expected", "passes"),
     [(False, [], 1, 0), (True, [5], 5, 1), (True, [0, 6], 6, 2), (True, [0, 0], 0, 2)],
 )
-def test_the_check_works_on_copies_and_fails_with_any_pass(
+def test_the_check_works_elsewhere_and_fails_with_any_pass(
     folder, executed, monkeypatch, agrees, codes, expected, passes
 ):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # put back afterwards
-    (folder / "results" / "mark").write_text("committed")
-    commands = []
+    commands, ledgers = [], []
 
     def run(command, **_):
-        if command[0] == "git":
-            raise FileNotFoundError("no git here")
-        assert (Path(os.environ["CMIR_RESULTS"]) / "mark").read_text() == "committed"
         commands.append(command)
+        ledgers.append(os.environ["CMIR_RESULTS"])
         return subprocess.CompletedProcess(command, codes[len(commands) - 1])
 
-    monkeypatch.setattr(tables, "main", lambda arguments: int(not agrees))
+    monkeypatch.setattr(tables, "agree", lambda: agrees)
     monkeypatch.setattr(subprocess, "run", run)
-    assert reproduce.main(["--check"]) == expected
+    before = sorted(folder.rglob("*"))
+    assert reproduce.check() == expected
+    assert sorted(folder.rglob("*")) == before
     if not agrees:  # nothing is run for an hour to say then that README is stale
         assert not executed
         return
     ((_, parameters, environment),) = executed
     assert parameters == {"scale": "mini"}
-    for name in ("RUNS", "RESULTS", "FIGURES"):
+    for name in ("HOME", "RESULTS"):
         assert not Path(environment[f"CMIR_{name}"]).is_relative_to(folder)
-    # What nbval runs writes to other copies than the first pass did.
-    assert os.environ["CMIR_RESULTS"] != environment["CMIR_RESULTS"]
+    assert environment["CMIR_DATA"] == str(folder / "home" / "data")  # rendered once
+    assert environment["CMIR_RUNS"] == environment["CUDA_VISIBLE_DEVICES"] == ""
+    # What nbval runs writes to another ledger than the first pass did.
+    assert environment["CMIR_RESULTS"] not in ledgers
     assert len(commands) == passes
     if commands:
         assert {"--nbval", str(folder / "notebooks" / "01_a.ipynb")} <= set(commands[0])
 
 
-def test_an_unknown_scale_ends_in_one_line(folder, executed, capsys):
-    assert reproduce.main(["--scale", "huge"]) == 2
-    assert "scale 'huge' is unknown" in capsys.readouterr().err
+def test_an_unknown_scale_is_one_line(folder, executed):
+    with pytest.raises(InputError, match="scale 'huge' is unknown"):
+        reproduce.reproduce("css", "huge")
     assert not executed
 
 
-def test_a_failing_cell_ends_in_one_line(folder, monkeypatch, capsys):
-    def fail(*_):
+def test_without_a_checkout_there_is_nothing_to_run(folder, executed, monkeypatch):
+    monkeypatch.setattr(paths, "checkout", lambda: None)
+    with pytest.raises(InputError, match="in a clone of the repository"):
+        reproduce.reproduce("css", "mini")
+
+
+def test_a_failing_cell_is_one_line(folder, monkeypatch):
+    def fail(*_, **__):
         cell = {"exec_count": 2, "source": "notebook.start(dataset)", "traceback": []}
         raise PapermillExecutionError(
             cell_index=3, ename="InputError", evalue="the data set 'cs' is not prepared yet", **cell
         )
 
-    monkeypatch.setattr(reproduce, "execute", fail)
-    assert reproduce.main(["--dataset", "cs"]) == 2
-    error = capsys.readouterr().err
-    assert error == "error: cell 3: InputError: the data set 'cs' is not prepared yet\n"
+    monkeypatch.setattr(papermill, "execute_notebook", fail)
+    message = "^01_a.ipynb, cell 3: InputError: the data set 'cs' is not prepared yet$"
+    with pytest.raises(InputError, match=message):
+        reproduce.reproduce("cs", "mini")
 
 
 # The committed notebooks

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from cmir_repro.data import labelled
 from cmir_repro.data.labelled import IMAGE, LABELS, TEXT
+from cmir_repro.data.prepare import labels as label_data
+from cmir_repro.data.prepare import writer
 
 N, F, D, C = 72, 10, 8, 4
 SPLITS = ("test",) * 14 + ("val",) * 10 + ("train",) * 48
@@ -40,4 +41,5 @@ def write(root, splits=SPLITS, kind="tags", info=None, **changed):
     parts = {name: array for name, array in {**arrays(), **changed}.items() if array is not None}
     words = [f"word {i}" for i in range(parts[TEXT].shape[1])]
     names = [f"kind {i}" for i in range(parts[LABELS].shape[1])]
-    return labelled.write(folder, info, images, parts, kind=kind, words=words, categories=names)
+    made = label_data.content(info, images, parts, kind=kind, words=words, categories=names)
+    return writer.write(folder, made)

@@ -1,7 +1,5 @@
 """Which device to use, and which scale goes with it."""
 
-import torch
-
 from cmir_repro.core.errors import InputError, one_of
 
 
@@ -11,6 +9,8 @@ def choose(wanted: str | None = None) -> str:
     Raises:
         InputError: "cuda" is asked for and there is none, or the name is unknown.
     """
+    import torch  # takes seconds; whoever only reads the help waits for nothing
+
     there = torch.cuda.is_available()
     if not wanted or wanted == "auto":
         return "cuda" if there else "cpu"

@@ -3,15 +3,19 @@
     ready-text-PART.npy     (N, D), tags as uint8 0/1, or float features of a text
     ready-labels-PART.npy   uint8 (N, C), 1: the image carries the category
     ready-image-PART.npy    float (N, F), features of the pictures; may be absent
+    ready-used-PART.npy     uint8 (N,), 1: the image belongs to these data; absent where all do
 
 Rows are those of the part, as of pixel files. `dataset.json` names D and C: "text" holds "kind"
 (a key of KINDS) and "names", "categories" the names. The column `trains` of the image table says
-which images of the split "train" are trained on; the others are in the database only. There are
-no queries between images, so that table is empty.
+which images of the split "train" are trained on; the others are in the database only. A data set
+of labels alone has no queries between images, so that table is empty.
+
+Its one task is called "labels". A data set with several says so in `dataset.json`, "labelled":
+task -> "view", "protocol", "kind", "names", "categories", and "columns", the first of its
+categories among the C and the first that is not.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +23,11 @@ import pandas as pd
 
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import atomic
-from cmir_repro.data import prepared
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.sentences import no_queries
 
 KINDS = ("tags", "features")  # a bag of words, 0 or 1 each; or numbers of any size
-TEXT, LABELS, IMAGE = "text", "labels", "image"  # names of the ready arrays
+TEXT, LABELS, IMAGE, USED = "text", "labels", "image", "used"  # names of the ready arrays
+TASK = "labels"  # of a data set with one
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Labelled:
     text: (N, D) uint8 or float32; labels: (N, C) bool.
     train, val, query, database: int64. The database is everything but the queries, images trained
     and validated on included, as is usual in this field (DCMH and its successors).
+    view: of the pictures, "" where there are none. protocol: a preset's name. kind: of KINDS.
     """
 
     images: np.ndarray
@@ -47,6 +51,9 @@ class Labelled:
     val: np.ndarray
     query: np.ndarray
     database: np.ndarray
+    view: str = ""
+    protocol: str = "map-all"
+    kind: str = "tags"
 
 
 def assemble(
@@ -88,69 +95,53 @@ def assemble(
     return found
 
 
-def labelled(data: Prepared) -> Labelled:
-    """The text and categories of a prepared data set.
+def labelled(data: Prepared, task: str = TASK) -> Labelled:
+    """The text and categories of a task of a prepared data set.
 
     Raises:
         InputError: it has none, or they are damaged.
     """
-    name = data.info["name"]
+    name, tasks = data.info["name"], _tasks(data)
+    one_of(f"task of {name}", task, tasks)
+    told = tasks[task]
+    one_of(f"text kind of {name}", told.get("kind"), KINDS)
+
+    def array(what: str, rows: np.ndarray) -> np.ndarray:
+        return data.gather(rows, lambda part: data.ready(what, part))
+
+    rows = np.arange(len(data.images))
+    if data.has_ready(USED):
+        rows = np.flatnonzero(array(USED, rows))
+    labels = array(LABELS, rows)[:, slice(*told.get("columns", (None,)))]
+    found = assemble(
+        data.images, rows, array(TEXT, rows), labels, told["names"], told["categories"]
+    )
+    return replace(found, **{key: told[key] for key in ("view", "protocol", "kind")})
+
+
+def _tasks(data: Prepared) -> dict[str, dict]:
+    if "labelled" in data.info:
+        return data.info["labelled"]
     for key in ("text", "categories"):
         if key not in data.info:
             raise InputError(
-                f"the data set {name!r} has no {key} for label-based retrieval; "
+                f"the data set {data.info['name']!r} has no {key} for label-based retrieval; "
                 "docs/data/labelled.md says how to make data that have"
             )
-    one_of(f"text kind of {name}", data.info["text"].get("kind"), KINDS)
-    rows = np.arange(len(data.images))
-    text = data.gather(rows, lambda part: data.ready(TEXT, part))
-    labels = data.gather(rows, lambda part: data.ready(LABELS, part))
-    words, categories = data.info["text"]["names"], data.info["categories"]
-    return assemble(data.images, rows, text, labels, words, categories)
+    view = next(iter(data.views), "")
+    shared = {key: data.info[key] for key in ("protocol", "categories")}
+    return {TASK: {"view": view, **shared, **data.info["text"]}}
 
 
-def write(
-    folder: Path,
-    info: Mapping,
-    images: pd.DataFrame,
-    arrays: Mapping[str, np.ndarray],
-    *,
-    kind: str,
-    words: list[str],
-    categories: list[str],
-) -> Prepared:
-    """Write a data set of one part, whose pixel file, if any, is in the folder already.
-
-    Args:
-        info: see prepared.INFO_KEYS; provenance with "kind".
-        images: columns image, split, label and, where only a share of train is trained on, trains
-            (bool); part and row are added, in this order.
-        arrays: TEXT (N, D), LABELS (N, C) and perhaps IMAGE (N, F), in the order of `images`. A
-            matrix too large for memory may be on disk already (`array_file`); then leave it out.
-        kind: a key of KINDS.
-
-    Raises:
-        InputError: something does not fit together, or the disk is full.
-    """
-    one_of("text kind", kind, KINDS)
-    table = images.assign(part="all", row=np.arange(len(images)))
-    for name, array in arrays.items():
-        with atomic(array_file(folder, name)) as temporary, temporary.open("wb") as file:
-            np.save(file, np.ascontiguousarray(array), allow_pickle=False)
-    # What is on disk is checked before anything counts as prepared.
-    whole = {
-        name: np.load(array_file(folder, name), mmap_mode="r", allow_pickle=False)
-        for name in (TEXT, LABELS)
-    }
-    assemble(table, np.arange(len(table)), whole[TEXT], whole[LABELS], words, categories)
-    more = {"text": {"kind": kind, "names": list(words)}, "categories": list(categories)}
-    prepared.write(folder, {**info, **more}, table, no_queries())
-    return Prepared(folder)
+def save_array(folder: Path, name: str, array: np.ndarray, part: str = "all") -> None:
+    """Write an array of a part, one row an image."""
+    with atomic(array_file(folder, name, part)) as temporary, temporary.open("wb") as file:
+        np.save(file, np.ascontiguousarray(array), allow_pickle=False)
 
 
-def array_file(folder: Path, name: str) -> Path:
-    """Where an array of the part that `write` makes lies."""
-    return Path(folder) / f"ready-{name}-all.npy"
+def array_file(folder: Path, name: str, part: str = "all") -> Path:
+    """Where an array of a part lies; data of labels alone have one part, "all"."""
+    return Path(folder) / f"ready-{name}-{part}.npy"
 
 
 def _check_shapes(table: pd.DataFrame, text, labels, words, categories) -> None:

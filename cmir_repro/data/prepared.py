@@ -112,9 +112,16 @@ class Prepared:
         Raises:
             InputError: there are none of that name.
         """
-        here = sorted({file.split("-")[1] for file in self.info["files"] if "ready-" in file})
-        one_of(f"ready features of {self.info['name']}", name, here)
+        one_of(f"ready features of {self.info['name']}", name, self._ready)
         return np.load(self.folder / f"ready-{name}-{part}.npy", mmap_mode="r", allow_pickle=False)
+
+    def has_ready(self, name: str) -> bool:
+        """Whether `ready` has features of that name."""
+        return name in self._ready
+
+    @cached_property
+    def _ready(self) -> list[str]:
+        return sorted({file.split("-")[1] for file in self.info["files"] if "ready-" in file})
 
     def take(self, view: str, rows: np.ndarray) -> np.ndarray:
         """Pictures of the images at `rows` (N,) of the image table: uint8 (N, height, width, 3)."""

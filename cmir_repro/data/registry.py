@@ -1,13 +1,21 @@
-"""The one list of data sets: which script makes which, what to type for it, and how to open it."""
+"""The one list of data sets: which script makes which, what to type for it, and how to open it.
 
+The list is read for the command line's help as well: what opens data is imported when it is called.
+"""
+
+import ast
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
-from cmir_repro.data.css import dataset as css
-from cmir_repro.data.prepared import Prepared
+
+if TYPE_CHECKING:
+    from cmir_repro.data.prepared import Prepared
 
 CSS = "css"  # made here, without files of anybody
 
@@ -64,9 +72,16 @@ SCRIPTS = {
 OWN = "cmir prepare own-folder --name {} --csv FILE --images FOLDER"  # data that nobody knows
 
 
-def script(command: str) -> Callable[..., Prepared]:
+def script(command: str) -> Callable[..., "Prepared"]:
     """The function of a script, a key of SCRIPTS, with its options as keyword arguments."""
     return importlib.import_module(SCRIPTS[command].module).prepare
+
+
+def summary(command: str) -> str:
+    """The first line of what a script says of itself, read without importing it."""
+    module = ast.parse(Path(find_spec(SCRIPTS[command].module).origin).read_text(encoding="utf-8"))
+    functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
+    return ast.get_docstring(functions["prepare"]).splitlines()[0]
 
 
 def how(name: str) -> str:
@@ -96,7 +111,7 @@ def check(name: str) -> None:
         )
 
 
-def open(name: str, scale: str = "mini", device: str = "cpu", progress: bool = True) -> Prepared:
+def open(name: str, scale: str = "mini", device: str = "cpu", progress: bool = True) -> "Prepared":
     """The prepared data set of a name; CSS is generated and rendered if it is missing.
 
     Args:
@@ -109,5 +124,9 @@ def open(name: str, scale: str = "mini", device: str = "cpu", progress: bool = T
     """
     check(name)
     if name == CSS:
+        from cmir_repro.data.css import dataset as css
+
         return css.prepare(scale, device, progress)
+    from cmir_repro.data.prepared import Prepared
+
     return Prepared(paths.data() / name)

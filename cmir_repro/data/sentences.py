@@ -1,9 +1,14 @@
 """The sentences of an image <-> sentence data set: one more table beside the prepared images.
 
-    sentences.parquet       sentence (id), image (id), text
+    sentences.parquet       sentence (id), image (id), text; perhaps view
 
-A sentence has the split of its image. Such a data set asks nothing of pairs of images, so its
+A sentence has the split of its image. Where there is a column `view`, a sentence speaks of its
+image as that view shows it. A data set of sentences alone asks nothing of pairs of images, so its
 queries table is empty (`no_queries`).
+
+`dataset.json` may name tasks of its own for sentences, "image_text": task -> "view" of the images,
+"protocol", and "whole", true where a caption must not be cut. Otherwise its "tasks" and "protocol"
+are those of the sentences.
 """
 
 from dataclasses import dataclass
@@ -14,14 +19,11 @@ import pandas as pd
 
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import atomic
-from cmir_repro.data.css.scenes import SHAPES, SHAPES_3D
-from cmir_repro.data.css.sentences import describe
 from cmir_repro.data.prepared import QUERY_COLUMNS, SPLITS, Prepared
 
 FILE = "sentences.parquet"
 COLUMNS = ("sentence", "image", "text")
-SHAPE_NAMES = {"2d": SHAPES, "3d": SHAPES_3D}  # what the shapes look like in a view of CSS
-SEED = 0  # of the sentences about CSS
+VIEW = "view"
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,41 @@ class Pairs:
     texts: list[str]
 
 
-def sentences(data: Prepared) -> pd.DataFrame:
+@dataclass(frozen=True)
+class ImageText:
+    """One image <-> sentence task of a data set.
+
+    view: of the images, or the name of ready features. protocol: a preset's name.
+    table: COLUMNS, all str. whole: captions are read to their end, however long.
+    """
+
+    view: str
+    protocol: str
+    table: pd.DataFrame
+    whole: bool
+
+
+def image_text(data: Prepared, task: str) -> ImageText:
+    """A task of a data set with sentences.
+
+    Raises:
+        InputError: unknown task, or as `sentences`.
+    """
+    protocol = data.info["protocol"]
+    tasks = data.info.get("image_text") or {
+        name: {"view": views[1], "protocol": protocol} for name, views in data.info["tasks"].items()
+    }
+    one_of(f"task of {data.info['name']}", task, tasks)
+    found = tasks[task]
+    table = sentences(data, found["view"])
+    return ImageText(found["view"], found["protocol"], table, found.get("whole", False))
+
+
+def sentences(data: Prepared, view: str | None = None) -> pd.DataFrame:
     """The sentences of a prepared data set: COLUMNS, all str.
+
+    Args:
+        view: whose sentences; needed only where the table says which sentence is for which view.
 
     Raises:
         InputError: it has none, or the table is damaged or does not fit the images.
@@ -56,6 +91,9 @@ def sentences(data: Prepared) -> pd.DataFrame:
         table = pd.read_parquet(path)
     except Exception as error:  # pyarrow raises many kinds for a damaged file
         raise InputError(f"{path} is not readable ({error}); prepare the data set again") from error
+    if VIEW in table:
+        one_of(f"view of {data.info['name']} with sentences", view, table[VIEW].unique())
+        table = table[table[VIEW] == view].drop(columns=VIEW).reset_index(drop=True)
     check(table, data.images, data.info["name"])
     return table
 
@@ -67,7 +105,8 @@ def write_sentences(folder: Path, table: pd.DataFrame) -> None:
         InputError: the folder cannot be written.
     """
     with atomic(Path(folder) / FILE) as temporary:
-        table[list(COLUMNS)].reset_index(drop=True).to_parquet(temporary)
+        columns = [*COLUMNS, VIEW] if VIEW in table else [*COLUMNS]
+        table[columns].reset_index(drop=True).to_parquet(temporary)
 
 
 def check(table: pd.DataFrame, images: pd.DataFrame, name: str) -> None:
@@ -81,7 +120,7 @@ def check(table: pd.DataFrame, images: pd.DataFrame, name: str) -> None:
             raise InputError(f"{name}: the sentences table lacks the column {column}")
         if not table[column].map(lambda value: isinstance(value, str)).all():
             raise InputError(f"{name}: the sentences column {column} holds what is no text")
-    twice = table["sentence"].duplicated()
+    twice = table.duplicated(["sentence", VIEW] if VIEW in table else ["sentence"])
     if twice.any():
         raise InputError(f"{name}: sentence id {table.loc[twice, 'sentence'].iloc[0]!r} is twice")
     unknown = ~table["image"].isin(images["image"])
@@ -108,7 +147,7 @@ def pairs(data: Prepared, table: pd.DataFrame, split: str) -> Pairs:
 
     Args:
         data: the prepared data set.
-        table: of `sentences` or `of_scenes`.
+        table: of `sentences`.
         split: "train", "val" or "test".
 
     Raises:
@@ -130,28 +169,3 @@ def pairs(data: Prepared, table: pd.DataFrame, split: str) -> Pairs:
         image_of=position[rows].astype(np.int64),
         texts=table["text"].iloc[rows].tolist(),
     )
-
-
-def of_scenes(data: Prepared, view: str, seed: int = SEED) -> pd.DataFrame:
-    """Five sentences for each scene of the built-in CSS; COLUMNS, all str.
-
-    Of images with equal scenes the first of each split is described and the others are left out:
-    their sentences are equal too, so no ranking could tell them apart.
-
-    Args:
-        data: the data set of `css.prepare`.
-        view: "2d" or "3d", which decides what shapes are called.
-        seed: of `describe`.
-
-    Raises:
-        InputError: unknown view, or the labels are no scenes.
-    """
-    one_of("view to describe", view, SHAPE_NAMES)
-    first = data.images[~data.images.duplicated(["split", "label"])]
-    told = describe(first["label"].tolist(), SHAPE_NAMES[view], seed)
-    rows = [
-        (f"{image}#{number}", image, text)
-        for image, five in zip(first["image"], told, strict=True)
-        for number, text in enumerate(five)
-    ]
-    return pd.DataFrame(rows, columns=list(COLUMNS), dtype=str)

@@ -1,25 +1,22 @@
 """Images and sentences ranked for one another, scored under a protocol with both directions.
 
-    python -m cmir_repro.evaluation.image_text --images i.npz --sentences s.npz --protocol coco-5k
+    cmir score-images-sentences --images i.npz --sentences s.npz --protocol coco-5k
 
-scores the files `feature_files` describes; the sentences' file says in `image` which image each
+scores the files that `features` describes; the sentences' file says in `image` which image each
 one describes, and folds take the images in the order of theirs. The metrics are "i2t R@k" (an
 image is the query; it is a hit when any of its sentences is among the first k), "t2i R@k" (a
 sentence is the query), "RSUM", the sum of all recalls, and ranks. Letters: G images, S sentences,
 E dimensions.
 """
 
-import argparse
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from cmir_repro.core import files
 from cmir_repro.core.errors import InputError
-from cmir_repro.core.protocol import PRESETS, TIES, Protocol, preset
+from cmir_repro.core.protocol import PRESETS, Protocol
 from cmir_repro.evaluation import recall as evaluate
 from cmir_repro.evaluation.features import images_of, load_features
 from cmir_repro.evaluation.recall import LEVEL, RESAMPLES
@@ -338,40 +335,3 @@ def table(result: dict) -> str:
 def names() -> list[str]:
     """The presets for images and sentences."""
     return [name for name, protocol in PRESETS.items() if protocol.direction == "both"]
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns 2 after one line on stderr when the input cannot be used."""
-    parser = argparse.ArgumentParser(
-        "python -m cmir_repro.evaluation.image_text", description="Score features, both directions."
-    )
-    parser.add_argument("--images", type=Path, required=True, help=".npz, or .npy with ids")
-    parser.add_argument("--sentences", type=Path, required=True, help=".npz, or .npy with ids")
-    parser.add_argument("--protocol", required=True, help=", ".join(names()))
-    parser.add_argument("--ties", choices=TIES, help="another tie policy than the protocol's")
-    parser.add_argument("--image-ids", type=Path, help="for .npy: a line per row, or a CSV file")
-    parser.add_argument("--sentence-ids", type=Path, help="for .npy: a CSV file with id and image")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    parser.add_argument("--out", type=Path, help="write the result and all ranks here, as JSON")
-    a = parser.parse_args(arguments)
-    try:
-        protocol = preset(a.protocol)
-        result = score_files(
-            a.images,
-            a.sentences,
-            protocol.changed(ties=a.ties) if a.ties else protocol,
-            image_ids=a.image_ids,
-            sentence_ids=a.sentence_ids,
-            seed=a.seed,
-        )
-        if a.out:
-            files.write_json(a.out, result)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(table(result))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

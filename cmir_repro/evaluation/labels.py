@@ -1,26 +1,23 @@
 """Retrieval by categories: mean average precision of features or codes, both depths together.
 
-    python -m cmir_repro.evaluation.labels --queries q.npz --database d.npz --protocol map-all
+    cmir score-labels --queries q.npz --database d.npz --protocol map-all
 
 scores anyone's features (`map-all`) or codes (`map-all/hamming`), in one direction: queries of one
-modality, a database of the other. The files are `.npz` as `feature_files` describes, with one more
+modality, a database of the other. The files are `.npz` as `features` describes, with one more
 key, `categories`, (N, C) of 0 and 1; codes are features of 0 and 1, or -1 and 1. The metrics, all
 in percent where papers print a fraction, are "MAP@all" and "MAP@queries" (for each of the
 protocol's depths) and "P@n", the precision of the first n. Letters: Q queries, N database items,
 D dimensions, L bits, C categories.
 """
 
-import argparse
-import sys
 import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 
-from cmir_repro.core import files
 from cmir_repro.core.errors import InputError
-from cmir_repro.core.protocol import PRESETS, TIES, Protocol, preset
+from cmir_repro.core.protocol import PRESETS, Protocol
 from cmir_repro.evaluation import intervals
 from cmir_repro.evaluation.average_precision import (
     LEVELS,
@@ -214,35 +211,3 @@ def table(result: dict) -> str:
 def names() -> list[str]:
     """The presets for retrieval by categories."""
     return [name for name, protocol in PRESETS.items() if protocol.depths]
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns 2 after one line on stderr when the input cannot be used."""
-    parser = argparse.ArgumentParser(
-        "python -m cmir_repro.evaluation.labels",
-        description="Score features or codes by categories.",
-    )
-    parser.add_argument("--queries", type=Path, required=True, help=".npz with categories")
-    parser.add_argument("--database", type=Path, required=True, help=".npz with categories")
-    parser.add_argument("--protocol", required=True, help=", ".join(names()))
-    parser.add_argument("--ties", choices=TIES, help="another tie policy than the protocol's")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    parser.add_argument(
-        "--out", type=Path, help="write the result and what each query got, as JSON"
-    )
-    a = parser.parse_args(arguments)
-    try:
-        protocol = preset(a.protocol)
-        protocol = protocol.changed(ties=a.ties) if a.ties else protocol
-        result = score_files(a.queries, a.database, protocol, a.seed)
-        if a.out:
-            files.write_json(a.out, result)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(table(result))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

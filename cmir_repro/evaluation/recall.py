@@ -1,20 +1,17 @@
 """Ranks and recall from feature arrays; knows nothing of the model that made them.
 
-    python -m cmir_repro.evaluation.recall --queries q.npz --gallery g.npz --protocol tirg/css
+    cmir score --queries q.npz --gallery g.npz --protocol tirg/css
 
-scores the files `feature_files` describes. Letters: Q queries, G gallery items, D dimensions.
+scores the files that `features` describes. Letters: Q queries, G gallery items, D dimensions.
 """
 
-import argparse
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from cmir_repro.core import files
 from cmir_repro.core.errors import InputError, one_of
-from cmir_repro.core.protocol import PRESETS, TIES, Protocol, preset
+from cmir_repro.core.protocol import Protocol
 from cmir_repro.evaluation import intervals
 from cmir_repro.evaluation.features import Truth, align, load_features, truth_of
 
@@ -360,41 +357,3 @@ def table(result: dict) -> str:
         interval = f"{m['low']:>10.2f} - {m['high']:<10.2f}"
         lines.append(f"{name:<12}{m['value']:>10.2f}  {interval}{chance:>10}")
     return "\n".join(lines)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns 2 after one line on stderr when the input cannot be used."""
-    parser = argparse.ArgumentParser(
-        "python -m cmir_repro.evaluation.recall", description="Score features."
-    )
-    parser.add_argument("--queries", type=Path, required=True, help=".npz, or .npy with ids")
-    parser.add_argument("--gallery", type=Path, required=True, help=".npz, or .npy with ids")
-    parser.add_argument("--protocol", required=True, help=", ".join(PRESETS))
-    parser.add_argument("--ties", choices=TIES, help="another tie policy than the protocol's")
-    parser.add_argument("--query-ids", type=Path, help="for .npy: a line per row, or a CSV file")
-    parser.add_argument("--gallery-ids", type=Path)
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    parser.add_argument("--out", type=Path, help="write the result and all ranks here, as JSON")
-    a = parser.parse_args(arguments)
-    try:
-        protocol = preset(a.protocol)
-        protocol = protocol.changed(ties=a.ties) if a.ties else protocol
-        result = score_files(
-            a.queries,
-            a.gallery,
-            protocol,
-            query_ids=a.query_ids,
-            gallery_ids=a.gallery_ids,
-            seed=a.seed,
-        )
-        if a.out:
-            files.write_json(a.out, result)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(table(result))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

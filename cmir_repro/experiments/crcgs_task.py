@@ -7,12 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import InputError
 from cmir_repro.core.paths import shown
 from cmir_repro.core.protocol import Protocol, hashed, preset
 from cmir_repro.core.weights import weights_file
 from cmir_repro.data import registry
-from cmir_repro.data.css import tags as scene_tags
 from cmir_repro.data.labelled import IMAGE, Labelled, labelled
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.sampling import SAMPLERS
@@ -20,7 +19,7 @@ from cmir_repro.data.store import PictureStore
 from cmir_repro.models import frozen
 from cmir_repro.training.loop import TrainConfig
 
-# The built-in pictures have no features that came with them: averages of their pixels over this
+# Rendered pictures have no features that came with them: averages of their pixels over this
 # many cells, rows x columns, which need no weights (our choice).
 CELLS = (12, 18)
 WEIGHTS = "mobilenet_v2-imagenet-fp16.safetensors"  # for photographs without features
@@ -51,15 +50,8 @@ class LabelledTask:
     ) -> None:
         self.data: Prepared = registry.open(dataset, scale, device, progress)
         self.device, self.progress = device, progress
-        if dataset == "css":
-            self.view, _, family = task.partition("-")
-            self.labelled: Labelled = scene_tags.of_scenes(self.data, self.view, family)
-            self.tags = True
-        else:
-            one_of(f"task of {dataset}", task, ("labels",))
-            self.view = next(iter(self.data.views), "")
-            self.labelled = labelled(self.data)
-            self.tags = self.data.info["text"]["kind"] == "tags"
+        self.labelled: Labelled = labelled(self.data, task)
+        self.view, self.tags = self.labelled.view, self.labelled.kind == "tags"
         text = self.labelled.text.astype(np.float32)
         self.text = text if self.tags else _scaled(text, self.labelled.train)
         self.labels = self.labelled.labels.astype(np.float32)
@@ -76,7 +68,7 @@ class LabelledTask:
 
     def protocol(self, scoring: str) -> Protocol:
         """How "cosine" or "hamming-..." is scored; what the data lack is in the name."""
-        name = self.data.info["protocol"] if self.data.info["name"] != "css" else "map-all"
+        name = self.labelled.protocol
         return preset(name) if scoring == "cosine" else hashed(name)
 
     def shape(self) -> tuple[int, ...]:
@@ -97,9 +89,9 @@ class LabelledTask:
 
     def _features(self) -> np.ndarray:
         data, rows = self.data, self.labelled.images
-        if any(name.startswith(f"ready-{IMAGE}-") for name in data.info["files"]):
+        if data.has_ready(IMAGE):
             return data.gather(rows, lambda part: data.ready(IMAGE, part)).astype(np.float32)
-        if data.info["name"].startswith("css"):
+        if data.info["provenance"]["kind"] == "rendered":
             return _averages(data.take(self.view, rows))
         if not data.views:
             raise InputError(

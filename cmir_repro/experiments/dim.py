@@ -10,7 +10,7 @@ from cmir_repro.core.protocol import PRESETS, preset
 from cmir_repro.core.weights import weights_digest
 from cmir_repro.data import registry
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.tokens import Vocabulary, words
+from cmir_repro.data.tokenizers import Vocabulary, tokens_of
 from cmir_repro.evaluation import fashioniq_cirr, recall
 from cmir_repro.evaluation.features import Features, align
 from cmir_repro.experiments.dim_embedding import Embedded, embed
@@ -143,7 +143,7 @@ def official_scores(run: Run, seed: int = 0) -> dict[str, dict]:
     def queries(name: str):
         if name not in asked:
             said = fashioniq_cirr.texts(triplets, name)
-            texts = [text if words(text) else UNKNOWN_WORD for text in said]
+            texts = [text if tokens_of(text) else UNKNOWN_WORD for text in said]
             asked[name] = run.experiment.embed(run.system, "test", texts).queries
         return asked[name]
 

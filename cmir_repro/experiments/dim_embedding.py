@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cmir_repro.data.bert_tokens import BertTokens
-from cmir_repro.data.tokens import Vocabulary
+from cmir_repro.data.tokenizers import BertTokens, Vocabulary
 from cmir_repro.experiments.dim_task import QueryBatches, Task
 from cmir_repro.systems.dim import Composed
 from cmir_repro.training.loop import TrainConfig

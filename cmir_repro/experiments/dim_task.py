@@ -7,11 +7,10 @@ from torch import Tensor
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.data import training_pairs as pairs
-from cmir_repro.data.bert_tokens import BertTokens
 from cmir_repro.data.prepared import Prepared, Retrieval
 from cmir_repro.data.sampling import SAMPLERS, generator_of
 from cmir_repro.data.store import PictureStore
-from cmir_repro.data.tokens import Vocabulary
+from cmir_repro.data.tokenizers import BertTokens, Vocabulary
 from cmir_repro.models import frozen
 from cmir_repro.models.image import FROZEN
 from cmir_repro.systems.dim import ModelConfig

@@ -13,7 +13,7 @@ from cmir_repro.models.compositors import COMPOSITORS
 # What decides a run's numbers, besides its configuration, data, protocol and compositor, which
 # its identity holds: a change elsewhere (plots, another method) leaves finished runs valid.
 _DECISIVE = (
-    "data/prepared.py", "data/sampling.py", "data/store.py", "data/tokens.py",
+    "data/prepared.py", "data/sampling.py", "data/store.py", "data/tokenizers.py",
     "models/critics.py", "core/weights.py", "models/image.py", "models/text.py", "losses/metric.py",
     "losses/mutual_information.py", "systems/dim.py", "experiments/dim.py",
     "core/distributed.py", "experiments/dim_embedding.py", "evaluation/recall.py",
@@ -22,11 +22,12 @@ _DECISIVE = (
 _DECISIVE_FOR_PHOTOS = ("data/training_pairs.py", "models/frozen.py")
 
 _DECISIVE_FOR_SENTENCES = (
-    "experiments/aai.py", "data/caption_tokens.py", "data/css/sentences.py", "data/prepared.py",
+    "experiments/aai.py", "experiments/aai_task.py", "experiments/aai_embedding.py",
+    "data/tokenizers.py", "data/css/sentences.py", "data/prepared.py",
     "data/sampling.py", "data/sentences.py", "data/store.py", "data/augment.py",
     "core/distributed.py", "evaluation/recall.py", "models/frozen.py",
     "evaluation/image_text.py", "models/fusion.py", "models/image.py", "models/image_tokens.py",
-    "models/momentum.py", "models/pooling.py", "models/text.py", "data/bert_tokens.py",
+    "models/momentum.py", "models/pooling.py", "models/text.py",
     "models/token_set.py", "losses/contrastive.py",
     "losses/matching.py", "evaluation/rerank.py",
     "experiments/job.py", "systems/aai.py", "systems/aai_sides.py", "training/loop.py",

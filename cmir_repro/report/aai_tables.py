@@ -29,7 +29,7 @@ def recall_table(by_method: dict[str, list[ledger.Record]]) -> pd.DataFrame:
     if not by_method:
         raise InputError(
             "no run of this setting is in the ledger; run notebook 10 with the same dataset, task "
-            "and scale, or python -m cmir_repro.experiments.grid --system aai"
+            "and scale, or cmir grid aai"
         )
     rows = []
     for method, records in by_method.items():

@@ -48,7 +48,7 @@ def map_table(by_method: dict[str, list[ledger.Record]]) -> pd.DataFrame:
     if not by_method:
         raise InputError(
             "no run of this setting is in the ledger; run notebook 12 with the same dataset, task "
-            "and scale, or python -m cmir_repro.experiments.grid --system crcgs"
+            "and scale, or cmir grid crcgs"
         )
     rows = []
     for method, records in by_method.items():

@@ -1,12 +1,7 @@
-"""Tables made from the ledger; README and notebook 04 show these and nothing typed by hand.
+"""Tables made from the ledger; README and notebook 04 show these and nothing typed by hand."""
 
-python -m cmir_repro.report.tables            write the tables into README.md
-python -m cmir_repro.report.tables --check    fail if README.md does not show what the ledger says
-"""
-
-import argparse
-import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -92,7 +87,7 @@ def recall_table(by_method: dict[str, list[ledger.Record]]) -> pd.DataFrame:
     if not by_method:
         raise InputError(
             "no run of this setting is in the ledger; run notebooks 02 and 03 with the same "
-            "dataset, task and scale, or python -m cmir_repro.experiments.grid"
+            "dataset, task and scale, or cmir grid"
         )
     rows = []
     for method, records in by_method.items():
@@ -314,27 +309,39 @@ def _table(marker: str) -> str:
     return markdown(finished(dataset, scale, task), dataset, task)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns 1 when --check finds a difference, 2 for unusable records."""
-    parser = argparse.ArgumentParser(
-        "python -m cmir_repro.report.tables", description="README tables."
-    )
-    parser.add_argument("--check", action="store_true", help="only compare")
-    check = parser.parse_args(arguments).check
-    readme = paths.REPOSITORY / "README.md"
-    try:
-        before = readme.read_text(encoding="utf-8")
-        after = filled(before)
-        if after == before:
-            return 0
-        if check:
-            print("README.md differs from the ledger; run: python -m cmir_repro.report.tables")
-            return 1
-        write_text(readme, after)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+def write_own() -> Path:
+    """Write the tables of the ledgers, the user's runs first, into the user's workspace.
+
+    Raises:
+        InputError: unusable records.
+    """
+    path = paths.tables() / "tables.md"
+    write_text(path, "\n\n".join(f"## {name}\n\n{_table(name)}" for name in MARKERS) + "\n")
+    return path
+
+
+def write() -> Path:
+    """Write the tables into README.md; for maintainers.
+
+    Raises:
+        InputError: unusable records, or no README.md to write to.
+    """
+    readme = _readme()
+    write_text(readme, filled(readme.read_text(encoding="utf-8")))
+    return readme
+
+
+def agree() -> bool:
+    """Whether README.md shows what the ledger says; errors as in `write`."""
+    text = _readme().read_text(encoding="utf-8")
+    return filled(text) == text
+
+
+def _readme() -> Path:
+    checkout = paths.checkout()
+    if checkout is None:
+        raise InputError("there is no README.md here; type this in a clone of the repository")
+    return checkout / "README.md"
 
 
 def _hits(records: list[ledger.Record], seeds: set[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -358,7 +365,3 @@ def _with_interval(row: pd.Series) -> str:
 
 def _difference(row: pd.Series) -> str:
     return f"{row['difference']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

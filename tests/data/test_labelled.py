@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny_labels
+import tiny_photos
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.data import labelled, prepared
 from cmir_repro.data.labelled import IMAGE, LABELS, TEXT
+from cmir_repro.data.prepare import labels as label_data
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.sentences import no_queries
 
@@ -98,22 +100,23 @@ def test_what_is_written_comes_back(tmp_path, kind):
     assert len(data.queries) == 0
 
 
-def test_an_array_may_be_on_disk_already(tmp_path):
-    folder = tmp_path / "tiny-labels"
-    folder.mkdir()
+def test_a_text_too_large_for_memory_may_be_on_disk_already(tmp_path, monkeypatch):
+    monkeypatch.setenv("CMIR_DATA", str(tmp_path))
     arrays = tiny_labels.arrays()
-    labels = arrays.pop(LABELS)
-    np.save(labelled.array_file(folder, LABELS), labels)
-    data = labelled.write(
-        folder,
-        tiny_labels.INFO,
-        table(list(tiny_labels.SPLITS)),
-        arrays,
-        kind="tags",
-        words=[str(i) for i in range(tiny_labels.D)],
-        categories=[str(i) for i in range(tiny_labels.C)],
-    )
-    assert np.array_equal(labelled.labelled(data).labels, labels == 1)
+    text = arrays.pop(TEXT)
+
+    def finish(draw):
+        names = {"words": [*map(str, range(tiny_labels.D))], "categories": list("abcd")}
+        images = table(list(tiny_labels.SPLITS))
+        return label_data.finish(
+            "tiny", tiny_labels.INFO, images, arrays, kind="tags", draw=draw, **names
+        )
+
+    with pytest.raises(InputError, match=r"text \(72, 7\) does not fit"):
+        finish(lambda folder: labelled.save_array(folder, TEXT, text[:, 1:]))
+    assert not (tmp_path / "tiny" / "dataset.json").exists()
+    data = finish(lambda folder: labelled.save_array(folder, TEXT, text))
+    assert np.array_equal(labelled.labelled(data).text, text)
 
 
 def test_labels_are_taken_part_by_part_and_row_by_row(tmp_path):
@@ -139,6 +142,7 @@ def test_a_data_set_that_is_refused_does_not_count_as_prepared(tmp_path):
         tiny_labels.write(tmp_path, kind="bags")
 
 
-def test_a_data_set_of_another_kind_is_told_what_it_lacks(tiny_css):
-    with pytest.raises(InputError, match="'css' has no text for label-based retrieval"):
-        labelled.labelled(tiny_css)
+def test_a_data_set_of_another_kind_is_told_what_it_lacks(tmp_path):
+    photos = tiny_photos.write(tmp_path / "photos")
+    with pytest.raises(InputError, match="'photos' has no text for label-based retrieval"):
+        labelled.labelled(photos)

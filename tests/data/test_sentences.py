@@ -120,7 +120,7 @@ def test_a_data_set_without_sentences_or_with_a_damaged_file(data):
 
 
 def test_scenes_are_described_once_a_split(tiny_css):
-    told = sentences.of_scenes(tiny_css, "3d")
+    told = sentences.sentences(tiny_css, "3d")
     sentences.check(told, tiny_css.images, "css")
     first = {}
     for image in tiny_css.images.itertuples():
@@ -142,11 +142,24 @@ def test_scenes_are_described_once_a_split(tiny_css):
 
 def test_a_view_names_shapes_as_it_shows_them(tiny_css):
     words = {
-        view: set(" ".join(sentences.of_scenes(tiny_css, view)["text"]).split())
+        view: set(" ".join(sentences.sentences(tiny_css, view)["text"]).split())
         for view in ("2d", "3d")
     }
     assert set(SHAPES) <= words["2d"]
     assert not set(SHAPES) & words["3d"]
     assert set(SHAPES_3D) <= words["3d"] | {w + "," for w in SHAPES_3D}
-    with pytest.raises(InputError, match="view to describe 'photo' is unknown"):
-        sentences.of_scenes(tiny_css, "photo")
+    for view in ("photo", None):
+        with pytest.raises(InputError, match=rf"view of css with sentences {view!r} is unknown"):
+            sentences.sentences(tiny_css, view)
+
+
+def test_a_task_says_view_protocol_and_whether_captions_are_whole(tiny_css, data):
+    found = sentences.image_text(tiny_css, "2d")
+    assert (found.view, found.protocol, found.whole) == ("2d", "css/image-sentence", True)
+    assert found.table.equals(sentences.sentences(tiny_css, "2d"))
+    with pytest.raises(InputError, match="task of css '3d-3d' is unknown; allowed: 2d, 3d"):
+        sentences.image_text(tiny_css, "3d-3d")
+    data.info["tasks"], data.info["protocol"] = {"photo": ["photo", "photo"]}, "coco-5k"
+    found = sentences.image_text(data, "photo")
+    assert (found.view, found.protocol, found.whole) == ("photo", "coco-5k", False)
+    assert found.table.equals(sentences.sentences(data))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.data.tokens import Vocabulary
+from cmir_repro.data.tokenizers import Vocabulary
 from cmir_repro.data.training_pairs import build
 
 WORD = {"rule": "siblings", "column": "caption"}

@@ -1,7 +1,6 @@
 """The released Fashion200k layout, made small here, through the script that reads it."""
 
 import itertools
-import re
 import tarfile
 import zipfile
 
@@ -9,6 +8,19 @@ import command_line
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_fashion200k import (
+    COLOURS,
+    DRESS,
+    DRESS_TEST,
+    RGB,
+    changed,
+    path_of,
+    prepare,
+    refused,
+    release,
+    write,
+    write_release,
+)
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
@@ -19,75 +31,10 @@ from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers import fashion200k
 from data_scripts import fashion200k as script
 
-COLOURS = ("red", "blue", "green", "black")
-RGB = {"red": (255, 0, 0), "blue": (0, 0, 255), "green": (0, 128, 0), "black": (0, 0, 0)}
-
-
-def path_of(part: str, category: str, product: int, number: int = 0) -> str:
-    name = 1000 * (part == "test") + 10 * fashion200k.CATEGORIES.index(category) + product
-    return f"women/{category}s/some_{category}s/{name:08d}/{name:08d}_{number}.jpeg"
-
-
-def release() -> dict[str, list[str]]:
-    """Lines of the text files: a product of each category and colour, two pictures in train."""
-    files = {}
-    for part, category in itertools.product(script.PARTS, fashion200k.CATEGORIES):
-        files[f"labels/{category}_{part}_detect_all.txt"] = [
-            f"{path_of(part, category, product, number)}\t-1.5\t{colour} v. neck {category}"
-            for product, colour in enumerate(COLOURS)
-            for number in range(2 if part == "train" else 1)
-        ]
-    files["test_queries.txt"] = [
-        f"{path_of('test', category, a)} {path_of('test', category, b)}"
-        for category in fashion200k.CATEGORIES
-        for a, b in ((0, 1), (2, 3), (3, 0))
-    ]
-    return files
-
-
-def write(root, files: dict[str, list[str]]):
-    """The raw layout; a picture has the colour of its caption, at first listing."""
-    for name, lines in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        for line in lines if name.startswith("labels") else ():
-            path = line.split("\t")[0]
-            if re.fullmatch(r"women(/\w+)+\.jpeg", path) and not (root / path).exists():
-                (root / path).parent.mkdir(parents=True, exist_ok=True)
-                colour = RGB[next((c for c in COLOURS if c in line), "black")]
-                Image.new("RGB", (20, 30), colour).save(root / path)
-    return root
-
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    monkeypatch.setenv("CMIR_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(script, "VAL_FRACTION", 0.3)  # 6 of 20 products: two of one category
-    counts = dict(zip(script.RELEASED, (40, 20, 40, 20, 15), strict=True))
-    monkeypatch.setattr(script, "RELEASED", counts)
-    return write(tmp_path / "raw", release())
-
-
-def prepare(root, **options) -> Prepared:
-    return script.released(root, size=16, progress=False, **options)
-
-
-def refused(root, message: str, **options) -> None:
-    with pytest.raises(InputError, match=message) as caught:
-        prepare(root, **options)
-    assert "\n" not in str(caught.value)
-    assert not list(paths.data().glob("*/dataset.json"))
-
-
-def changed(root, name: str, change) -> None:
-    """Write one text file anew; `change` gets its lines and alters them in place."""
-    lines = release()[name]
-    change(lines)
-    write(root, {name: lines})
-
-
-DRESS = "labels/dress_train_detect_all.txt"
-DRESS_TEST = "labels/dress_test_detect_all.txt"
+    return write_release(tmp_path, monkeypatch)
 
 
 def test_the_release_comes_into_the_prepared_layout(root):
@@ -271,64 +218,6 @@ def test_more_fields_and_other_files_are_counted(root):
     left_out = "; ".join(prepare(root).info["left_out"])
     assert "more than three fields, of which the rest is not read: 1" in left_out
     assert "not read: labels/dress_train_detect_all_cn.txt" in left_out
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("women/x/1/1_0.jpeg red dress", "1 fields, expected path, score and description"),
-        ("women/x/1/1_0.jpeg\tred dress", "2 fields"),
-        ("", "1 fields"),
-        ("../1_0.jpeg\t0\tred dress", r"'\.\./1_0\.jpeg' is no picture in a folder below"),
-        ("women/../../1_0.jpeg\t0\tred dress", ".* is no picture"),
-        ("/etc/passwd\t0\tred dress", ".* is no picture"),
-        ("women\\..\\..\\1\t0\tred dress", ".* is no picture"),
-        ("women/a\0b.jpeg\t0\tred dress", ".* is no picture"),
-        ("\t0\tred dress", "'' is no picture"),
-        ("women" + 2000 * "/x" + "\t0\tred dress", ".* is no picture"),
-    ],
-)
-def test_a_damaged_line_is_named(root, line, message):
-    changed(root, DRESS, lambda lines: lines.insert(2, line))
-    refused(root, rf"dress_train_detect_all\.txt, line 3: {message}", partial=True)
-
-
-def test_a_line_that_is_not_utf8_is_named(root):
-    file = root / DRESS
-    file.write_bytes(file.read_bytes() + b"women/x/1/1_0.jpeg\t0\tros\xe9 dress\n")
-    refused(root, r"dress_train_detect_all\.txt, line 9: not UTF-8", partial=True)
-
-
-def test_line_ends_and_unusual_spaces_do_not_cut_a_line(root):
-    file = root / DRESS
-    text = file.read_text(encoding="utf-8").replace("red v. neck", "red\x85v.\u2028neck")
-    file.write_bytes(text.replace("\n", "\r\n").encode())
-    data = prepare(root, partial=True)
-    found = data.images.set_index("image").loc[path_of("train", "dress", 0), "caption"]
-    assert found == "red\x85vdotmark\u2028neck dress"
-    assert data.images["caption"].str.endswith(fashion200k.CATEGORIES).all()
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("a b c", "3 fields, expected the paths of source and target"),
-        ("a", "1 fields"),
-        (
-            f"{path_of('test', 'top', 0)} women/no.jpeg",
-            r"'women/no\.jpeg' is in no label file of test; 1 of the 16 queries name such",
-        ),
-        (f"{path_of('train', 'top', 0)} women/no.jpeg", ".*0_0.jpeg' is in no label file"),
-    ],
-)
-def test_a_damaged_or_unknown_query_is_named(root, line, message):
-    changed(root, script.QUERIES, lambda lines: lines.insert(4, line))
-    refused(root, rf"test_queries\.txt, line 5: {message}")
-
-
-def test_a_missing_query_file_is_named(root):
-    (root / script.QUERIES).unlink()
-    refused(root, r"test_queries\.txt cannot be read", partial=True)
 
 
 def test_a_missing_picture_is_named_with_what_it_costs(root):

@@ -1,8 +1,6 @@
 """A folder of pictures and a CSV, made small here, through the script that reads it."""
 
-import itertools
 import json
-import shutil
 from dataclasses import replace
 
 import command_line
@@ -10,99 +8,33 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from tiny_folder import (
+    ATTRIBUTES,
+    COLUMNS,
+    change,
+    columns_of,
+    edited,
+    prepare,
+    refused,
+    save,
+    write_photos,
+)
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.core.protocol import preset
-from cmir_repro.data import training_pairs
+from cmir_repro.data import prepared, training_pairs
 from cmir_repro.data.prepare import pictures as picture_files
 from cmir_repro.data.prepare import pixels
 from cmir_repro.data.prepare.pictures import load_picture, square
 from cmir_repro.data.prepared import Prepared
 from data_scripts import own_folder as script
 
-COLUMNS = ("gender", "colour", "type")
-ATTRIBUTES = script.Settings(
-    suffix=".jpg", size=8, attributes=COLUMNS, unseen=("colour", "type"), unseen_share=0.2
-)
-ROWS = script.Settings(suffix=".png", size=8)
-
-
-def picture(number: int) -> np.ndarray:
-    return np.random.default_rng(number).integers(0, 256, (10, 12 + number % 3, 3), dtype=np.uint8)
-
-
-def save(file, number: int) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture(number)).save(file)
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    """p000.jpg to p119.jpg."""
-    folder = tmp_path_factory.mktemp("pictures")
-    for number in range(120):
-        save(folder / f"p{number:03d}.jpg", number)
-    return folder
-
 
 @pytest.fixture
-def photos(tmp_path, monkeypatch, pictures):
-    """120 pictures: 2 genders x 5 colours x 4 types, three of each."""
-    monkeypatch.setenv("CMIR_DATA", str(tmp_path / "data"))
-    shutil.copytree(pictures, tmp_path / "images")
-    colours, types = (
-        ("Red", "Navy  Blue", "Green", "White", "Black"),
-        ("Top", "Skirt", "Shoe", "Hat"),
-    )
-    values = list(itertools.product(("Women", "Men"), colours, types)) * 3
-    table = pd.DataFrame(values, columns=COLUMNS)
-    table.insert(0, "id", [f"p{number:03d}" for number in range(len(table))])
-    table.to_csv(tmp_path / "photos.csv", index=False)
-    return tmp_path
-
-
-@pytest.fixture
-def rows(tmp_path, monkeypatch):
-    """Twelve queries over their own pairs of images, with splits."""
-    monkeypatch.setenv("CMIR_DATA", str(tmp_path / "data"))
-    table = pd.DataFrame(
-        {
-            "source": [f"a{i}" for i in range(12)],
-            "text": [f"is more {i}" for i in range(12)],
-            "target": [f"sub/b{i}" for i in range(12)],
-            "split": ["train"] * 6 + ["val"] * 2 + ["test"] * 4,
-        }
-    )
-    for number in range(12):
-        save(tmp_path / "images" / f"a{number}.png", number)
-        save(tmp_path / "images" / "sub" / f"b{number}.png", 20 + number)
-    table.to_csv(tmp_path / "rows.csv", index=False)
-    return tmp_path
-
-
-def prepare(root, settings, csv, name="mine", **options) -> Prepared:
-    return script.own_folder(name, root / csv, root / "images", settings, progress=False, **options)
-
-
-def change(root, csv, edit) -> None:
-    table = pd.read_csv(root / csv, dtype=str)
-    edit(table).to_csv(root / csv, index=False)
-
-
-def refused(root, settings, csv, message: str, **options) -> None:
-    with pytest.raises(InputError, match=message) as caught:
-        prepare(root, settings, csv, **options)
-    assert "\n" not in str(caught.value)
-    assert not list(paths.data().glob("*/dataset.json"))
-
-
-def columns_of(table: pd.DataFrame, *names: str) -> set:
-    return set(zip(*(table[name] for name in names), strict=True))
-
-
-# Images with attributes
+def photos(tmp_path, monkeypatch):
+    return write_photos(tmp_path, monkeypatch)
 
 
 def test_every_picture_is_there_once_under_its_caption(photos):
@@ -265,7 +197,7 @@ def test_pictures_exchanged_between_two_tries_are_read_again(photos, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(script.prepared, "write", interrupted)
+        patch.setattr(prepared, "write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             prepare(photos, ATTRIBUTES, "photos.csv")
     save(photos / "images" / "p005.jpg", 999)
@@ -304,138 +236,6 @@ def test_a_second_run_opens_what_is_there_or_refuses(photos, monkeypatch):
     change(photos, "photos.csv", lambda table: table.iloc[1:])
     with pytest.raises(InputError, match="prepared with other csv_sha256"):
         prepare(photos, ATTRIBUTES, "photos.csv")
-
-
-# Rows of source, text, target
-
-
-def test_rows_become_queries_word_for_word(rows):
-    data = prepare(rows, ROWS, "rows.csv")
-    table = pd.read_csv(rows / "rows.csv")
-    names = ["source", "text", "target", "split"]
-    assert columns_of(data.queries, *names) == columns_of(table, *names)
-    assert len(data.images) == 24
-    assert (data.images["label"] == data.images["image"]).all()
-    assert data.info["protocol"] == "own/target"
-    assert preset("own/target").drop_source
-    assert "training_pairs" not in data.info
-    row = data.images.index[data.images["image"] == "sub/b9"][0]
-    file = rows / "images" / "sub" / "b9.png"
-    shown = data.take("photo", np.array([row]))[0]
-    np.testing.assert_array_equal(shown, square(load_picture(file), 8))
-    assert data.info["coverage"]["test queries"] == {"here": 4, "listed": 4}
-
-
-def test_rows_without_splits_stay_with_those_that_share_an_image(rows):
-    def chain(table):
-        table = table.drop(columns="split")
-        table.loc[3, "source"] = table.loc[2, "target"]  # 2 and 3 are connected
-        table.loc[5, "source"] = table.loc[2, "source"]  # and 5
-        return table
-
-    change(rows, "rows.csv", chain)
-    data = prepare(rows, ROWS, "rows.csv")
-    split = data.queries.set_index("text")["split"]
-    assert split["is more 2"] == split["is more 3"] == split["is more 5"]
-    assert set(split) == {"train", "val", "test"}
-    assert data.images["image"].is_unique
-
-
-def test_rows_that_are_all_connected_cannot_be_split(rows):
-    change(rows, "rows.csv", lambda t: t.drop(columns="split").assign(source="a0"))
-    refused(rows, ROWS, "rows.csv", "connected by shared images.*column split")
-
-
-def test_a_missing_picture_says_what_it_costs(rows):
-    change(rows, "rows.csv", lambda t: t.assign(source=t["source"].replace("a9", "a8")))
-    (rows / "images" / "a8.png").unlink()
-    message = (
-        r"a8\.png does not exist; 1 of the 7 pictures of test cannot be read, which 2 of its 4"
-    )
-    refused(rows, ROWS, "rows.csv", message)
-    data = prepare(rows, ROWS, "rows.csv", allow_missing=True)
-    assert data.info["coverage"]["test queries"] == {"here": 2, "listed": 4}
-    assert data.info["coverage"]["test images"] == {"here": 6, "listed": 7}
-    assert "queries that need one of them: 2" in data.info["left_out"]
-    assert "a8" not in set(data.images["image"])
-    assert data.images["image"].tolist().count("sub/b8") == 1  # still in the gallery
-
-
-def copied(rows, name: str, of: str) -> None:
-    (rows / "images" / f"{name}.png").write_bytes((rows / "images" / f"{of}.png").read_bytes())
-
-
-def test_of_equal_pictures_the_first_stands_for_all(rows):
-    copied(rows, "a9", "a8")  # two sources of test
-    copied(rows, "sub/b5", "a5")  # source and target of one query
-    data = prepare(rows, ROWS, "rows.csv")
-    queries = data.queries.set_index("text")
-    assert queries.loc["is more 9", "source"] == queries.loc["is more 8", "source"] == "a8"
-    assert queries.loc["is more 9", "target"] == "sub/b9"
-    assert "is more 5" not in queries.index
-    assert len(queries) == 11
-    assert len(data.images) == 22
-    assert not {"a9", "sub/b5"} & set(data.images["image"])
-    assert "a5" in set(data.images["image"])  # still in the gallery
-    lines = data.info["left_out"]
-    assert "pictures with the pixels of an earlier one: 2 (a9, sub/b5)" in lines
-    assert "queries whose source and target are then one picture: 1" in lines
-    for i, name in enumerate(data.images["image"]):
-        shown = data.take("photo", np.array([i]))[0]
-        file = rows / "images" / f"{name}.png"
-        np.testing.assert_array_equal(shown, square(load_picture(file), 8))
-
-
-def test_equal_pictures_connect_their_rows(rows):
-    """Else one picture under two names would be in training and in the test."""
-    for number in (1, 2):
-        copied(rows, f"a{number}", "a0")
-    change(rows, "rows.csv", lambda t: t.drop(columns="split"))
-    for seed in range(5):
-        data = prepare(rows, replace(ROWS, seed=seed), "rows.csv", name=f"mine-{seed}")
-        split = data.queries.set_index("text")["split"]
-        assert split["is more 0"] == split["is more 1"] == split["is more 2"]
-
-
-def test_equal_pictures_in_two_splits_are_refused(rows):
-    copied(rows, "a10", "a0")
-    message = r"image 'a0' \(the same picture as a10\) is in train and test, .*one split"
-    refused(rows, ROWS, "rows.csv", message)
-
-
-def edited(**values):
-    """The table with other values in row 1."""
-
-    def edit(table):
-        for column, value in values.items():
-            table.loc[0, column] = value
-        return table
-
-    return edit
-
-
-@pytest.mark.parametrize(
-    ("edit", "message"),
-    [
-        (edited(text=""), "row 1: text is empty"),
-        (edited(target=" "), "row 1: target is empty"),
-        (edited(target="a0"), "row 1: source and target are one image"),
-        (edited(split="dev"), "split 'dev' is unknown"),
-        (edited(source="a11"), "'a11' is in test and train|'a11' is in train and test"),
-        (edited(source="../secret"), r"image '\.\./secret' is no file name inside"),
-        (edited(source="/etc/passwd"), "is no file name inside"),
-        (edited(source="C:\\x"), "is no file name inside"),
-        (edited(source="a\\..\\..\\x"), "is no file name inside"),
-        (lambda table: table.drop(columns="text"), "no column text; give --attributes"),
-        (lambda table: table.iloc[:0], "has no rows"),
-    ],
-)
-def test_impossible_rows_are_named(rows, edit, message):
-    change(rows, "rows.csv", edit)
-    refused(rows, ROWS, "rows.csv", message)
-
-
-# What is refused in both
 
 
 @pytest.mark.parametrize(

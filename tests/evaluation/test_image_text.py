@@ -267,24 +267,16 @@ def folder(tmp_path):
     return tmp_path
 
 
-def run(folder, *more):
-    files = ["--images", str(folder / "i.npz"), "--sentences", str(folder / "s.npz")]
-    return image_text.main([*files, *more])
-
-
-def test_command_line_prints_a_table_and_writes_the_ranks(folder, capsys):
-    out = folder / "out.json"
-    arguments = ("--protocol", "own/image-sentence", "--ties", "worst", "--out", str(out))
-    assert run(folder, *arguments) == 0
-    result = json.loads(out.read_text())
+def test_files_are_scored_in_both_directions(folder):
+    protocol = OWN.changed(ties="worst")
+    result = image_text.score_files(folder / "i.npz", folder / "s.npz", protocol)
     both = ranks(*case(2), OWN)
     assert result["image_ranks"] == both.image_to_sentence.tolist()
     assert result["sentence_ranks"] == both.sentence_to_image.tolist()
     assert result["image_ids"][3] == "image3"
     assert len(result["sentence_ids"]) == len(both.sentence_to_image)
     assert result["protocol"]["name"] == "own/image-sentence[ties=worst]"
-    # The file's keys are sorted, the table is not.
-    assert sorted(table(result).splitlines()) == sorted(capsys.readouterr().out.splitlines())
+    assert json.loads(json.dumps(result)) == result
 
 
 def test_npy_takes_the_images_of_sentences_from_csv(folder):
@@ -301,15 +293,6 @@ def test_npy_takes_the_images_of_sentences_from_csv(folder):
     assert result["sentence_ids"] == kept
 
 
-def test_command_line_refuses_in_one_line(folder, capsys):
-    for protocol in ("tirg/css", "coco", "coco-5k"):
-        assert run(folder, "--protocol", protocol) == 2
-        said = capsys.readouterr()
-        assert said.out == ""
-        assert said.err.startswith("error: ")
-        assert said.err.count("\n") == 1
-
-
-def test_command_line_does_not_wait_for_torch():
+def test_scoring_does_not_wait_for_torch():
     check = "import sys, cmir_repro.evaluation.image_text; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0

@@ -1,8 +1,6 @@
-"""Scores of whole databases against a naive sort, intervals and chance, files and the command."""
+"""Scores of whole databases against a naive sort, intervals and chance, and files."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import Protocol, hashed, preset
 from cmir_repro.evaluation.features import save_features
 from cmir_repro.evaluation.intervals import paired_bootstrap
-from cmir_repro.evaluation.labels import main, names, score, table
+from cmir_repro.evaluation.labels import names, score, score_files, table
 
 ALL, CODES = preset("map-all"), preset("map-all/hamming")
 
@@ -173,61 +171,43 @@ def save(folder, name, features, labels):
     ids = np.array([f"{name}{i}" for i in range(len(features))])
     path = folder / f"{name}.npz"
     save_features(path, ids, features, categories=labels)
-    return str(path)
+    return path
 
 
-def test_the_command(tmp_path, capsys):
+def test_files_are_scored_in_the_order_of_their_rows(tmp_path):
     q, d, ql, dl = case()
     queries, database = save(tmp_path, "q", q, ql), save(tmp_path, "d", d, dl.astype(np.uint8))
-    out = tmp_path / "out.json"
-    arguments = ["--queries", queries, "--database", database, "--protocol"]
-    assert main([*arguments, "map-at-queries", "--out", str(out)]) == 0
-    written = json.loads(out.read_text())
+    found = score_files(queries, database, preset("map-at-queries"))
     ap, result = score(q, d, ql, dl, ALL)
-    assert written["metrics"] == result["metrics"]
-    assert written["average_precision"]["all"][0] is None
-    assert written["average_precision"]["all"][1:] == ap["all"][1:].tolist()
-    assert written["query_ids"][:2] == ["q0", "q1"]
-    assert table(result) in capsys.readouterr().out
-    assert main([*arguments, "map-all/hamming"]) == 2
-    assert capsys.readouterr().err.startswith("error: query code row 0 holds")
-    signs = [save(tmp_path, "q", np.sign(q), ql), save(tmp_path, "d", np.sign(d), dl)]
-    arguments = ["--queries", signs[0], "--database", signs[1], "--protocol", "map-all/hamming"]
-    assert main([*arguments, "--ties", "worst"]) == 0
-    assert "map-all/hamming[ties=worst]" in capsys.readouterr().out
+    assert json.loads(json.dumps(found)) == found
+    assert found["metrics"] == result["metrics"]
+    assert found["average_precision"]["all"][0] is None
+    assert found["average_precision"]["all"][1:] == ap["all"][1:].tolist()
+    assert found["query_ids"][:2] == ["q0", "q1"]
+    assert table(found) == table(result)
+    with pytest.raises(InputError, match="query code row 0 holds"):
+        score_files(queries, database, CODES)
+    signs = save(tmp_path, "q", np.sign(q), ql), save(tmp_path, "d", np.sign(d), dl)
+    name = "map-all/hamming[ties=worst]"
+    assert name in table(score_files(*signs, CODES.changed(ties="worst")))
 
 
-def test_bad_files(tmp_path, capsys):
+def test_bad_files(tmp_path):
     q, d, ql, dl = case()
     queries, database = save(tmp_path, "q", q, ql), save(tmp_path, "d", d, dl)
-
-    def error(queries, database, protocol="map-all"):
-        arguments = ["--queries", queries, "--database", database, "--protocol", protocol]
-        assert main(arguments) == 2
-        lines = capsys.readouterr().err.splitlines()
-        assert len(lines) == 1
-        return lines[0]
-
-    assert "holds 20 of the 20 queries too" in error(queries, queries)
-    none = tmp_path / "none.npz"
+    none, objects = tmp_path / "none.npz", tmp_path / "objects.npz"
     save_features(none, np.array(["a"]), np.ones((1, 12)))
-    assert "none.npz has no key categories; add it" in error(queries, str(none))
-    objects = tmp_path / "objects.npz"
     np.savez(objects, ids=["a"], features=np.ones((1, 12)), categories=np.array([[{}]]))
-    assert "key categories of" in error(queries, str(objects))
-    assert "does not exist" in error(queries, str(tmp_path / "other.npz"))
-    assert "'css' is unknown" in error(queries, database, "css")
-    assert "is not for retrieval by categories" in error(queries, database, "tirg/css")
-
-
-def test_the_module_runs():
-    help_text = subprocess.run(
-        [sys.executable, "-m", "cmir_repro.evaluation.labels", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert "map-all, map-all/hamming" in " ".join(help_text.split())
+    for other, protocol, message in (
+        (queries, ALL, "holds 20 of the 20 queries too"),
+        (none, ALL, "none.npz has no key categories; add it"),
+        (objects, ALL, "key categories of"),
+        (tmp_path / "other.npz", ALL, "does not exist"),
+        (database, preset("tirg/css"), "is not for retrieval by categories"),
+    ):
+        with pytest.raises(InputError, match=message) as error:
+            score_files(queries, other, protocol)
+        assert "\n" not in str(error.value)
 
 
 def test_every_preset_has_its_codes():

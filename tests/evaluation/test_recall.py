@@ -3,14 +3,12 @@
 import dataclasses
 import itertools
 import json
-import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import Protocol, preset
 from cmir_repro.evaluation import recall as evaluate
@@ -279,47 +277,19 @@ def test_truth_from_elsewhere_puts_the_features_in_its_order(case_files):
     assert result["ranks"] == expected[old].tolist()
 
 
-def command(folder, *more):
-    run = [
-        sys.executable,
-        "-m",
-        "cmir_repro.evaluation.recall",
-        "--queries",
-        "q.npz",
-        "--gallery",
-        "g.npz",
-    ]
-    root = str(paths.REPOSITORY)
-    environment = {**os.environ, "PYTHONPATH": root}
-    return subprocess.run(
-        [*run, *more], cwd=folder, env=environment, capture_output=True, text=True
-    )
-
-
-def test_command_line_prints_a_table_and_writes_the_ranks(case_files):
+def test_files_are_scored_by_what_they_carry(case_files):
     folder, expected = case_files
-    done = command(folder, "--protocol", "tirg/css", "--ties", "worst", "--out", "out.json")
-    assert done.returncode == 0, done.stderr
-    result = json.loads((folder / "out.json").read_text())
+    result = evaluate.score_files(folder / "q.npz", folder / "g.npz", CSS.changed(ties="worst"))
     assert result["ranks"] == expected.tolist()  # no ties among Gaussian features
     assert result["protocol"]["name"] == "tirg/css[ties=worst]"
     r5 = result["metrics"]["R@5"]
-    row = next(line for line in done.stdout.splitlines() if line.startswith("R@5 "))
     shown = [f"{r5[key]:.2f}" for key in ("value", "low", "high", "chance")]
+    lines = evaluate.table(result).splitlines()
+    row = next(line for line in lines if line.startswith("R@5 "))
     assert row.replace(" - ", " ").split()[1:] == shown
-    assert "57 queries, 83 gallery items" in done.stdout
+    assert lines[1] == "57 queries, 83 gallery items"
 
 
-def test_command_line_refuses_in_one_line(case_files):
-    folder, _ = case_files
-    (folder / "q.npz").write_bytes(b"PK\x03\x04 cut off")
-    for protocol in ("tirg/css", "tirg/cs"):
-        done = command(folder, "--protocol", protocol)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.startswith("error: ")
-        assert done.stderr.count("\n") == 1
-
-
-def test_command_line_does_not_wait_for_torch():
+def test_scoring_does_not_wait_for_torch():
     check = "import sys, cmir_repro.evaluation.recall; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0

@@ -10,7 +10,7 @@ from tiny_photos import RULE
 from cmir_repro.core.errors import InputError
 from cmir_repro.data import training_pairs
 from cmir_repro.data.sampling import generator_of
-from cmir_repro.data.tokens import Vocabulary
+from cmir_repro.data.tokenizers import Vocabulary
 from cmir_repro.experiments.dim_task import QueryBatches, Task, tokeniser
 from cmir_repro.systems.dim import ModelConfig
 from cmir_repro.training.loop import TrainConfig

@@ -8,7 +8,7 @@ from transformers import BertConfig, BertModel, BertTokenizer
 from transformers.utils import logging
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.data.bert_tokens import BertTokens
+from cmir_repro.data.tokenizers import BertTokens
 from cmir_repro.models.text import LSTM, Bert, TextFeatures
 
 D = 6

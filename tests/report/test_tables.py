@@ -15,7 +15,8 @@ from cmir_repro.report import tables
 @pytest.fixture
 def root(monkeypatch, tmp_path):
     monkeypatch.setenv("CMIR_RESULTS", str(tmp_path / "results"))
-    monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(paths, "checkout", lambda: tmp_path)
+    monkeypatch.setenv("CMIR_HOME", str(tmp_path / "home"))
     return tmp_path
 
 
@@ -213,13 +214,12 @@ def test_cells_of_the_ablation_are_asked_for_by_name(root):
     assert list(tables.finished("css", "mini", "3d-3d", iter(methods))) == methods
 
 
-def test_readme_is_filled_checked_and_left_alone(three_seeds, root, capsys):
+def test_readme_is_filled_checked_and_left_alone(three_seeds, root):
     file = root / "README.md"
     file.write_text(readme())
-    assert tables.main(["--check"]) == 1
-    assert "python -m cmir_repro.report.tables" in capsys.readouterr().out
+    assert not tables.agree()
     assert file.read_text() == readme()
-    assert tables.main([]) == 0
+    assert tables.write() == file
     text = file.read_text()
     assert "| TIRG | 3 | 63.0 [55.5, 70.5] |" in text
     settings = (tables.README_TABLES, tables.AAI_TABLES, tables.CRCGS_TABLES)
@@ -227,17 +227,31 @@ def test_readme_is_filled_checked_and_left_alone(three_seeds, root, capsys):
     assert text.count("No run of this setting") == empty
     assert text.startswith("Before\n")
     assert text.endswith("\nafter\n")
-    assert tables.main(["--check"]) == 0
+    assert tables.agree()
     file.write_text(text.replace("63.0", "64.0"))
-    assert tables.main(["--check"]) == 1
+    assert not tables.agree()
 
 
-def test_a_missing_marker_is_named(root, capsys):
+def test_a_users_tables_go_to_the_workspace(three_seeds, root):
+    assert tables.write_own() == root / "home" / "tables" / "tables.md"
+    text = (root / "home" / "tables" / "tables.md").read_text()
+    assert "| TIRG | 3 | 63.0 [55.5, 70.5] |" in text
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        f"## {name}" for name in tables.MARKERS
+    ]
+    assert not (root / "README.md").exists()
+
+
+def test_a_missing_marker_is_named(root):
     (root / "README.md").write_text(readme().replace("<!-- table: css-paper-2d-3d -->", ""))
-    assert tables.main([]) == 2
-    assert "error: README.md lacks the markers <!-- table: css-paper-2d-3d -->" in (
-        capsys.readouterr().err
-    )
+    with pytest.raises(InputError, match="lacks the markers <!-- table: css-paper-2d-3d -->"):
+        tables.write()
+
+
+def test_without_a_checkout_there_is_no_readme(root, monkeypatch):
+    monkeypatch.setattr(paths, "checkout", lambda: None)
+    with pytest.raises(InputError, match=r"no README\.md here"):
+        tables.agree()
 
 
 def test_the_overview_counts_seeds_and_says_what_does_not_fit(three_seeds):
@@ -267,7 +281,7 @@ def test_the_overview_names_the_protocol_that_runs_are_scored_by():
 
 
 def test_the_readme_shows_every_table_once():
-    text = (paths.REPOSITORY / "README.md").read_text(encoding="utf-8")
+    text = (paths.checkout() / "README.md").read_text(encoding="utf-8")
     for name in tables.MARKERS:
         assert text.count(f"<!-- table: {name} -->") == 1
     assert text.count("<!-- end of table -->") == len(tables.MARKERS)

@@ -26,6 +26,7 @@ RGB = np.array(
 # The names are those of the 2D view; the 3D view shows cube, sphere, cylinder.
 SHAPES = ("rectangle", "circle", "triangle")
 SHAPES_3D = ("cube", "sphere", "cylinder")
+SHAPE_NAMES = {"2d": SHAPES, "3d": SHAPES_3D}  # by the view that shows them
 SIZES = ("small", "large")
 # Our choice: the material is not part of a label and is never named in a sentence.
 MATERIALS = ("rubber", "metal")

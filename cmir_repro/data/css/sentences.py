@@ -9,12 +9,23 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.css import world
-from cmir_repro.data.css.scenes import CELLS, COLOR, COLORS, EMPTY, SHAPE, SIZE, SIZES
+from cmir_repro.data.css.scenes import (
+    CELLS,
+    COLOR,
+    COLORS,
+    EMPTY,
+    SHAPE,
+    SHAPE_NAMES,
+    SIZE,
+    SIZES,
+)
 
 VERSION = 1  # of the sentences; raise it when any of them changes on purpose
+SEED = 0
 PER_SCENE = 5  # as in Flickr30K and MS-COCO
 # Chances that a sentence names an object, and of a named one its size and its position. People
 # leave things out, so one sentence should not settle every scene; but several scenes must seldom
@@ -40,6 +51,30 @@ _WORDINGS = (
     ("the picture shows ", "{place} a {object}", "a {object}", ", ", " and ", "shuffled"),
     ("we see ", "{shade} ({size}) {place}", "{shade} ({size})", ", ", " with ", "grouped"),
 )
+
+
+def of_scenes(images: pd.DataFrame, view: str, seed: int = SEED) -> pd.DataFrame:
+    """Five sentences for each scene: sentence, image, text, view, all str.
+
+    Of images with equal scenes the first of each split is described and the others are left out:
+    their sentences are equal too, so no ranking could tell them apart.
+
+    Args:
+        images: the image table, whose labels are scene keys.
+        view: "2d" or "3d", which decides what shapes are called.
+        seed: of `describe`.
+
+    Raises:
+        InputError: the labels are no scenes.
+    """
+    first = images[~images.duplicated(["split", "label"])]
+    told = describe(first["label"].tolist(), SHAPE_NAMES[view], seed)
+    rows = [
+        (f"{image}#{number}", image, text, view)
+        for image, five in zip(first["image"], told, strict=True)
+        for number, text in enumerate(five)
+    ]
+    return pd.DataFrame(rows, columns=["sentence", "image", "text", "view"], dtype=str)
 
 
 def describe(labels: Sequence[str], shapes: tuple[str, ...], seed: int) -> list[list[str]]:

@@ -9,17 +9,15 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
-from cmir_repro.core.errors import one_of
-from cmir_repro.data import labelled
 from cmir_repro.data.css import world
-from cmir_repro.data.css.scenes import CELLS, COLOR, COLORS, SHAPE, SIZE, SIZES
-from cmir_repro.data.labelled import Labelled
-from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.sentences import SHAPE_NAMES
+from cmir_repro.data.css.scenes import CELLS, COLOR, COLORS, SHAPE, SHAPE_NAMES, SIZE, SIZES
+from cmir_repro.data.labelled import LABELS, TEXT, USED
 
 VERSION = 1  # of the tags; raise it when any of them changes on purpose
 SEED = 0
+PROTOCOL = "map-all"
 # Chances that an object is tagged at all, and that a tagged one's colour and shape are, apart, as
 # one word ("redcube"), or its position. Half the objects of a picture are missing from its tags.
 P_OBJECT, P_WORD, P_TOGETHER, P_POSITION = 0.6, 0.7, 0.3, 0.3
@@ -38,31 +36,42 @@ FAMILIES = {
 }
 
 
-def of_scenes(data: Prepared, view: str, family: str, seed: int = SEED) -> Labelled:
-    """Tags and categories of the built-in CSS; the splits are those of the scenes.
+def of_scenes(images: pd.DataFrame, seed: int = SEED) -> tuple[dict[str, np.ndarray], dict]:
+    """Tags and categories of N images, for all views and families of categories at once.
 
-    Of images with equal scenes the first of each split is taken; one without a tag is left out, as
+    Of images with equal scenes the first of each split is used; one without a tag is left out, as
     MIRFLICKR-25K's and NUS-WIDE's are.
 
     Args:
-        data: the data set of `css.prepare`.
-        view: "2d" or "3d", which decides what shapes are called.
-        family: a key of FAMILIES.
+        images: the image table, whose labels are scene keys.
         seed: of the tags.
 
-    Raises:
-        InputError: unknown view or family.
+    Returns:
+        arrays: TEXT (N, D), LABELS (N, C) and USED (N,), all uint8 0/1; the categories of all
+            families stand side by side.
+        tasks: "VIEW-FAMILY" -> what `labelled.labelled` must know: see there.
     """
-    one_of("view to tag", view, SHAPE_NAMES)
-    one_of("categories", family, FAMILIES)
-    first = np.flatnonzero(~data.images.duplicated(["split", "label"]))
-    keys = data.images["label"].iloc[first].tolist()
+    keys = images["label"].tolist()
     scenes = np.stack([world.from_label(key) for key in keys])
-    words = vocabulary(SHAPE_NAMES[view])
-    labels, categories = categorise(scenes, SHAPE_NAMES[view], family)
-    text = tags(keys, scenes, len(words), seed)
-    told = text.any(1)
-    return labelled.assemble(data.images, first[told], text[told], labels[told], words, categories)
+    count = len(vocabulary(SHAPE_NAMES["3d"]))  # views differ in the names alone
+    text = tags(keys, scenes, count, seed)
+    first = ~images.duplicated(["split", "label"]).to_numpy()
+    blocks, tasks, start = [], {}, 0
+    for family in FAMILIES:
+        for view, shapes in SHAPE_NAMES.items():
+            block, names = categorise(scenes, shapes, family)
+            tasks[f"{view}-{family}"] = {
+                "view": view,
+                "protocol": PROTOCOL,
+                "kind": "tags",
+                "names": vocabulary(shapes),
+                "categories": names,
+                "columns": [start, start + len(names)],
+            }
+        blocks.append(block)
+        start += len(names)
+    arrays = {TEXT: text, LABELS: np.concatenate(blocks, 1).astype(np.uint8)}
+    return {**arrays, USED: (first & text.any(1)).astype(np.uint8)}, tasks
 
 
 def vocabulary(shapes: tuple[str, ...]) -> list[str]:

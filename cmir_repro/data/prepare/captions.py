@@ -4,7 +4,6 @@ A picture that is not there is an error that says what it costs, or, if asked fo
 with its sentences, counted in `dataset.json` under "coverage", and named by the protocol.
 """
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -12,24 +11,23 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import incomplete, preset
-from cmir_repro.data import prepared, sentences
-from cmir_repro.data.prepare import checks
+from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.pictures import (
-    SUFFIXES,
     VIEW,
     draw_pictures,
     find_pictures,
     pixel_digests,
+    pixels_told,
     places,
+    present,
 )
+from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.readers.captions_json import Captions
 
 ANY = "own/image-sentence"  # protocol of what has not the counts of a published test set
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 class Release(NamedTuple):
@@ -113,36 +111,27 @@ def prepare(
         InputError: a picture is missing or damaged, something else was prepared there before, or
             the folder cannot be written.
     """
-    files = [None] * len(found.images)
-    here = np.ones(len(files), dtype=bool)
-    if pictures is not None:
-        files = find_pictures(pictures, found.images["path"])
-        here = np.array([file is not None for file in files])
-    coverage = covered(found, here)
-    if not here.all() and not (allow_missing and here.any()):
-        costs = [
+    files, here = None, np.ones(len(found.images), dtype=bool)
+
+    def costs(here: np.ndarray) -> list[str]:
+        return [
             f"{where.split('/')[0]} {part['missing']:,} of {part['images']:,} images, with "
             f"{part['lost']:,} of its {part['sentences']:,} sentences"
-            for where, part in coverage.items()
+            for where, part in covered(found, here).items()
             if part["missing"]
         ]
-        first = Path(pictures) / found.images["path"][~here].iloc[0]
-        way = "or leave them out with --allow-missing" if here.any() else "none is there"
-        raise InputError(
-            f"{first} ({', '.join(SUFFIXES)}) is missing; missing are: {'; '.join(costs)}. "
-            f"Get them again, {way}"
-        )
+
+    if pictures is not None:
+        files, here = present(pictures, found.images["path"], costs, allow_missing)
     images = places(found.images[here]).drop(columns="path")
-    pixels = "none" if pictures is None else f"{size} x {size}, middle of the scaled picture"
 
     def draw(target: Path) -> None:
-        if pictures is not None:
-            draw_pictures(
-                target, images, [file for file in files if file is not None], size, progress
-            )
+        if files is not None:
+            draw_pictures(target, images, files, size, progress)
 
-    tasks = {} if pictures is None else {VIEW: [VIEW, VIEW]}
-    return finish(name, found, release, {**made, "pixels": pixels}, images, coverage, tasks, draw)
+    made = {**made, "pixels": pixels_told(None if files is None else size)}
+    tasks = {} if files is None else {VIEW: [VIEW, VIEW]}
+    return finish(name, found, release, made, images, covered(found, here), tasks, draw)
 
 
 def finish(
@@ -167,39 +156,23 @@ def finish(
     Raises:
         InputError: as `prepare`.
     """
-    if not NAME.fullmatch(name) or name == "css":
-        raise InputError(f"--name {name!r} cannot be used; take small letters, digits, - and _")
-    target = paths.data() / name
     told = found.sentences[found.sentences["image"].isin(images["image"])].reset_index(drop=True)
-    provenance = {"kind": "released", "files": found.files, **made}
-    wanted = {
-        **provenance,
+    missing, lost = (sum(part[key] for part in coverage.values()) for key in ("missing", "lost"))
+    left_out = f"images that are missing: {missing:,}; sentences about them: {lost:,}"
+    info = {
+        "protocol": _protocol(release, images, told, coverage),
+        "tasks": tasks,
+        "left_out": [*found.left_out, left_out],
+    }
+    same = {
         "coverage": coverage,
         "tables_sha256": checks.tables_hash(images, told),
         "sources": release.sources,
         "licence": release.licence,
     }
-    if (target / "dataset.json").exists():
-        return checks.reopen(target, wanted)
-    queries = sentences.no_queries()
-    prepared.check_tables(images, queries, name)  # before minutes of reading pictures
-    sentences.check(told, images, name)
-    draw(target)
-    sentences.write_sentences(target, told)
-    missing, lost = (sum(part[key] for part in coverage.values()) for key in ("missing", "lost"))
-    record = {
-        "name": name,
-        "provenance": provenance,
-        "protocol": _protocol(release, images, told, coverage),
-        "tasks": tasks,
-        "left_out": [
-            *found.left_out,
-            f"images that are missing: {missing:,}; sentences about them: {lost:,}",
-        ],
-        **{key: wanted[key] for key in ("coverage", "tables_sha256", "sources", "licence")},
-    }
-    prepared.write(target, record, images, queries)
-    return Prepared(target)
+    content = Content(images, info=info, sentences=told, draw=draw)
+    provenance = {"kind": "released", "files": found.files, **made}
+    return writer.prepare(name, provenance, lambda: content, same)
 
 
 def covered(found: Captions, here: np.ndarray) -> dict[str, dict]:

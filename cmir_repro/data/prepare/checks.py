@@ -4,7 +4,7 @@ The audit: counts that a release must give, computed from the files at hand and 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -52,6 +52,18 @@ def tables_hash(images: pd.DataFrame, queries: pd.DataFrame) -> str:
     """Digest of what the tables say, free of file format: the same on every machine."""
     text = images.to_csv(index=False) + queries.to_csv(index=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def some(names: Sequence[str]) -> str:
+    """How many, and the first of them."""
+    names = list(names)
+    listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+    return f"{len(names):,} ({listed})" if names else "0"
+
+
+def digest(digests: Sequence[str]) -> str:
+    """One digest of many."""
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def reopen(folder: Path, wanted: Mapping[str, object]) -> Prepared:

@@ -7,15 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro.core import paths
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.protocol import incomplete
 from cmir_repro.data import labelled
-from cmir_repro.data.labelled import LABELS, TEXT
-from cmir_repro.data.prepare import checks
-from cmir_repro.data.prepare.captions import NAME
-from cmir_repro.data.prepare.pictures import SUFFIXES, VIEW, draw_pictures, find_pictures
+from cmir_repro.data.labelled import KINDS, LABELS, TEXT, array_file
+from cmir_repro.data.prepare import checks, writer
+from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, pixels_told, present
 from cmir_repro.data.prepare.pixels import fill
+from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.readers.tags import Tagged, unpacked
 
@@ -41,35 +40,70 @@ def finish(
         name: of the folder, and in dataset.json: lower-case letters, digits, - and _.
         record: for dataset.json: provenance, sources, licence, left_out, and perhaps audit,
             coverage, protocol and tasks.
-        images, arrays, kind, words, categories: as in `labelled.write`.
-        draw: called with the folder before it, for pixels and what is too large for memory.
+        images, arrays, kind, words, categories, draw: as in `content`.
 
     Raises:
         InputError: the name cannot be used, something else was prepared there before, or
             something does not fit together.
     """
-    if not NAME.fullmatch(name) or name.split("-")[0] == "css":
-        raise InputError(f"--name {name!r} cannot be used; take small letters, digits, - and _")
-    target = paths.data() / name
     record = {
         "protocol": PROTOCOL,
         "tasks": {},
         **record,
-        "name": name,
         "tables_sha256": checks.tables_hash(images, pd.DataFrame({"word": words + categories})),
     }
-    if (target / "dataset.json").exists():
-        same = ("protocol", "sources", "licence", "tables_sha256")
-        return checks.reopen(target, {**record["provenance"], **{key: record[key] for key in same}})
-    if TEXT in arrays and LABELS in arrays:  # before minutes of reading pictures
-        labelled.assemble(
-            images, np.arange(len(images)), arrays[TEXT], arrays[LABELS], words, categories
+    same = {key: record[key] for key in ("protocol", "sources", "licence", "tables_sha256")}
+
+    def make() -> Content:
+        return content(
+            record, images, arrays, kind=kind, words=words, categories=categories, draw=draw
         )
-    if draw is not None:
-        draw(target)
-    return labelled.write(
-        target, record, images, arrays, kind=kind, words=words, categories=categories
-    )
+
+    return writer.prepare(name, record["provenance"], make, same)
+
+
+def content(
+    info: Mapping,
+    images: pd.DataFrame,
+    arrays: Mapping[str, np.ndarray],
+    *,
+    kind: str,
+    words: list[str],
+    categories: list[str],
+    draw: Callable[[Path], None] | None = None,
+) -> Content:
+    """A data set of one part, "all".
+
+    Args:
+        info: for dataset.json.
+        images: columns image, split, label and, where only a share of train is trained on, trains
+            (bool); part and row are added, in this order.
+        arrays: TEXT (N, D), LABELS (N, C) and perhaps IMAGE (N, F), in the order of `images`.
+        kind: a key of KINDS. words: D names. categories: C names.
+        draw: called with the folder, for pixels and what is too large for memory: it writes TEXT
+            where `arrays` has none.
+
+    Raises:
+        InputError: something does not fit together.
+    """
+    one_of("text kind", kind, KINDS)
+    table = images.assign(part="all", row=np.arange(len(images)))
+
+    def check(text: np.ndarray) -> None:
+        rows = np.arange(len(table))
+        labelled.assemble(table, rows, text, arrays[LABELS], words, categories)
+
+    def draw_and_check(folder: Path) -> None:
+        if draw is not None:
+            draw(folder)
+        if TEXT not in arrays:
+            check(np.load(array_file(folder, TEXT), mmap_mode="r", allow_pickle=False))
+
+    if TEXT in arrays:
+        check(arrays[TEXT])
+    text = {"kind": kind, "names": list(words)}
+    info = {**info, "text": text, "categories": list(categories)}
+    return Content(table, info=info, arrays=arrays, draw=draw_and_check)
 
 
 def prepare_tagged(
@@ -103,14 +137,24 @@ def prepare_tagged(
     use = np.full(len(found.ids), DATABASE, dtype=object)
     for part in SPLITS:
         use[chosen[part]] = part
-    files = [None] * len(use) if pictures is None else find_pictures(pictures, found.paths)
-    here = np.array([pictures is None or file is not None for file in files])
-    coverage = {
-        part: {"images": int((use == part).sum()), "missing": int((use[~here] == part).sum())}
-        for part in (*SPLITS, DATABASE)
-    }
-    if not here.all() and not (allow_missing and here.any()):
-        raise InputError(_missing(Path(pictures), found.paths[here.argmin()], coverage, here.any()))
+    files, here = None, np.ones(len(use), dtype=bool)
+
+    def covered(here: np.ndarray) -> dict[str, dict]:
+        return {
+            part: {"images": int((use == part).sum()), "missing": int((use[~here] == part).sum())}
+            for part in (*SPLITS, DATABASE)
+        }
+
+    def costs(here: np.ndarray) -> list[str]:
+        return [
+            f"{part} {count['missing']:,} of {count['images']:,} images"
+            + (", each of them a query" if part == "test" else "")
+            for part, count in covered(here).items()
+            if count["missing"]
+        ]
+
+    if pictures is not None:
+        files, here = present(pictures, found.paths, costs, allow_missing)
     kept = np.flatnonzero(here)
     categories = np.array(found.categories, dtype=object)
     images = pd.DataFrame(
@@ -126,10 +170,10 @@ def prepare_tagged(
         "provenance": {
             "kind": "released",
             "files": found.files,
-            "pixels": f"{size} x {size}, middle of the scaled picture" if pictures else "none",
+            "pixels": pixels_told(size if pictures else None),
             **made,
         },
-        "coverage": coverage,
+        "coverage": covered(here),
         "sources": found.sources,
         "licence": found.licence,
         "left_out": [*found.left_out, f"images that are missing: {gone:,}"],
@@ -141,14 +185,14 @@ def prepare_tagged(
     text = found.text[kept]
 
     def draw(target: Path) -> None:
-        file, shape = labelled.array_file(target, labelled.TEXT), (len(kept), len(found.words))
+        file, shape = array_file(target, TEXT), (len(kept), len(found.words))
         key = hashlib.sha256(text.tobytes()).hexdigest()
         fill(file, shape, lambda rows: unpacked(text[rows], shape[1]), key, None)
-        if pictures is not None:
+        if files is not None:
             table = images.assign(part="all", row=np.arange(len(images)))
-            draw_pictures(target, table, [files[row] for row in kept], size, progress)
+            draw_pictures(target, table, files, size, progress)
 
-    arrays = {labelled.LABELS: found.labels[kept].astype(np.uint8)}
+    arrays = {LABELS: found.labels[kept].astype(np.uint8)}
     names = {"words": found.words, "categories": found.categories}
     return finish(name, record, images, arrays, kind="tags", **names, draw=draw)
 
@@ -249,18 +293,6 @@ def sliced_and_prepared(
     )
 
 
-def some(names: Sequence[str]) -> str:
-    """How many, and the first of them."""
-    names = list(names)
-    listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-    return f"{len(names):,} ({listed})" if names else "0"
-
-
-def digest(digests: Sequence[str]) -> str:
-    """One digest of many."""
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
-
-
 def related(query: np.ndarray, database: np.ndarray) -> float:
     """The share, in percent, of the pairs (query, image) that share a category.
 
@@ -273,20 +305,6 @@ def related(query: np.ndarray, database: np.ndarray) -> float:
         for start in range(0, len(query), 500)  # not all pairs in memory at once
     )
     return 100 * hits / (len(query) * len(database))
-
-
-def _missing(pictures: Path, first: str, coverage: dict[str, dict], some: bool) -> str:
-    costs = [
-        f"{part} {count['missing']:,} of {count['images']:,} images"
-        + (", each of them a query" if part == "test" else "")
-        for part, count in coverage.items()
-        if count["missing"]
-    ]
-    way = "or leave them out with --allow-missing" if some else "none is there"
-    return (
-        f"{pictures / first} ({', '.join(SUFFIXES)}) is missing; missing are: {'; '.join(costs)}. "
-        f"Get them again, {way}"
-    )
 
 
 def _flat(rows: Sequence[Sequence[str]]) -> tuple[np.ndarray, pd.Series]:

@@ -5,7 +5,7 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PureWindowsPath
 
@@ -222,6 +222,39 @@ def find_pictures(folder: Path, paths: Sequence[str]) -> list[Path | None]:
             if file.suffix.lower() in SUFFIXES:
                 here[file.with_suffix("")] = file
     return [here.get(folder / path) for path in paths]
+
+
+def present(
+    folder: Path,
+    paths: Sequence[str],
+    costs: Callable[[np.ndarray], Sequence[str]],
+    allow_missing: bool,
+) -> tuple[list[Path], np.ndarray]:
+    """The files of the pictures that are there, and (N,) bool, which those are.
+
+    Args:
+        folder, paths: as in `find_pictures`; N paths.
+        costs: from (N,) bool, in words what the missing ones cost, split by split.
+        allow_missing: leave out pictures that are not there, if any is.
+
+    Raises:
+        InputError: the folder does not exist, or a picture is missing that must not be.
+    """
+    files = find_pictures(folder, paths)
+    here = np.array([file is not None for file in files], dtype=bool)
+    if not here.all() and not (allow_missing and here.any()):
+        first = Path(folder) / np.asarray(paths, dtype=object)[here.argmin()]
+        way = "or leave them out with --allow-missing" if here.any() else "none is there"
+        raise InputError(
+            f"{first} ({', '.join(SUFFIXES)}) is missing; missing are: {'; '.join(costs(here))}. "
+            f"Get them again, {way}"
+        )
+    return [file for file in files if file is not None], here
+
+
+def pixels_told(size: int | None) -> str:
+    """What becomes of photographs, for dataset.json; None: there are none."""
+    return f"{size} x {size}, middle of the scaled picture" if size else "none"
 
 
 def places(images: pd.DataFrame) -> pd.DataFrame:

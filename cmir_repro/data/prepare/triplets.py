@@ -12,14 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from cmir_repro.core import paths
-from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import incomplete
-from cmir_repro.data import prepared
-from cmir_repro.data.prepare import checks
-from cmir_repro.data.prepare.pictures import SUFFIXES, VIEW, draw_pictures, find_pictures, places
+from cmir_repro.data.prepare import checks, writer
+from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, pixels_told, places, present
+from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.fashioniq_cirr import Annotations
 from cmir_repro.data.splits import for_training
@@ -56,13 +55,20 @@ def prepare(
         InputError: a picture is missing or damaged, something else was prepared there before, or
             the folder cannot be written.
     """
-    target = paths.data() / name
     images, queries = found.images, found.queries
-    files = None if pictures is None else find_pictures(pictures, images["path"])
-    here = pd.Series([files is None or file is not None for file in files or images["path"]])
+    files, here = None, np.ones(len(images), dtype=bool)
+
+    def costs(here: np.ndarray) -> list[str]:
+        return [
+            f"{where} {part['missing']:,} of {part['images']:,} images, which {part['lost']:,} of "
+            f"its {part['queries']:,} queries need"
+            for where, part in _coverage(images, queries, here).items()
+            if part["missing"]
+        ]
+
+    if pictures is not None:
+        files, here = present(pictures, images["path"], costs, allow_missing)
     coverage = _coverage(images, queries, here)
-    if not allow_missing:
-        _refuse_missing(pictures, images, here, coverage)
     with_target = queries["target"] != ""
     gone = set(images.loc[~here, "image"])
     queries = queries[with_target & ~queries["source"].isin(gone) & ~queries["target"].isin(gone)]
@@ -75,37 +81,29 @@ def prepare(
         "files": found.files,
         "absent": found.absent,
         "splits": splits,
-        "pixels": "none" if pictures is None else f"{size} x {size}, middle of the scaled picture",
+        "pixels": pixels_told(None if files is None else size),
     }
-    if (target / "dataset.json").exists():
-        return checks.reopen(target, {**provenance, "coverage": coverage})
-    prepared.check_tables(images, queries, name)  # before minutes of reading pictures
-    if pictures is not None:
-        draw_pictures(target, images, [file for file in files if file is not None], size, progress)
     lost = sum(part["lost"] for part in coverage.values())
     without = int((~with_target).sum())
     left_out = [
+        *info["left_out"],
         *([f"queries without a target: {without:,}"] if without else []),
         f"images that are missing: {len(gone):,}; queries that need one: {lost:,}",
         *(f"{file}: not in this copy of the release" for file in found.absent),
     ]
-    tasks = {} if pictures is None else {VIEW: (VIEW, VIEW)}
+    tasks = {} if files is None else {VIEW: (VIEW, VIEW)}
     if gone:
         info = {**info, "protocol": incomplete(info["protocol"], f"{len(gone):,} pictures missing")}
-    record = {
-        **info,
-        "name": name,
-        "provenance": provenance,
-        "tables_sha256": checks.tables_hash(images, queries),
-        "coverage": coverage,
-        "tasks": tasks,
-        "left_out": [*info["left_out"], *left_out],
-    }
-    prepared.write(target, record, images, queries)
-    return Prepared(target)
+
+    def draw(target: Path) -> None:
+        if files is not None:
+            draw_pictures(target, images, files, size, progress)
+
+    content = Content(images, queries, {**info, "tasks": tasks, "left_out": left_out}, draw=draw)
+    return writer.prepare(name, provenance, lambda: content, {"coverage": coverage})
 
 
-def _coverage(images: pd.DataFrame, queries: pd.DataFrame, here: pd.Series) -> dict[str, dict]:
+def _coverage(images: pd.DataFrame, queries: pd.DataFrame, here: np.ndarray) -> dict[str, dict]:
     """Per split and category: images, how many are missing, queries with a target, lost ones."""
     gone = set(images.loc[~here, "image"])
     queries = queries[queries["target"] != ""]
@@ -121,24 +119,6 @@ def _coverage(images: pd.DataFrame, queries: pd.DataFrame, here: pd.Series) -> d
             "lost": int((rows & lost).sum()),
         }
     return out
-
-
-def _refuse_missing(
-    pictures: Path | None, images: pd.DataFrame, here: pd.Series, coverage: dict[str, dict]
-) -> None:
-    if here.all():
-        return
-    first = images.loc[~here, "path"].iloc[0]
-    costs = [
-        f"{where} {part['missing']:,} of {part['images']:,} images, which {part['lost']:,} of its "
-        f"{part['queries']:,} queries need"
-        for where, part in coverage.items()
-        if part["missing"]
-    ]
-    raise InputError(
-        f"{Path(pictures) / first} ({', '.join(SUFFIXES)}) is missing; missing are: "
-        f"{'; '.join(costs)}. Get them again, or leave them out with --allow-missing"
-    )
 
 
 @dataclass(frozen=True)

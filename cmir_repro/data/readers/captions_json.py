@@ -14,9 +14,9 @@ import pandas as pd
 
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import sha256
-from cmir_repro.data.caption_tokens import clean
 from cmir_repro.data.prepared import SPLITS
 from cmir_repro.data.readers.fashioniq_cirr import ID, inside_path
+from cmir_repro.data.tokenizers import clean
 
 MOST = 5  # captions kept of an image; a few images of COCO have more (VSE++ takes the first five)
 KARPATHY_SPLITS = {"train": "train", "restval": "train", "val": "val", "test": "test"}

@@ -6,6 +6,8 @@ import pandas as pd
 
 from cmir_repro.core.errors import InputError
 
+NO_VALUE = ("", "na", "n/a", "nan", "null")  # what tables write where they know nothing
+
 
 def read_csv(file: Path) -> pd.DataFrame:
     """The CSV as strings without blanks around them; nothing is taken for a number or a gap.

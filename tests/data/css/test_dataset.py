@@ -10,7 +10,7 @@ import pytest
 from cmir_repro.core.errors import InputError
 from cmir_repro.data import prepared
 from cmir_repro.data.css import dataset as css
-from cmir_repro.data.css import world
+from cmir_repro.data.css import render_3d, world
 from cmir_repro.data.css.render_2d import render_2d
 from cmir_repro.data.css.scenes import EMPTY
 from cmir_repro.data.prepare import pixels
@@ -94,6 +94,21 @@ def test_a_second_call_opens_what_is_there(tiny, monkeypatch):
     assert css.prepare("mini", progress=False).manifest_hash == first.manifest_hash
 
 
+def pixel_times(folder) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("pixels-*.npy")}
+
+
+def test_what_is_said_about_scenes_is_added_to_a_folder_of_earlier_code(tiny):
+    whole = css.prepare("mini", progress=False)
+    for path in [*tiny.glob("sentences.*"), *tiny.glob("ready-*")]:
+        path.unlink()
+    info = {key: whole.info[key] for key in (*prepared.INFO_KEYS, "scale", "tables_sha256")}
+    prepared.write(tiny, info, whole.images, whole.queries)
+    before = pixel_times(tiny)
+    assert css.prepare("mini", progress=False).info == whole.info
+    assert pixel_times(tiny) == before
+
+
 def test_an_unknown_scale_is_refused(tiny):
     with pytest.raises(InputError, match="allowed: mini, paper"):
         css.prepare("huge")
@@ -107,7 +122,8 @@ def test_paper_has_the_counts_and_the_picture_size_of_the_release():
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("view", ["render_2d", "render_3d"])
 def test_interrupted_rendering_goes_on_to_the_same_bytes(tiny, unbroken, monkeypatch, view, kind):
-    render = getattr(css, view)
+    module = css if view == "render_2d" else render_3d
+    render = getattr(module, view)
     calls = []
 
     def stops(scenes, *args, **options):
@@ -117,7 +133,7 @@ def test_interrupted_rendering_goes_on_to_the_same_bytes(tiny, unbroken, monkeyp
         return render(scenes, *args, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(css, view, stops)
+        patch.setattr(module, view, stops)
         with pytest.raises(kind):
             css.prepare("mini", progress=False)
     assert not (tiny / "dataset.json").exists()

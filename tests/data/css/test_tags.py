@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,9 +10,9 @@ import pytest
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.css import tags as scene_tags
 from cmir_repro.data.css import world
-from cmir_repro.data.css.scenes import CELLS, COLOR, COLORS, SHAPE, SIZE, SIZES
+from cmir_repro.data.css.scenes import CELLS, COLOR, COLORS, SHAPE, SHAPE_NAMES, SIZE, SIZES
 from cmir_repro.data.css.tags import FAMILIES, NOISE, categorise, of_scenes, tags, vocabulary
-from cmir_repro.data.sentences import SHAPE_NAMES
+from cmir_repro.data.labelled import LABELS, TEXT, USED, labelled
 
 SHAPES = SHAPE_NAMES["3d"]
 
@@ -132,7 +131,7 @@ def test_an_empty_scene_has_neither_tags_of_objects_nor_categories():
 
 
 def test_scenes_occur_once_a_split_and_have_a_tag(tiny_css):
-    found = of_scenes(tiny_css, "3d", "colour-shape")
+    found = labelled(tiny_css, "3d-colour-shape")
     images, seen, wanted = tiny_css.images, set(), []
     for row, (split, key) in enumerate(zip(images["split"], images["label"], strict=True)):
         scene = world.from_label(key)[None]
@@ -161,24 +160,35 @@ def test_a_scene_of_two_splits_stays_in_both(scenes):
             "label": [keys[i] for i in (0, 0, 0, 1, 0, 2, 0)],
         }
     )
-    found = of_scenes(SimpleNamespace(images=images), "3d", "colour")
-    assert found.ids.tolist() == ["a", "b", "d", "e", "f"]
-    assert np.array_equal(found.text[0], found.text[1])
+    arrays, _ = of_scenes(images)
+    assert images["image"][arrays[USED] == 1].tolist() == ["a", "b", "d", "e", "f"]
+    assert np.array_equal(arrays[TEXT][0], arrays[TEXT][1])
 
 
 def test_a_view_changes_what_shapes_are_called_and_nothing_else(tiny_css):
-    flat, solid = (of_scenes(tiny_css, view, "colour-shape") for view in ("2d", "3d"))
+    flat, solid = (labelled(tiny_css, f"{view}-colour-shape") for view in ("2d", "3d"))
     assert np.array_equal(flat.text, solid.text)
     assert np.array_equal(flat.labels, solid.labels)
+    assert (flat.view, solid.view) == ("2d", "3d")
     assert "red circle" in flat.categories
     assert "red sphere" in solid.categories
     assert "redsphere" in solid.words
 
 
-@pytest.mark.parametrize(
-    ("view", "family", "message"),
-    [("4d", "colour", "view to tag"), ("3d", "material", "categories")],
-)
-def test_unknown_names_are_refused(tiny_css, view, family, message):
-    with pytest.raises(InputError, match=message):
-        of_scenes(tiny_css, view, family)
+def test_every_family_has_its_own_columns(scenes):
+    keys = world.labels(scenes)
+    arrays, tasks = of_scenes(pd.DataFrame({"split": "train", "label": keys}))
+    assert len(tasks) == 2 * len(FAMILIES)
+    for name, told in tasks.items():
+        view, _, family = name.partition("-")
+        labels, names = categorise(scenes, SHAPE_NAMES[view], family)
+        assert told["categories"] == names
+        assert np.array_equal(arrays[LABELS][:, slice(*told["columns"])], labels)
+        assert told["names"] == vocabulary(SHAPE_NAMES[view])
+    assert arrays[LABELS].shape[1] == max(told["columns"][1] for told in tasks.values())
+
+
+@pytest.mark.parametrize("task", ["4d-colour", "3d-material"])
+def test_unknown_names_are_refused(tiny_css, task):
+    with pytest.raises(InputError, match=rf"task of css '{task}' is unknown; allowed: 2d-"):
+        labelled(tiny_css, task)

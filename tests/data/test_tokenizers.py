@@ -1,4 +1,4 @@
-"""Captions cleaned as in ALBEF, and their token numbers, against written-out rules."""
+"""Token numbers of captions, cleaned as in ALBEF, and of sentences as TIRG has them."""
 
 import time
 
@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.data.caption_tokens import SPECIALS, CaptionTokens, clean
 from cmir_repro.data.readers.captions_text import lines
+from cmir_repro.data.tokenizers import (
+    SPECIAL_TOKENS,
+    UNKNOWN,
+    CaptionTokens,
+    Vocabulary,
+    clean,
+    tokens_of,
+)
 
 TEXTS = [
     "A man in a blue-green T-shirt, smiling.",
@@ -50,11 +57,11 @@ def test_a_caption_is_cut_to_thirty_words():
 
 def test_marks_come_first_and_words_are_sorted():
     tokens = CaptionTokens.of(TEXTS)
-    assert tuple(tokens.tokens[:5]) == SPECIALS
+    assert tuple(tokens.tokens[:5]) == SPECIAL_TOKENS
     assert tokens.tokens[5:] == sorted({w for t in TEXTS for w in slow_clean(t).split()})
     marks = (tokens.pad, tokens.cls, tokens.sep, tokens.unk, tokens.mask)
     assert marks == (0, 1, 2, 3, 4)
-    assert tuple(tokens.tokens[i] for i in marks) == SPECIALS
+    assert tuple(tokens.tokens[i] for i in marks) == SPECIAL_TOKENS
     assert len(tokens) == len(tokens.tokens)
 
 
@@ -101,7 +108,7 @@ def test_tokens_survive_json():
 def test_the_word_pad_is_no_mark():
     tokens = CaptionTokens.of(["[PAD] [MASK] it"])
     numbers, _ = tokens.encode(["[PAD] [MASK] it"])
-    assert (numbers[0, 1:-1] >= len(SPECIALS)).all()
+    assert (numbers[0, 1:-1] >= len(SPECIAL_TOKENS)).all()
 
 
 def test_no_captions_at_all():
@@ -118,9 +125,9 @@ def test_bad_input():
     with pytest.raises(InputError, match=r"the caption ' \(\.\)' has no word"):
         tokens.encode(["a dog", " (.)"])
     with pytest.raises(InputError, match="each word once"):
-        CaptionTokens([*SPECIALS, "a", "a"])
+        CaptionTokens([*SPECIAL_TOKENS, "a", "a"])
     with pytest.raises(InputError, match=r"start with \[PAD\]"):
-        CaptionTokens(["a", *SPECIALS])
+        CaptionTokens(["a", *SPECIAL_TOKENS])
     with pytest.raises(InputError, match="words 0 must be at least 1"):
         CaptionTokens.of(TEXTS, words=0)
 
@@ -139,3 +146,57 @@ def test_every_sentence_of_flickr30k(real_data):
     assert (numbers != tokens.pad).sum() == lengths.sum()
     assert ((numbers == tokens.sep).sum(1) == 1).all()
     assert len(tokens) == 18_245  # words of our cleaning, and five marks
+
+
+# Vocabulary of TIRG
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("make top-left small circle RED", ["make", "topleft", "small", "circle", "red"]),
+        ("  add\tgray  sphere\n", ["add", "gray", "sphere"]),
+        ("it's 3x3!", ["its", "3x3"]),
+        ("...", []),
+    ],
+)
+def test_words_are_lower_case_without_punctuation(text, expected):
+    assert tokens_of(text) == expected
+
+
+def test_numbers_are_the_places_in_the_sorted_vocabulary_and_0_is_unknown():
+    vocabulary = Vocabulary.of(["b a", "c, b"])
+    assert vocabulary.tokens == [UNKNOWN, "a", "b", "c"]
+    assert len(vocabulary) == 4
+    ids, lengths = vocabulary.encode(["c b a", "B", "never seen a"])
+    np.testing.assert_array_equal(ids, [[3, 2, 1], [2, 0, 0], [0, 0, 1]])
+    np.testing.assert_array_equal(lengths, [3, 1, 3])
+    assert ids.dtype == lengths.dtype == np.int64
+
+
+def test_the_vocabulary_does_not_depend_on_the_order_of_the_sentences():
+    texts = ["add red cube", "remove blue sphere", "make object small"]
+    assert Vocabulary.of(texts).tokens == Vocabulary.of(texts[::-1]).tokens
+
+
+def test_a_saved_vocabulary_gives_the_same_numbers():
+    first = Vocabulary.of(["add red cube"])
+    again = Vocabulary(first.tokens)
+    np.testing.assert_array_equal(again.encode(["red cube"])[0], first.encode(["red cube"])[0])
+
+
+def test_a_sentence_without_a_word_is_refused():
+    with pytest.raises(InputError, match=r"'\?!' has no word"):
+        Vocabulary.of(["a"]).encode(["a", "?!"])
+
+
+def test_no_sentences_give_no_rows():
+    ids, lengths = Vocabulary.of(["a"]).encode([])
+    assert ids.shape == (0, 1)
+    assert lengths.shape == (0,)
+
+
+@pytest.mark.parametrize("tokens", [[], ["a", "b"], [UNKNOWN, "a", "a"]])
+def test_what_is_no_vocabulary_is_refused(tokens):
+    with pytest.raises(InputError, match="vocabulary"):
+        Vocabulary(tokens)

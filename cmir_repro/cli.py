@@ -1,0 +1,357 @@
+"""The command `cmir`, or `python -m cmir_repro`: one thin function a command.
+
+A command parses, calls and prints. What it calls is imported when it runs, so that help is there at
+once. What cannot be used ends in one line on stderr and status 2.
+"""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.settings import parse
+
+if TYPE_CHECKING:
+    from cmir_repro.core.protocol import Protocol
+
+TIME_RAN_OUT, INTERRUPTED = 3, 130  # beside 0 and 2: the grid is not full; Ctrl-C
+
+
+class Commands(TyperGroup):
+    """Commands whose every refusal is one line."""
+
+    def main(self, args=None, prog_name=None, **extra):
+        """Run what was typed; ends the process with its status."""
+        extra["standalone_mode"] = False
+        try:
+            # A command returns None or raises Exit, whose status comes back as a value.
+            sys.exit(super().main(args, prog_name or "cmir", **extra) or 0)
+        except InputError as error:
+            message = str(error)
+        except typer.TyperException as error:
+            message = _usage(error)
+        except PermissionError as error:
+            message = f"cannot write {error.filename}: {error.strerror}; choose another folder"
+        except typer.Abort:
+            sys.exit(INTERRUPTED)
+        print(f"error: {' '.join(message.split())}", file=sys.stderr)
+        sys.exit(2)
+
+    def resolve_command(self, ctx, args):
+        """The command of a name; an unknown one is answered with those there are."""
+        there = self.list_commands(ctx)
+        if args[0] not in there and not args[0].startswith("-"):
+            raise InputError(
+                f"{args[0]!r} is no command of {ctx.command_path}; there are: {', '.join(there)}"
+            )
+        return super().resolve_command(ctx, args)
+
+
+def _usage(error: typer.TyperException) -> str:
+    """What typer says of a wrong option, and where the right ones are listed."""
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context else "cmir"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        commands = ", ".join(context.command.list_commands(context))
+        return f"what should {where} do? {commands}; type: {where} --help"
+    message = error.format_message()
+    return f"{message[0].lower()}{message[1:].rstrip('.')}; type: {where} --help"
+
+
+def _typer(**options) -> typer.Typer:
+    return typer.Typer(
+        cls=options.pop("cls", Commands),
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+        **options,
+    )
+
+
+class Scripts(Commands):
+    """The commands of data/registry; a script is imported when its command is wanted."""
+
+    def list_commands(self, ctx) -> list[str]:
+        from cmir_repro.data.registry import SCRIPTS
+
+        return list(SCRIPTS)
+
+    def get_command(self, ctx, cmd_name):
+        from cmir_repro.data.registry import SCRIPTS, script
+
+        if cmd_name not in SCRIPTS:
+            return None
+        one = typer.Typer(add_completion=False, rich_markup_mode=None)
+        one.command(cmd_name)(script(cmd_name))
+        return typer.main.get_command(one)
+
+    def format_commands(self, ctx, formatter) -> None:
+        from cmir_repro.data.registry import SCRIPTS, summary
+
+        names = list(SCRIPTS)
+        room = formatter.width - max(map(len, names)) - 6
+        lines = [(name, shortened(summary(name), room)) for name in names]
+        with formatter.section("Data sets"):
+            formatter.write_dl(lines)
+
+
+def shortened(text: str, room: int) -> str:
+    """As many words of a text as fit."""
+    if len(text) <= room:
+        return text
+    return text[: room - 2].rsplit(" ", 1)[0].rstrip(" ,:;") + " …"
+
+
+app = _typer(help="Cross-modal image retrieval: data, runs, scores and tables of three papers.")
+prepare = _typer(cls=Scripts, help="Bring a data set into the prepared layout.")
+ledger = _typer(help="Records of runs: merge two ledgers.")
+app.add_typer(prepare, name="prepare")
+
+System = Annotated[str, typer.Argument(help="dim, aai or crcgs")]
+Scale = Annotated[str, typer.Option(help="mini: minutes on a CPU; paper: a GPU")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or auto: what there is")]
+Seed = Annotated[int, typer.Option(help="of weights, batches and bootstrap")]
+Bootstrap = Annotated[int, typer.Option("--seed", help="of the bootstrap")]
+Preset = Annotated[str, typer.Option(metavar="NAME", help="a wrong name lists those there are")]
+Ties = Annotated[
+    str | None, typer.Option(help="mean, best or worst; default: what the protocol says")
+]
+Out = Annotated[Path | None, typer.Option(metavar="FILE", help="result and every query's, as JSON")]
+Features = Annotated[Path, typer.Option(metavar="FILE", help=".npz, or .npy with ids")]
+Ids = Annotated[Path | None, typer.Option(metavar="FILE", help="for .npy: an id a line, or a CSV")]
+
+
+@app.command()
+def run(
+    system: System = "dim",
+    method: Annotated[str | None, typer.Option(help="of the tables; default: the paper's")] = None,
+    dataset: Annotated[str, typer.Option(help="css, or one that was prepared")] = "css",
+    task: Annotated[str, typer.Option(help="of the data set; auto: its first")] = "auto",
+    scale: Scale = "mini",
+    seed: Seed = 0,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--setting", "-s", metavar="KEY=VALUE", help="say train.steps=100, model.…"),
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Train and score one model, or find it in the ledger."""
+    from cmir_repro.core.device import choose
+    from cmir_repro.experiments import run as runs
+    from cmir_repro.experiments.systems import SYSTEMS
+
+    one_of("system", system, SYSTEMS)
+    changes = parse(setting or [], {"model": "model", "train": "training"})
+    names = {"dataset": dataset, "task": task, "scale": scale}
+    named = names | ({"method": method} if method else {})
+    config = SYSTEMS[system].presets.configure(**named, seed=seed, **changes)
+    typed = ["cmir", "run", system, "--method", config.method, "--seed", str(seed)]
+    typed += [word for name, value in names.items() for word in (f"--{name}", value)]
+    typed += [word for text in setting or [] for word in ("-s", text)]
+    with _training():
+        record = runs.run(config, device=choose(device), command=shlex.join(typed)).record
+    print(f"{config.method} on {config.dataset}, {config.task}, scale {scale}, seed {seed}")
+    for name, metric in record.result["metrics"].items():
+        print(f"{name:<24}{metric['value']:>9.2f}  [{metric['low']:.2f}, {metric['high']:.2f}]")
+    print(f"record: {paths.shown(paths.results() / 'records' / f'{record.run}.json')}")
+
+
+@app.command()
+def grid(
+    system: System = "dim",
+    scale: Scale = "mini",
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="may be repeated; default: css, and photos if there")
+    ] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="may be repeated; default: the tables'")
+    ] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help="may be repeated; default: all of the tables")
+    ] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="may be repeated; default: 0 1 2")] = None,
+    seconds: Annotated[
+        int | None, typer.Option(min=1, help="stop after so long; default: when done")
+    ] = None,
+    device: Device = "auto",
+    list_only: Annotated[bool, typer.Option("--list", help="only tell what is missing")] = False,
+) -> None:
+    """Run what the tables lack; status 3: time ran out."""
+    from cmir_repro.experiments import grid as cells
+
+    with _training():
+        filled = cells.fill(
+            system, scale, dataset, task, method, seed or cells.SEEDS,
+            device=device, seconds=seconds, list_only=list_only,
+        )  # fmt: skip
+    if list_only:
+        for name in filled.left:
+            print(name)
+    elif filled.left:
+        raise typer.Exit(TIME_RAN_OUT)
+
+
+@app.command()
+def score(
+    queries: Features,
+    gallery: Features,
+    protocol: Preset,
+    ties: Ties = None,
+    query_ids: Ids = None,
+    gallery_ids: Ids = None,
+    seed: Bootstrap = 0,
+    out: Out = None,
+) -> None:
+    """Score features of composed queries: recall at k."""
+    from cmir_repro.evaluation import recall
+
+    result = recall.score_files(
+        queries, gallery, _protocol(protocol, ties),
+        query_ids=query_ids, gallery_ids=gallery_ids, seed=seed,
+    )  # fmt: skip
+    _finish(result, recall.table(result), out)
+
+
+@app.command()
+def score_images_sentences(
+    images: Features,
+    sentences: Features,
+    protocol: Preset,
+    ties: Ties = None,
+    image_ids: Ids = None,
+    sentence_ids: Ids = None,
+    seed: Bootstrap = 0,
+    out: Out = None,
+) -> None:
+    """Score features of images and sentences: RSUM."""
+    from cmir_repro.evaluation import image_text
+
+    result = image_text.score_files(
+        images, sentences, _protocol(protocol, ties),
+        image_ids=image_ids, sentence_ids=sentence_ids, seed=seed,
+    )  # fmt: skip
+    _finish(result, image_text.table(result), out)
+
+
+@app.command()
+def score_labels(
+    queries: Annotated[Path, typer.Option(metavar="FILE", help=".npz with categories")],
+    database: Annotated[Path, typer.Option(metavar="FILE", help=".npz with categories")],
+    protocol: Preset,
+    ties: Ties = None,
+    seed: Bootstrap = 0,
+    out: Out = None,
+) -> None:
+    """Score features or codes by categories: MAP."""
+    from cmir_repro.evaluation import labels
+
+    result = labels.score_files(queries, database, _protocol(protocol, ties), seed)
+    _finish(result, labels.table(result), out)
+
+
+@app.command()
+def tables(
+    readme: Annotated[
+        bool, typer.Option("--readme", help="into README.md instead (maintainers)")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="only compare README.md; status 1: it differs")
+    ] = False,
+) -> None:
+    """Write the tables of your runs into your workspace."""
+    from cmir_repro.report import tables as written
+
+    if not check:
+        print(paths.shown(written.write() if readme else written.write_own()))
+    elif not written.agree():
+        print("README.md differs from the ledger; type: cmir tables --readme")
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    run: Annotated[str, typer.Argument(help="name of a run in the ledger")],
+    folder: Annotated[Path, typer.Argument(help="for model.json and the weights")],
+) -> None:
+    """Write a run's weights in half precision."""
+    from cmir_repro.experiments.export import export as written
+
+    print(f"{folder}: sha256 {written(run, folder)}")
+
+
+@app.command()
+def reproduce(
+    dataset: Annotated[str, typer.Option(help="css, or one that was prepared")] = "css",
+    scale: Annotated[str, typer.Option(help="mini, paper or auto: by the device")] = "auto",
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="write over notebooks/, cleaned (maintainers)")
+    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="what make test runs")] = False,
+) -> None:
+    """Run the notebooks in order, into your workspace."""
+    from cmir_repro import reproduce as notebooks
+
+    if check:
+        raise typer.Exit(notebooks.check())
+    with _training():
+        notebooks.reproduce(dataset, scale, in_place)
+
+
+@ledger.command()
+def merge(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="the ledger that is read")],
+    into: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="default: your own ledger")
+    ] = None,
+) -> None:
+    """Copy into a ledger the runs that it lacks."""
+    from cmir_repro.experiments import ledger as records
+
+    into = into or paths.results()
+    new = records.merge(source, into)
+    print("\n".join([f"{len(new)} runs copied into {into}", *new]))
+
+
+app.add_typer(ledger, name="ledger")
+
+
+def _protocol(name: str, ties: str | None) -> "Protocol":
+    from cmir_repro.core.protocol import TIES, preset
+
+    if not ties:
+        return preset(name)
+    one_of("ties", ties, TIES)
+    return preset(name).changed(ties=ties)
+
+
+def _finish(result: dict, table: str, out: Path | None) -> None:
+    from cmir_repro.core.files import write_json
+
+    if out:
+        write_json(out, result)
+    print(table)
+
+
+@contextmanager
+def _training() -> Iterator[None]:
+    """Training that cannot go on is told in one line as well."""
+    from cmir_repro.training.loop import TrainingError
+
+    try:
+        yield
+    except TrainingError as error:
+        raise InputError(str(error)) from error
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,92 @@
+"""The one way into the prepared layout: every data set is written here, or opened again."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
+from cmir_repro.data import prepared, sentences
+from cmir_repro.data.labelled import save_array
+from cmir_repro.data.prepare import checks
+from cmir_repro.data.prepared import Prepared
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a data set consists of.
+
+    images: the image table; queries: the query table, empty where there are none.
+    info: for dataset.json: see prepared.INFO_KEYS; what `prepare` is given need not be repeated.
+    sentences: the table of sentences, if any.
+    arrays: ready arrays by name, one row an image.
+    draw: called with the folder, once the tables are known to be sound: it writes pixel files and
+        what is too large for memory.
+    """
+
+    images: pd.DataFrame
+    queries: pd.DataFrame = field(default_factory=sentences.no_queries)
+    info: Mapping = field(default_factory=dict)
+    sentences: pd.DataFrame | None = None
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    draw: Callable[[Path], None] | None = None
+
+
+def prepare(
+    name: str,
+    provenance: Mapping,
+    make: Callable[[], Content],
+    same: Mapping | None = None,
+    folder: str | None = None,
+) -> Prepared:
+    """Write a data set to data/NAME, or open what lies there if it is the same.
+
+    Args:
+        name: in dataset.json, and of the folder.
+        provenance: all that the data depend on, with "kind"; what lies there must have the same.
+        make: the content, asked for only if nothing lies there.
+        same: more of dataset.json that must be the same.
+        folder: of the data set, where it is not called as `name` says.
+
+    Raises:
+        InputError: the name cannot be used, something else was prepared there before, something
+            does not fit together, or the folder cannot be written.
+    """
+    if folder is None and (not _NAME.fullmatch(name) or name.split("-")[0] == "css"):
+        raise InputError(f"--name {name!r} cannot be used; take small letters, digits, - and _")
+    target, same = paths.data() / (folder or name), same or {}
+    if (target / "dataset.json").exists():
+        return checks.reopen(target, {**provenance, **same, "name": name})
+    return write(target, make(), {"name": name, "provenance": provenance, **same})
+
+
+def write(folder: Path, content: Content, info: Mapping | None = None) -> Prepared:
+    """Check and write everything into a folder; `dataset.json`, which makes it count, comes last.
+
+    Args:
+        info: more of dataset.json; what `content` says goes first.
+
+    Raises:
+        InputError: something does not fit together, or the folder cannot be written.
+    """
+    images, queries = content.images, content.queries
+    tables = checks.tables_hash(images, queries)
+    info = {"tables_sha256": tables, **(info or {}), **content.info}
+    prepared.check_tables(images, queries, info["name"])  # before minutes of reading pictures
+    if content.sentences is not None:
+        sentences.check(content.sentences, images, info["name"])
+    if content.draw is not None:
+        content.draw(folder)
+    if content.sentences is not None:
+        sentences.write_sentences(folder, content.sentences)
+    for part, rows in images.groupby("part").indices.items():
+        for name, array in content.arrays.items():
+            save_array(folder, name, array[rows], part)
+    prepared.write(folder, info, images, queries)
+    return Prepared(folder)
