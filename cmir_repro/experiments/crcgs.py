@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from cmir_repro.core import paths
 from cmir_repro.core.weights import weights_digest
-from cmir_repro.evaluation import labels as label_retrieval
+from cmir_repro.evaluation import labels
 from cmir_repro.evaluation.features import Features, align
 from cmir_repro.evaluation.hamming import as_codes
 from cmir_repro.experiments import identity
@@ -120,11 +120,11 @@ class LabelExperiment(Experiment):
         found, encoded = self.task.labelled, self.encode(system)
         scoring = COSINE if COSINE in encoded.images else list(encoded.images)[-1]
         sides = encoded.images[scoring], encoded.texts[scoring]
-        labels = found.labels[found.val], found.labels[found.train]
+        categories = found.labels[found.val], found.labels[found.train]
         out = {}
         for direction, (a, b) in zip(DIRECTIONS, (sides, sides[::-1]), strict=True):
             arrays = a[found.val], b[found.train]
-            aps, _ = label_retrieval.score(*arrays, *labels, self.task.protocol(scoring))
+            aps, _ = labels.score(*arrays, *categories, self.task.protocol(scoring))
             out[f"{direction} MAP"] = round(100 * float(np.nanmean(aps["all"])), 3)
         return {**out, "selection": round(sum(out.values()) / 2, 3)}
 
@@ -241,7 +241,7 @@ def score(
             queries, database = (
                 side[scoring] for side in (sides if direction == "i2t" else sides[::-1])
             )
-            aps, result = label_retrieval.score(
+            aps, result = labels.score(
                 queries[found.query],
                 database[found.database],
                 found.labels[found.query],

@@ -77,9 +77,10 @@ def name(config: Config) -> str:
 
 
 def current(config: Config) -> bool:
-    """Whether the ledger holds this run, made by the sources as they are."""
+    """Whether one of the ledgers holds this run, made by the sources as they are."""
     run = name(config)
-    return ledger.exists(run) and ledger.read(run).code["sources"] == sources(config)
+    held = [ledger.read(run, origin) for origin in ledger.ORIGINS if ledger.exists(run, origin)]
+    return any(record.code["sources"] == sources(config) for record in held)
 
 
 def _source(kind: type) -> str:
