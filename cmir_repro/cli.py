@@ -147,7 +147,7 @@ def run(
     """Train and score one model, or find it in the ledger."""
     from cmir_repro.core.device import choose
     from cmir_repro.experiments import run as runs
-    from cmir_repro.experiments.registry import SYSTEMS
+    from cmir_repro.experiments.systems import SYSTEMS
 
     one_of("system", system, SYSTEMS)
     changes = parse(setting or [], {"model": "model", "train": "training"})
