@@ -113,7 +113,7 @@ assert POOLERS["another"] and COMPOSITORS["another"]
 def test_renaming_moving_and_adding_leave_every_record_current(tmp_path):
     """What a digest of sources took for another experiment, done to a copy of the package."""
     package = tmp_path / "cmir_repro"
-    shutil.copytree(paths.REPOSITORY / "cmir_repro", package)
+    shutil.copytree(paths.PACKAGE, package)
 
     def edit(name, pattern, new):
         """The one file of that name, wherever it lies."""
@@ -137,7 +137,7 @@ def test_renaming_moving_and_adding_leave_every_record_current(tmp_path):
         text = path.read_text(encoding="utf-8")
         if dotted in text:
             path.write_text(text.replace(dotted, "cmir_repro.elsewhere.critics"), encoding="utf-8")
-    env = {"PYTHONPATH": str(tmp_path), "CMIR_COMMITTED": str(paths.REPOSITORY / "results")}
+    env = {"PYTHONPATH": str(tmp_path), "CMIR_COMMITTED": str(paths.checkout() / "results")}
     env["CMIR_DATA"] = str(tmp_path)  # without photographs, whose cells nobody counts here
     done = subprocess.run(
         [sys.executable, "-c", COPY],
