@@ -17,6 +17,7 @@ from pathlib import Path
 
 WORKSPACE = "cmir-workspace"
 NAME = "cmir-repro"  # of this project in its pyproject.toml
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def home() -> Path:
@@ -66,17 +67,12 @@ def notebooks() -> Path:
     return home() / "notebooks"
 
 
-def package() -> Path:
-    """The folder of this package's sources."""
-    return Path(__file__).resolve().parents[1]
-
-
 def checkout() -> Path | None:
     """The repository that this package is in; None where it was installed elsewhere.
 
     A folder with some pyproject.toml is not enough: an environment often lies in another project.
     """
-    folder = package().parent
+    folder = Path(__file__).resolve().parents[2]
     try:
         project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from cmir_repro.core import paths
 from cmir_repro.core.weights import weights_digest
-from cmir_repro.evaluation import labels as label_retrieval
+from cmir_repro.evaluation import labels
 from cmir_repro.evaluation.features import Features, align
 from cmir_repro.evaluation.hamming import as_codes
 from cmir_repro.experiments import versions
@@ -68,24 +68,30 @@ class LabelExperiment(Experiment):
             "features": hashlib.sha256(self.task.features.tobytes()).hexdigest(),
         }
 
-    def build(self) -> nn.Module:
-        """The net with its initial weights; trains the teachers before, if there are none yet."""
-        config, task = self.config, self.task
-        widths = task.features.shape[1], task.text.shape[1]
+    def sizes(self) -> dict:
+        task = self.task
+        sizes = {"shape": task.shape(), "features": task.features.shape[1]}
+        sizes |= {"text": task.text.shape[1], "categories": task.labels.shape[1]}
+        return {**sizes, "train": len(task.labelled.train)}
+
+    @classmethod
+    def net(cls, config: CRCGSRun, sizes: dict, taught: Teachers | None = None) -> nn.Module:
+        """See `Experiment`; a student's teachers are untrained unless they are given."""
+        widths = sizes["features"], sizes["text"]
         if config.baseline:
             kind = BASELINES[config.baseline.kind]
             return kind(config.baseline, *widths, config.hashing.bits)
-        self.teachers = teachers(config, task, self.progress) if config.teacher else None
+        if config.teacher and taught is None:
+            taught = Teachers(config.teacher, *widths)
+        known = tuple(sizes["shape"]), sizes["text"], sizes["categories"], sizes["train"]
+        return CRCGS(config.model, *known, config.train.batch, taught)
+
+    def build(self) -> nn.Module:
+        """The net with its initial weights; trains the teachers before, if there are none yet."""
+        config = self.config
+        self.teachers = teachers(config, self.task, self.progress) if config.teacher else None
         torch.manual_seed(config.train.seed)  # a student begins the same with and without them
-        return CRCGS(
-            config.model,
-            task.shape(),
-            task.text.shape[1],
-            task.labels.shape[1],
-            len(task.labelled.train),
-            config.train.batch,
-            self.teachers,
-        )
+        return self.net(config, self.sizes(), self.teachers)
 
     def fit(self, system: nn.Module, job: Job) -> None:
         if getattr(system, "trained", True):
@@ -114,11 +120,11 @@ class LabelExperiment(Experiment):
         found, encoded = self.task.labelled, self.encode(system)
         scoring = COSINE if COSINE in encoded.images else list(encoded.images)[-1]
         sides = encoded.images[scoring], encoded.texts[scoring]
-        labels = found.labels[found.val], found.labels[found.train]
+        categories = found.labels[found.val], found.labels[found.train]
         out = {}
         for direction, (a, b) in zip(DIRECTIONS, (sides, sides[::-1]), strict=True):
             arrays = a[found.val], b[found.train]
-            aps, _ = label_retrieval.score(*arrays, *labels, self.task.protocol(scoring))
+            aps, _ = labels.score(*arrays, *categories, self.task.protocol(scoring))
             out[f"{direction} MAP"] = round(100 * float(np.nanmean(aps["all"])), 3)
         return {**out, "selection": round(sum(out.values()) / 2, 3)}
 
@@ -235,7 +241,7 @@ def score(
             queries, database = (
                 side[scoring] for side in (sides if direction == "i2t" else sides[::-1])
             )
-            aps, result = label_retrieval.score(
+            aps, result = labels.score(
                 queries[found.query],
                 database[found.database],
                 found.labels[found.query],

@@ -51,8 +51,12 @@ class ComposedExperiment(Experiment):
         weights = weights_digest(self.config.model.image_weights)
         return {"weights": weights, "vocabulary": self._words()}
 
-    def build(self) -> Composed:
-        return Composed(self.config.model, len(self._words()))
+    def sizes(self) -> dict:
+        return {"vocabulary": len(self._words())}
+
+    @classmethod
+    def net(cls, config: DIMRun, sizes: dict) -> Composed:
+        return Composed(config.model, sizes["vocabulary"])
 
     def batches(self) -> QueryBatches:
         config = self.config

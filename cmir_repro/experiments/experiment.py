@@ -57,8 +57,17 @@ class Experiment(ABC):
         """JSON values that decide the numbers beside configuration, data and protocol."""
 
     @abstractmethod
+    def sizes(self) -> dict:
+        """JSON values: what `net` needs to know of the data."""
+
+    @classmethod
+    @abstractmethod
+    def net(cls, config: RunConfig, sizes: dict) -> nn.Module:
+        """The net of a configuration on data of these sizes, with weights drawn as torch stands."""
+
     def build(self) -> nn.Module:
         """The net with its initial weights, drawn from torch's generator as it stands."""
+        return self.net(self.config, self.sizes())
 
     @abstractmethod
     def batches(self) -> Batches:

@@ -270,9 +270,9 @@ def code_hash(texts: Sequence[str]) -> str:
 def package_hash() -> str:
     """Digest of every source file of the package."""
     digest = hashlib.sha256()
-    for path in sorted(paths.package().rglob("*.py")):
+    for path in sorted(paths.PACKAGE.rglob("*.py")):
         digest.update(
-            f"{path.relative_to(paths.package()).as_posix()}\n".encode() + path.read_bytes()
+            f"{path.relative_to(paths.PACKAGE).as_posix()}\n".encode() + path.read_bytes()
         )
     return digest.hexdigest()[:16]
 
@@ -293,7 +293,7 @@ def code(own: str = "") -> dict:
     lock = checkout / "requirements.lock" if checkout else Path()
     commit = _git("rev-parse", "HEAD")
     # Of the package only: a maintainer's run writes results into the tree itself.
-    changed = bool(_git("status", "--porcelain", "--", paths.package().name))
+    changed = bool(_git("status", "--porcelain", "--", paths.PACKAGE.name))
     return {
         "version": __version__,
         "commit": commit or "unknown",

@@ -7,7 +7,9 @@ import torch
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.evaluation import image_text
-from cmir_repro.experiments import aai, identity, ledger
+from cmir_repro.experiments import identity, ledger
+from cmir_repro.experiments.aai_embedding import embed
+from cmir_repro.experiments.aai_task import PairBatches, PairTask, tokeniser
 from cmir_repro.experiments.presets.aai import METHODS, REFERENCE, configure
 from cmir_repro.experiments.run import run
 from cmir_repro.systems.aai import AAI
@@ -26,8 +28,8 @@ def go(config):
 
 
 def batches(config):
-    task = aai.PairTask("css", "mini", "3d", config.model, "cpu", False)
-    return aai.PairBatches(task, aai.tokeniser(config.model, task), config.train)
+    task = PairTask("css", "mini", "3d", config.model, "cpu", False)
+    return PairBatches(task, tokeniser(config.model, task), config.train)
 
 
 def test_a_shared_batch_is_the_batch_of_one(tiny_css):
@@ -91,7 +93,7 @@ def test_a_run_leaves_record_and_ranks_and_is_found_again(tiny_css, monkeypatch)
 def test_a_broken_off_run_goes_on_as_if_nothing_had_happened(tiny_css, monkeypatch):
     """Queues, copies and the ramp are part of what is kept."""
     whole = go(configured(training={"seed": 1}))
-    real = aai.PairBatches.__call__
+    real = PairBatches.__call__
 
     def breaks(self, step, *rest):
         if step == 3:
@@ -99,10 +101,10 @@ def test_a_broken_off_run_goes_on_as_if_nothing_had_happened(tiny_css, monkeypat
         return real(self, step, *rest)
 
     config = configured(training={"seed": 1, "log_every": 2})  # another run, the same numbers
-    monkeypatch.setattr(aai.PairBatches, "__call__", breaks)
+    monkeypatch.setattr(PairBatches, "__call__", breaks)
     with pytest.raises(KeyboardInterrupt):
         go(config)
-    monkeypatch.setattr(aai.PairBatches, "__call__", real)
+    monkeypatch.setattr(PairBatches, "__call__", real)
     resumed = go(config)
     for name, value in whole.system.state_dict().items():
         assert torch.equal(resumed.system.state_dict()[name], value), name
@@ -116,11 +118,11 @@ def test_a_model_without_fusion_is_scored_by_itc_alone(tiny_css):
 
 def test_the_matcher_gives_the_log_odds_of_the_net(tiny_css):
     config = configured()
-    task = aai.PairTask("css", "mini", "3d", config.model, "cpu", False)
-    tokens = aai.tokeniser(config.model, task)
+    task = PairTask("css", "mini", "3d", config.model, "cpu", False)
+    tokens = tokeniser(config.model, task)
     torch.manual_seed(0)
     system = AAI(config.model, len(tokens), task.shape(), tokens.special_tokens)
-    found, pairs = aai.embed(system, task, tokens, "test", chunk=7), task.split("test")
+    found, pairs = embed(system, task, tokens, "test", chunk=7), task.split("test")
     image, sentence = np.array([2, 2, 5]), np.array([0, 31, 17])
     numbers, lengths = map(torch.from_numpy, tokens.encode([pairs.texts[i] for i in sentence]))
     with torch.no_grad():

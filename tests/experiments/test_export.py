@@ -1,23 +1,39 @@
-"""A shared model scores as the one it was made from, up to half precision."""
+"""A shared model gives what the one gives that it was made from, up to half precision."""
+
+import json
 
 import numpy as np
 import pytest
+import tiny_runs
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.experiments import export
-from cmir_repro.experiments.dim_embedding import embed
-from cmir_repro.experiments.presets.dim import configure
+from cmir_repro.experiments.presets import crcgs
 from cmir_repro.experiments.run import run
+from cmir_repro.experiments.systems import SYSTEMS
 
 
-def test_an_exported_model_embeds_like_the_original(tiny_css, tmp_path):
-    done = run(configure(method="TIRG + DIM", training={"steps": 4, "batch": 8}), progress=False)
+def arrays(done, model):
+    """What the experiment makes of its test data by a model."""
+    if done.record.system == "crcgs":
+        found = done.experiment.encode(model)
+        return found.images["cosine"], found.texts["cosine"]
+    found = done.experiment.embed(model, "test")
+    if done.record.system == "aai":
+        return found.images, found.sentences
+    return found.queries, found.gallery
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_shared_model_encodes_like_the_original(system, tiny_css, tmp_path):
+    done = tiny_runs.make(system)
     export.export(done.record.run, tmp_path / "shared")
-    system, vocabulary = export.load(tmp_path / "shared")
-    found = embed(system, done.task, vocabulary, "test")
+    shared = export.load(tmp_path / "shared")
+    assert shared.config == tiny_runs.config(system)
+    assert shared.vocabulary == getattr(getattr(done.experiment, "tokens", None), "tokens", [])
     # Half precision keeps 11 bits of each weight.
-    np.testing.assert_allclose(found.queries, done.features.queries, rtol=0.02, atol=0.02)
-    np.testing.assert_allclose(found.gallery, done.features.gallery, rtol=0.02, atol=0.02)
+    for found, wanted in zip(arrays(done, shared.model), arrays(done, done.system), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=0.02, atol=0.02)
 
 
 def test_an_unknown_run_is_one_line(tiny_css, tmp_path):
@@ -26,10 +42,26 @@ def test_an_unknown_run_is_one_line(tiny_css, tmp_path):
     assert "\n" not in str(error.value)
 
 
+def test_what_was_fitted_has_no_weights_to_share(tiny_css, tmp_path):
+    done = run(crcgs.configure(method="CCA, ITQ", model={"dims": 4}), progress=False)
+    with pytest.raises(InputError, match="no trained weights"):
+        export.export(done.record.run, tmp_path)
+
+
 def test_a_damaged_file_is_refused(tiny_css, tmp_path):
-    done = run(configure(method="TIRG", training={"steps": 2, "batch": 8}), progress=False)
-    export.export(done.record.run, tmp_path / "shared")
+    export.export(tiny_runs.make("dim").record.run, tmp_path / "shared")
     weights = next((tmp_path / "shared").glob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(InputError, match="damaged"):
+        export.load(tmp_path / "shared")
+
+
+def test_an_encoder_from_disk_cannot_be_built_again(tiny_css, tmp_path):
+    export.export(tiny_runs.make("dim").record.run, tmp_path / "shared")
+    file = tmp_path / "shared" / "model.json"
+    facts = json.loads(file.read_text())
+    facts["config"]["run"]["model"]["text_encoder"] = "bert"
+    facts["config"]["run"]["model"]["text_weights"] = "bert"
+    file.write_text(json.dumps(facts))
+    with pytest.raises(InputError, match=r"text_encoder of .* is of a saved model"):
         export.load(tmp_path / "shared")

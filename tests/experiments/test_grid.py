@@ -51,7 +51,7 @@ def test_cells_of_image_and_sentence_retrieval_have_names_of_their_own(folder):
     assert [cell.train.seed for cell in cells[:2]] == [0, 0]  # all methods of a seed come first
 
 
-def test_cells_of_label_based_retrieval_hold_its_neighbours_too(folder):
+def test_cells_of_label_based_retrieval_hold_the_baselines_too(folder):
     cells = grid.cells("crcgs", datasets=["css", "wikipedia"])
     methods = {*crcgs.METHODS, *crcgs.BASELINES}
     assert {cell.method for cell in cells} == methods
@@ -136,6 +136,13 @@ def test_a_cell_of_the_committed_ledger_is_done(quick, monkeypatch, tmp_path):
     found, _ = filled()
     assert (len(found.there), found.run, found.left) == (1, [], [])
     assert not ledger.records("own")
+    # A record of the user's own that is out of date does not hide it.
+    (record,) = ledger.records()
+    ledger.save(
+        record.model_copy(update={"code": {"sources": "older"}}), ledger.queries(record.run), []
+    )
+    assert ledger.read(record.run).code["sources"] == "older"
+    assert len(filled()[0].there) == 1
 
 
 def test_listing_runs_nothing(quick, monkeypatch):

@@ -137,7 +137,7 @@ def test_the_digest_of_a_class_is_that_of_what_it_does():
 
 
 def test_the_digest_of_the_package_follows_every_file_and_its_place(monkeypatch, tmp_path):
-    monkeypatch.setattr(paths, "package", lambda: tmp_path)
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path)
     (tmp_path / "models").mkdir()
     digests = []
     for place, text in (("a.py", "x = 1"), ("a.py", "x = 2"), ("models/a.py", "x = 1")):

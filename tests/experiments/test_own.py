@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tiny_labels
+import tiny_runs
 import torch
 from made_up_records import keep, made_up
 
@@ -14,8 +15,6 @@ from cmir_repro.experiments.presets import aai, crcgs, dim
 from cmir_repro.experiments.run import run
 from cmir_repro.experiments.systems import SYSTEMS
 from cmir_repro.models.compositors import COMPOSITORS, Compositor
-
-TRAINING = {"steps": 1, "batch": 8}
 
 
 class Mine(Compositor):
@@ -40,7 +39,7 @@ def home(tiny_css, monkeypatch):
 def test_a_registered_method_is_configured_run_and_found_as_a_row():
     own.register_method("dim", "Narrow", {"compositor": "tirg", "embed_dim": 8})
     assert dim.configure(method="Narrow").model.embed_dim == 8
-    record = run(dim.configure(method="Narrow", training=TRAINING), progress=False).record
+    record = run(dim.configure(method="Narrow", training=tiny_runs.TRAINING), progress=False).record
     assert (record.kind, record.system) == ("run", "dim")
     (method, records), *others = own.rows("dim", "css", "mini", "3d-3d").items()
     assert (method, [r.run for r in records], others) == ("Narrow", [record.run], [])
@@ -95,7 +94,7 @@ def test_runs_that_nobody_registered_are_no_rows():
 def test_a_registered_compositor_trains_with_and_without_dim():
     own.register_compositor("mine", Mine, "My fusion")
     for method, bound in (("My fusion", False), ("My fusion + DIM", True)):
-        config = dim.configure(method=method, model={"embed_dim": 8}, training=TRAINING)
+        config = dim.configure(method=method, model={"embed_dim": 8}, training=tiny_runs.TRAINING)
         done = run(config, progress=False)
         assert type(done.system.compositor) is Mine
         assert ("bound A" in done.losses()) == bound
@@ -131,26 +130,17 @@ def saved(folder, **files):
 
 def of_run(system, folder):
     """A tiny run, and its features as files."""
+    done = tiny_runs.make(system)
+    found = done.features
     if system == "dim":
-        config = dim.configure(model={"embed_dim": 8}, training=TRAINING)
-        done = run(config, progress=False)
-        part, found = done.task.split("test"), done.features
+        part = done.task.split("test")
         queries = (part.query_ids, found.queries)
         return done, saved(folder, queries=queries, gallery=(part.gallery_ids, found.gallery))
     if system == "aai":
-        small = {"width": 16, "embed_dim": 8, "heads": 2, "fusion_layers": 1, "text_layers": 1}
-        config = aai.configure(method=aai.REFERENCE, model=small, training=TRAINING)
-        done = run(config, progress=False)
-        pairs, found = done.task.split("test"), done.features
+        pairs = done.task.split("test")
         images = (pairs.image_ids, found.images)
         return done, saved(folder, images=images, sentences=(pairs.sentence_ids, found.sentences))
-    config = crcgs.configure(
-        method=crcgs.REFERENCE, model={"hidden": 8, "embed_dim": 8}, training=TRAINING
-    )
-    short = config.hashing.model_copy(update={"bits": (4,), "hidden": 4, "steps": 1, "batch": 8})
-    done = run(config.model_copy(update={"hashing": short}), progress=False)
-    ids, found = done.task.labelled.ids, done.features
-    sides = {"images": found.images, "texts": found.texts}
+    ids, sides = done.task.labelled.ids, {"images": found.images, "texts": found.texts}
     return done, saved(folder, **{name: (ids, side["cosine"]) for name, side in sides.items()})
 
 
