@@ -34,7 +34,7 @@ from cmir_repro.data.tokenizers import Vocabulary
 from cmir_repro.evaluation import image_text, rerank
 from cmir_repro.evaluation import labels as label_retrieval
 from cmir_repro.evaluation import recall as evaluate
-from cmir_repro.experiments import ledger
+from cmir_repro.experiments import ledger, versions
 from cmir_repro.experiments.presets import aai, crcgs, dim
 from cmir_repro.experiments.run import run as train_and_score
 from cmir_repro.models.compositors import COMPOSITORS
@@ -186,10 +186,10 @@ def traced(config) -> dict:
     """The numbers of a run: its log, gradients, validation, metrics and some ranks."""
     # Without copies and turns the first gradient tells all, and nothing is added up before it.
     steps = (0,) if isinstance(config, dim.DIMRun) else (0, 1, -1)
-    with Gradients() as gradients:
+    with _nothing_there(), Gradients() as gradients:
         run = train_and_score(config, progress=False, command="a golden trace")
-    record = ledger.read(run.record.run)
-    ranks = ledger.queries(record.run).iloc[:, -1].to_numpy()
+        record = ledger.read(run.record.run)
+        ranks = ledger.queries(record.run).iloc[:, -1].to_numpy()
     rows = run.log.drop(columns="seconds", errors="ignore").to_dict("records")
     return {
         "log": [{key: x for key, x in row.items() if x == x} for row in rows],  # NaN: not there
@@ -200,6 +200,15 @@ def traced(config) -> dict:
         "metrics": record.result.get("by_scoring", record.result["metrics"]),
         "ranks": _some(ranks),
     }
+
+
+@contextmanager
+def _nothing_there() -> Iterator[None]:
+    """Empty folders for runs and ledger: a finished run would be found again, not made."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        for name in ("RUNS", "RESULTS"):
+            patch.setenv(f"CMIR_{name}", f"{folder}/{name.lower()}")
+        yield
 
 
 class Gradients:
@@ -354,10 +363,9 @@ NAMES = (*PLAIN, *configs())
 
 @contextmanager
 def tiny_world(folder: Path) -> Iterator[None]:
-    """The data that traces are of; runs and ledger go beside them."""
+    """The data that traces are of, in a folder."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("DATA", "RUNS", "RESULTS"):
-            patch.setenv(f"CMIR_{name}", str(folder / name.lower()))
+        patch.setenv("CMIR_DATA", str(folder / "data"))
         patch.setitem(css.SCALES, "mini", WORLD)
         for home in (evaluate, image_text, label_retrieval):
             if hasattr(home, "RESAMPLES"):
@@ -369,14 +377,29 @@ def tiny_world(folder: Path) -> Iterator[None]:
         yield
 
 
+def used(name: str) -> dict[str, int]:
+    """The versions that a trace hangs on."""
+    if name == "pooling":
+        return {f"pooler {key}": getattr(pooler, "version", 1) for key, pooler in POOLERS.items()}
+    if name in PLAIN:
+        needed = {"world": ("data", "rendering"), "scoring": ("scoring",)}[name]
+        return {key: versions.VERSIONS[key] for key in needed}
+    return versions.used(configs()[name])
+
+
 def make(name: str) -> dict:
     """The trace of a name, as the code is now; to be called in `tiny_world`."""
-    return PLAIN[name]() if name in PLAIN else traced(configs()[name])
+    found = PLAIN[name]() if name in PLAIN else traced(configs()[name])
+    return {"versions": used(name), **found}
 
 
 def path_of(name: str) -> Path:
-    """The file of a trace."""
-    return FOLDER / f"{name}.v1.json"
+    """The file of a trace; its version is 1 and one more for each that anything of it was raised.
+
+    So no trace is ever written over: numbers that move need a version that was raised.
+    """
+    number = 1 + sum(version - 1 for version in used(name).values())
+    return FOLDER / f"{name}.v{number}.json"
 
 
 def differences(found, stored, place: str = "") -> Iterator[tuple[str, float]]:
@@ -408,9 +431,11 @@ def largest(name: str) -> tuple[str, float]:
 
 
 def write(name: str) -> None:
-    """Keep the trace of a name, unless there is one of its version."""
+    """Keep the trace of a name in place of older versions, unless there is one of its version."""
     if not path_of(name).exists():
         FOLDER.mkdir(exist_ok=True)
+        for older in FOLDER.glob(f"{name}.v*.json"):
+            older.unlink()
         lines = [f"{json.dumps(key)}: {json.dumps(x)}" for key, x in make(name).items()]
         path_of(name).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
         print(f"written: {path_of(name).name}")

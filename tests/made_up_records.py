@@ -3,14 +3,16 @@
 import pandas as pd
 
 from cmir_repro.core.protocol import preset
-from cmir_repro.experiments import ledger
+from cmir_repro.experiments import ledger, versions
 from cmir_repro.experiments.presets.dim import configure
 
 
 def made_up(method="TIRG", seed=0, **changes):
     """A record nobody ran, and its ranks of four queries."""
     if "config" not in changes:
-        changes["config"] = configure(method=method, seed=seed).model_dump(mode="json")
+        config = configure(method=method, seed=seed)
+        changes["config"] = config.model_dump(mode="json")
+        changes.setdefault("versions", versions.used(config))
     recall = {"value": 50.0, "low": 10.0, "high": 90.0, "chance": 0.5}
     values = {
         "system": "dim",
@@ -18,7 +20,7 @@ def made_up(method="TIRG", seed=0, **changes):
         "dataset": "css", "scale": "mini", "task": "3d-3d", "method": method, "seed": seed,
         "selection": "last step",
         "data": {"manifest": "m", "tables": "t", "kind": "rendered"},
-        "code": {"sources": "0123456789abcdef"},
+        "code": {"sources": "0123456789abcdef", "dirty": False},
         "hardware": {"cpu": "a chip", "cores": 2, "gpu": None},
         "software": {},
         "parameters": 10, "steps": 5, "seconds": 12.0, "peak_memory_gb": 0.5,
@@ -38,6 +40,7 @@ def made_up_run(config, result):
     facts["system"] = config.system
     facts["run"] = f"{config.method.lower().replace(' ', '-').replace(',', '')}-{seed}"
     facts["config"] = config.model_dump(mode="json")
+    facts["versions"] = versions.used(config)
     return made_up(seed=seed, result=result).model_copy(update=facts)
 
 

@@ -9,8 +9,20 @@ enough to move the last losses by a thousandth. And four traces have a seed of t
 their way already in four.
 """
 
+import inspect
+import math
+import textwrap
+
 import golden_traces
 import pytest
+from cmir_repro.objectives import alignment, matching
+from cmir_repro.objectives.metric import METRIC_OBJECTIVES
+
+from cmir_repro import evaluate, train
+from cmir_repro.data.sampling import SAMPLERS
+from cmir_repro.models import momentum
+from cmir_repro.models.compositors import COMPOSITORS
+from cmir_repro.systems.crcgs import CRCGS
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +33,8 @@ def world(tmp_path_factory):
 
 @pytest.mark.parametrize("name", golden_traces.NAMES)
 def test_the_code_gives_the_numbers_that_are_kept(world, name):
+    path = golden_traces.path_of(name)
+    assert path.exists(), f"no {path.name}; write it: python tests/golden_traces.py --write"
     place, far = golden_traces.largest(name)
     assert far <= 1, f"{place} is off by {far:.1f} times what is allowed"
 
@@ -29,3 +43,93 @@ def test_no_trace_is_kept_that_nobody_makes():
     assert sorted(golden_traces.FOLDER.iterdir()) == sorted(
         golden_traces.path_of(name) for name in golden_traces.NAMES
     )
+
+
+# Numbers that are moved on purpose
+
+
+def mutated(function, old, new):
+    """The function with a piece of its source exchanged, in its own module's names."""
+    text = textwrap.dedent(inspect.getsource(function))
+    assert text.count(old) == 1
+    scope = {}
+    exec(text.replace(old, new), inspect.unwrap(function).__globals__, scope)
+    return scope[function.__name__]
+
+
+def longer_warm_up(patch):
+    patch.setattr(train, "rate", mutated(train.rate, "0.3 * config.steps", "0.4 * config.steps"))
+
+
+def other_order_of_draws(patch):
+    class Backwards(COMPOSITORS["tirg"]):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            drawn = [m for m in self.modules() if hasattr(m, "reset_parameters")]
+            for layer in reversed(drawn):
+                layer.reset_parameters()
+
+    patch.setitem(COMPOSITORS, "tirg", Backwards)
+
+
+def other_ties(patch):
+    patch.setattr(evaluate, "_rank", mutated(evaluate._rank, "t / (r + 1)", "t / 2"))
+
+
+def other_sign(patch):
+    for name, loss in METRIC_OBJECTIVES.items():
+        patch.setitem(METRIC_OBJECTIVES, name, lambda *a, loss=loss: -loss(*a))
+
+
+def seed_forgotten(patch):
+    real = SAMPLERS["shuffled"]
+    patch.setitem(SAMPLERS, "shuffled", lambda rows, batch, _, step: real(rows, batch, 0, step))
+
+
+def last_taken_for_best(patch):
+    judge = mutated(train._State.judge, "> self.best", "> -math.inf")
+    patch.setattr(train._State, "judge", judge)
+
+
+def queue_never_wraps(patch):
+    push = mutated(momentum.FeatureQueue.push, ") % M", ").clamp(max=M - 1)")
+    patch.setattr(momentum.FeatureQueue, "push", push)
+
+
+def copies_stand_still(patch):
+    patch.setattr(momentum.MomentumCopy, "update", lambda *_: None)
+
+
+def soft_labels_at_once(patch):
+    patch.setattr(alignment, "alpha_at", lambda step, ramp, alpha: alpha)
+
+
+def easy_negatives(patch):
+    real = matching.hard_negatives
+    patch.setattr(matching, "hard_negatives", lambda i2t, t2i, *rest: real(-i2t, -t2i, *rest))
+
+
+def fewer_turns(patch):
+    patch.setattr(CRCGS, "cycle", property(lambda self: 2))
+
+
+@pytest.mark.parametrize(
+    ("move", "name"),
+    [
+        (longer_warm_up, "dim-tirg"),
+        (other_order_of_draws, "dim-tirg"),
+        (other_ties, "scoring"),
+        (other_sign, "dim-tirg"),
+        (seed_forgotten, "dim-tirg"),
+        (last_taken_for_best, "dim-tirg"),
+        (queue_never_wraps, "aai-gpo"),
+        (copies_stand_still, "aai-gpo"),
+        (soft_labels_at_once, "aai-gpo"),
+        (easy_negatives, "aai-gpo"),
+        (fewer_turns, "crcgs"),
+    ],
+)
+def test_numbers_that_are_moved_are_noticed(world, monkeypatch, move, name):
+    move(monkeypatch)
+    place, far = golden_traces.largest(name)
+    assert 10 < far < math.inf, place  # other numbers, and not other keys

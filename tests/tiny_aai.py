@@ -18,7 +18,7 @@ TINY = {
     "dropout": 0.0,
     "queue": 5,
     "lmim_cells": 2,
-    "views": "none",
+    "augment": "none",
     "size_augmentation": False,
 }
 PLAIN = {"momentum_copies": False, "queue": 0, "soft_labels": 0, "ims": 0, "lmim": 0, "itm": 0}
@@ -37,7 +37,7 @@ def batch(seed=0, ids=(0, 1, 2, 1, 3, 4)):
     numbers.masked_fill_(torch.arange(8) >= lengths[:, None], 0)
     return {
         "image": torch.randint(256, (B, *SHAPE), dtype=torch.uint8, generator=g),
-        "views": torch.rand(B, 2, DRAWS, generator=g),
+        "draws": torch.rand(B, 2, DRAWS, generator=g),
         "input_ids": numbers,
         "lengths": lengths,
         "clean_input_ids": numbers,

@@ -17,7 +17,8 @@ from pathlib import Path
 
 WORKSPACE = "cmir-workspace"
 NAME = "cmir-repro"  # of this project in its pyproject.toml
-REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGE = Path(__file__).resolve().parents[1]
+REPOSITORY = PACKAGE.parent
 
 
 def home() -> Path:

@@ -20,7 +20,6 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import PRESETS, Protocol
 from cmir_repro.evaluation import intervals
 from cmir_repro.evaluation.average_precision import (
-    LEVELS,
     average_precision,
     by_radius,
     precision_at,
@@ -67,9 +66,9 @@ def score(
         result, plain values for JSON: protocol, queries (Q), gallery (N), without_relevant (how
             many queries were left out), depths (name -> places), interval, metrics as in
             `evaluate.summary`, and curves. chance is what a random order is expected to reach,
-            exactly. curves: "recall" and "precision" (interpolated, mean over queries), in percent,
-            and for codes "radius", lists of "recall" and "precision" within each Hamming radius
-            0 ... L (null: no query has anything there).
+            exactly. curves: "precision" (interpolated, mean over queries) at LEVELS recalls from 0
+            to 100, in percent, and for codes "radius", lists of "recall" and "precision" within
+            each Hamming radius 0 ... L (null: no query has anything there).
 
     Raises:
         InputError: as in `tie_groups`; no query has a relevant item; the protocol has no depths.
@@ -95,7 +94,7 @@ def score(
         raise InputError(f"none of {Q} queries shares a category with any of {N} database items")
     random = _measured(random_groups(N, relevant), depths, protocol.changed(ties="mean"))
     curve = values.pop("curve")[kept].mean(0)
-    curves = {"recall": np.linspace(0, 100, LEVELS).tolist(), "precision": _percent(curve)}
+    curves = {"precision": _percent(curve)}
     if protocol.similarity == "hamming":
         within = map(_percent, by_radius(*counts))
         curves["radius"] = dict(zip(("recall", "precision"), within, strict=True))

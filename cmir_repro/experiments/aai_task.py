@@ -117,7 +117,7 @@ class PairBatches:
                 **self.tokens.special_tokens,
             )
         whole = {
-            "views": torch.rand(batch, 2, DRAWS, generator=generator),
+            "draws": torch.rand(batch, 2, DRAWS, generator=generator),
             "input_ids": shown,
             "lengths": shown_lengths,
             "clean_input_ids": numbers,

@@ -19,7 +19,7 @@ from cmir_repro.core.weights import weights_digest
 from cmir_repro.evaluation import labels
 from cmir_repro.evaluation.features import Features, align
 from cmir_repro.evaluation.hamming import as_codes
-from cmir_repro.experiments import identity
+from cmir_repro.experiments import versions
 from cmir_repro.experiments.crcgs_task import LabelledBatches, LabelledTask
 from cmir_repro.experiments.experiment import Experiment
 from cmir_repro.experiments.job import Job
@@ -201,7 +201,7 @@ def teachers(config: CRCGSRun, task: LabelledTask, progress: bool = True) -> Tea
         "train": how.model_dump(mode="json"),
         "data": task.data.manifest_hash,
         "task": config.task,
-        "sources": identity.sources(config),
+        "versions": versions.used(config),
         "device": task.device,
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:6]

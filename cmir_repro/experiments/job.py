@@ -1,7 +1,7 @@
 """A run's folder and its way into the ledger: found again, resumed or trained, then recorded.
 
-A finished run is found again by its identity and is not repeated; a broken-off one goes on where
-it stopped.
+A finished run is found again by its configuration, its data and the versions of what decides its
+numbers, and is not repeated; a broken-off one goes on where it stopped.
 """
 
 import json
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cmir_repro.core import files, paths
 from cmir_repro.core.protocol import Protocol
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.experiments import identity, ledger
+from cmir_repro.experiments import identity, ledger, versions
 from cmir_repro.experiments.presets.base import RunConfig
 from cmir_repro.training import checkpoint
 from cmir_repro.training.loop import Batches, train
@@ -44,12 +44,14 @@ class Job:
         self.config, self.data, self.device, self.selection = config, data, device, selection
         self.name = identity.name(config)
         self.folder = paths.runs() / self.name
+        self.own = identity.own_digest(config)
         self.identity = {
             "run": config.model_dump(mode="json"),
             "data": data.manifest_hash,
-            "sources": identity.sources(config),
+            "versions": versions.used(config),
             "protocol": protocol.as_dict(),
             "device": device,
+            **({"own": self.own} if self.own else {}),
             **facts,
         }
         self.selected = "last" if config.train.selection == "last" else "best"
@@ -145,7 +147,8 @@ class Job:
                 "kind": self.data.info["provenance"]["kind"],
                 "weights": self.identity.get("weights", "none"),
             },
-            code=ledger.code(self.identity["sources"]),
+            code=ledger.code(self.own),
+            versions=self.identity["versions"],
             hardware=ledger.hardware(self.device),
             software=ledger.software(),
             parameters=sum(p.numel() for p in system.parameters() if p.requires_grad),

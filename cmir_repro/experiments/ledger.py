@@ -10,7 +10,6 @@ There are two: the one that came with the repository ("committed") is only read,
 
 import ast
 import contextlib
-import functools
 import hashlib
 import json
 import os
@@ -61,7 +60,12 @@ class Record(Config):
     config: dict
     selection: str
     data: dict  # manifest hash, hash of the tables, kind of provenance
-    code: dict  # version, commit, hash of the decisive sources, hash of the lock
+    # Version, commit, whether files of the package differed from it ("dirty"), digests of the
+    # package's sources and of the lock: for information; what decides is `versions`. Records of
+    # older versions hold another digest, of the sources that decided.
+    code: dict
+    # Of what decided the numbers: see versions.used; none in records of before there were any.
+    versions: dict[str, int] = Field(default_factory=dict)
     hardware: dict
     software: dict
     parameters: int | None
@@ -255,22 +259,24 @@ def digest(config: dict) -> str:
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:6]
 
 
-def code_hash(decisive: Sequence[str], more: Sequence[str] = ()) -> str:
-    """Digest of sources, without comments and docstrings.
-
-    Args:
-        decisive: files of the package, as paths in it.
-        more: sources of classes or functions that lie elsewhere.
-    """
-    package = Path(__file__).parent.parent
-    texts = [(package / name).read_text(encoding="utf-8") for name in decisive]
+def code_hash(texts: Sequence[str]) -> str:
+    """Digest of sources of classes or functions, without comments and docstrings."""
     digest = hashlib.sha256()
-    for text in [*texts, *map(textwrap.dedent, more)]:
+    for text in map(textwrap.dedent, texts):
         digest.update(f"{_meaning(text)}\n".encode())
     return digest.hexdigest()[:16]
 
 
-@functools.cache
+def package_hash() -> str:
+    """Digest of every source file of the package."""
+    digest = hashlib.sha256()
+    for path in sorted(paths.PACKAGE.rglob("*.py")):
+        digest.update(
+            f"{path.relative_to(paths.PACKAGE).as_posix()}\n".encode() + path.read_bytes()
+        )
+    return digest.hexdigest()[:16]
+
+
 def _meaning(source: str) -> str:
     tree = ast.parse(source)
     for node in ast.walk(tree):
@@ -281,17 +287,20 @@ def _meaning(source: str) -> str:
     return ast.unparse(tree)
 
 
-def code(sources: str) -> dict:
-    """Which code ran; `sources` is the digest of those that decide."""
+def code(own: str = "") -> dict:
+    """Which code ran; `own` is the digest of what a reader brought, see identity.own_digest."""
     checkout = paths.checkout()
     lock = checkout / "requirements.lock" if checkout else Path()
+    commit = _git("rev-parse", "HEAD")
+    # Of the package only: a maintainer's run writes results into the tree itself.
+    changed = bool(_git("status", "--porcelain", "--", paths.PACKAGE.name))
     return {
         "version": __version__,
-        "commit": _git("rev-parse", "HEAD") or "unknown",
-        "sources": sources,
-        "lock": hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
-        if lock and lock.exists()
-        else "unknown",
+        "commit": commit or "unknown",
+        "dirty": changed if commit else "unknown",
+        "sources": package_hash(),
+        "lock": hashlib.sha256(lock.read_bytes()).hexdigest()[:16] if lock.is_file() else "unknown",
+        **({"own": own} if own else {}),
     }
 
 

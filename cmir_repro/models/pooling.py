@@ -2,7 +2,8 @@
 
 All aggregators are called `pooler(tokens (B, N, D), lengths (B,))` and give the vector (B, D) and
 the coefficients (B, N) that say what each place weighs; lengths are at least 1 and nothing in
-padding counts. Letters: B sets, N places of the largest, D width.
+padding counts. `version` is raised when a pooler's numbers move: see versions.VERSIONS.
+Letters: B sets, N places of the largest, D width.
 """
 
 import math
@@ -19,6 +20,8 @@ from cmir_repro.models.token_set import TokenSet, real_positions
 class Mean(nn.Module):
     """The mean of the set; each place weighs one over the length."""
 
+    version = 1
+
     def forward(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         real = real_positions(lengths, tokens.shape[1])
         coefficients = real / lengths[:, None]  # (B, N) float32
@@ -28,6 +31,8 @@ class Mean(nn.Module):
 class Max(nn.Module):
     """The largest value of each dimension; places have no weights, so there are no coefficients."""
 
+    version = 1
+
     def forward(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, None]:
         real = real_positions(lengths, tokens.shape[1])
         return tokens.masked_fill(~real[..., None], -math.inf).amax(1), None
@@ -35,6 +40,8 @@ class Max(nn.Module):
 
 class First(nn.Module):
     """The first vector: the CLS token of encoders that have one."""
+
+    version = 1
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         coefficients = torch.zeros(tokens.shape[:2], device=tokens.device)
@@ -54,6 +61,8 @@ class GPO(nn.Module):
     The weights are computed in float32 even under autocast: the temperature would multiply the
     rounding of 16 bits by ten.
     """
+
+    version = 1
 
     WIDTH = 32  # of the encodings and of the states
     TEMPERATURE = 0.1

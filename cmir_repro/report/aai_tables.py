@@ -145,6 +145,7 @@ def markdown(dataset: str, scale: str, task: str) -> str:
         f"{max(seconds):.0f} s. Hardware: "
         + "; ".join(sorted({comparable.machine(r) for r in every}))
         + ".",
+        *comparable.remarks(by_method, configure),
     ]
     return "\n".join(lines)
 

@@ -1,10 +1,10 @@
 """Records of the ledger that may stand in one table."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import only_protocol
-from cmir_repro.experiments import ledger
+from cmir_repro.experiments import ledger, versions
 
 
 def finished(
@@ -13,7 +13,7 @@ def finished(
     """Comparable records of each method, by seed: method -> records.
 
     Runs of the tables only: those of `methods`, at their own settings and not a reader's variant,
-    which a notebook may have put there. All must share protocol, selection rule and data.
+    which a notebook may have put there. All must share protocol, selection rule, data and versions.
 
     Args:
         configure: called as `configure(dataset, task, scale, method, seed)`: a method's own
@@ -34,6 +34,7 @@ def finished(
     only_protocol(r.result["protocol"] for r in found)
     check_same("selection rules", {r.selection for r in found})
     check_same("data tables", {r.data["tables"] for r in found})
+    check_versions(found)
     by_method: dict[str, list[ledger.Record]] = {}
     for method in methods:
         rows = [r for r in found if r.method == method]
@@ -61,6 +62,63 @@ def check_same(what: str, values: set[str]) -> None:
         )
 
 
+def check_versions(records: Iterable[ledger.Record]) -> None:
+    """Refuse a table whose records were made by different versions of one component.
+
+    Raises:
+        InputError: they were; the component, its versions and the records of each are named.
+    """
+    made: dict[str, dict[int, list[str]]] = {}
+    for record in records:
+        for component, version in record.versions.items():
+            made.setdefault(component, {}).setdefault(version, []).append(record.run)
+    for component, by_version in made.items():
+        if len(by_version) > 1:
+            each = [f"{v} ({_named(runs)})" for v, runs in sorted(by_version.items())]
+            raise InputError(
+                f"one table would mix versions of {component!r}: {' and '.join(each)}; run those "
+                "of the older version again, or remove their records from results/records"
+            )
+
+
+def stale(records: Iterable[ledger.Record], configure: Callable) -> list[ledger.Record]:
+    """Those that another version of something made than a run would be made by now.
+
+    Args:
+        configure: as in `finished`.
+    """
+    return [
+        r
+        for r in records
+        if r.versions != versions.used(configure(r.dataset, r.task, r.scale, r.method, r.seed))
+    ]
+
+
+def remarks(by_method: Mapping[str, list[ledger.Record]], configure: Callable) -> list[str]:
+    """Lines below a table: which records are stale, and which come from a changed tree."""
+    every = [r for records in by_method.values() for r in records]
+    old = stale(every, configure)
+    dirty = [r for r in every if r.code.get("dirty") is True]
+    found = []
+    if old:
+        found.append(
+            f"{len(old)} of {len(every)} records are stale, made by versions that are no longer "
+            f"those of the code: {_named([r.run for r in old])}."
+        )
+    if dirty:
+        found.append(
+            f"{len(dirty)} of {len(every)} records were made by code that the commit they name "
+            f"does not hold: {_named([r.run for r in dirty])}."
+        )
+    return ["", " ".join(found)] if found else []
+
+
 def machine(record: ledger.Record) -> str:
     """The hardware of a run, for the line below a table."""
     return record.hardware["gpu"] or f"{record.hardware['cores']} cores of {record.hardware['cpu']}"
+
+
+def _named(runs: list[str], most: int = 3) -> str:
+    """The first few of some runs, and how many more there are."""
+    more = len(runs) - most
+    return ", ".join(runs[:most]) + (f" and {more} more" if more > 0 else "")

@@ -32,6 +32,7 @@ def finished(dataset: str, scale: str, task: str) -> dict[str, list[ledger.Recor
     if every:
         only_protocol(_of_codes(r.result["protocol"]) for r in every)
     comparable.check_same("data tables", {r.data["tables"] for r in every})
+    comparable.check_versions(every)
     return found
 
 
@@ -131,9 +132,8 @@ def curves(by_method: dict[str, list[ledger.Record]], scoring: str, direction: s
             continue
         found = [r.result["curves"][scoring][direction] for r in records]
         mean = np.mean([f["precision"] for f in found], axis=0)
-        rows.append(
-            pd.DataFrame({"method": method, "recall": found[0]["recall"], "precision": mean})
-        )
+        recall = np.linspace(0, 100, len(mean))  # not kept: see label_retrieval.score
+        rows.append(pd.DataFrame({"method": method, "recall": recall, "precision": mean}))
     return pd.concat(rows, ignore_index=True)
 
 
@@ -174,7 +174,7 @@ def markdown(dataset: str, scale: str, task: str) -> str:
     shallow = table.loc[(one, COSINE, "MAP@queries"), "chance"]
     blank = " |" * (len(codes) + 2)
     lines.append(f"| *chance* | | {chance[0]:.1f} | {chance[1]:.1f} | {shallow:.1f} |{blank}")
-    return "\n".join([*lines, "", _below(by_method)])
+    return "\n".join([*lines, "", _below(by_method), *comparable.remarks(by_method, configure)])
 
 
 def _of_codes(protocol: dict) -> Protocol:

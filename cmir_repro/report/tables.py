@@ -227,6 +227,7 @@ def markdown(by_method: dict[str, list[ledger.Record]], dataset: str, task: str)
         f"runs). A run took {min(seconds):.0f} to {max(seconds):.0f} s. Hardware: "
         + "; ".join(sorted({comparable.machine(r) for r in every}))
         + ".",
+        *comparable.remarks(by_method, configure),
     ]
     notes = published.sources(dataset, task)
     if notes:

@@ -44,7 +44,7 @@ class AAIConfig(Config):
     embed_dim: int = Field(256, ge=1)  # E, ALBEF
     pooler: Literal[tuple(POOLERS)] = "gpo"
     size_augmentation: bool = True  # drop vectors of a set and words of a sentence (VSE-infinity)
-    views: Literal[tuple(VIEWS)] = "photographs"
+    augment: Literal[tuple(VIEWS)] = "photographs"
     itc: float = Field(1.0, ge=0)
     ims: float = Field(1.0, ge=0)
     lmim: float = Field(1.0, ge=0)
@@ -201,7 +201,7 @@ class AAI(nn.Module):
         processes. The fusion encoder, the dear part, again takes a share of the pairs.
 
         Args:
-            batch: image (b, H, W, 3) uint8 or ready features; views (b, 2, DRAWS) float;
+            batch: image (b, H, W, 3) uint8 or ready features; draws (b, 2, DRAWS) float;
                 input_ids (b, L), lengths (b,): words, some dropped; clean_input_ids,
                 clean_lengths: none dropped; id (b,) int64, equal for sentences of one image.
             generator: draws what is dropped, masked and matched; the same in every process.
@@ -214,7 +214,7 @@ class AAI(nn.Module):
             self.temperature.clamp_(*c.temperature_range)
             if c.momentum_copies and self.training:
                 self.copies.update(c.momentum)
-        first = random_view(batch["image"], batch["views"][:, 0], c.views)
+        first = random_view(batch["image"], batch["draws"][:, 0], c.augment)
         image = gathered(self._images(self.online, first))
         text = gathered(self._texts(self.online, batch["input_ids"], batch["lengths"]))
         ids = gather(batch["id"])
@@ -223,7 +223,7 @@ class AAI(nn.Module):
         keys = (v, t)
         if c.momentum_copies:
             with torch.no_grad():
-                second = random_view(batch["image"], batch["views"][:, 1], c.views)
+                second = random_view(batch["image"], batch["draws"][:, 1], c.augment)
                 image_m = gathered(self._images(self.copies, second))
                 whole = batch["clean_input_ids"], batch["clean_lengths"]
                 text_m = gathered(self._texts(self.copies, *whole))

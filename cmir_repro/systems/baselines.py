@@ -10,7 +10,7 @@ from cmir_repro.core.config import Config
 from cmir_repro.losses import labels
 from cmir_repro.models.towers import DCMHImageNet, DCMHTextNet, codes
 from cmir_repro.systems.base import Group
-from cmir_repro.systems.cca_itq import Shallow, fit_cca, fit_itq
+from cmir_repro.systems.cca_itq import CCASpace, fit_cca, fit_itq
 
 COSINE = "cosine"
 
@@ -38,7 +38,7 @@ class CCA(nn.Module):
     def fit(self, features: Tensor, text: Tensor, seed: int) -> None:
         """Fit on pairs (N, F) and (N, D) float; the same for the same seed."""
         x, t = features.numpy(), text.numpy()
-        self.space: Shallow = fit_cca(x, t, self.config.dims)
+        self.space: CCASpace = fit_cca(x, t, self.config.dims)
         both = torch.cat(
             [torch.from_numpy(self.space.images(x)), torch.from_numpy(self.space.texts(t))]
         )

@@ -16,7 +16,7 @@ _ROUNDS = 50  # of ITQ
 
 
 @dataclass(frozen=True)
-class Shallow:
+class CCASpace:
     """Two maps x W + b into one space whose dimensions are in order of correlation.
 
     image_map: (F, d) and image_shift: (d,); text_map: (D, d) and text_shift: (d,); float32.
@@ -60,7 +60,7 @@ class Rotation:
         return (_matrix(z, "z", np.float32, len(self.mean)) - self.mean) @ self.map >= 0
 
 
-def fit_cca(image: np.ndarray, text: np.ndarray, dims: int, components: int = 512) -> Shallow:
+def fit_cca(image: np.ndarray, text: np.ndarray, dims: int, components: int = 512) -> CCASpace:
     """Canonical correlation analysis (Hotelling 1936) of images and their texts.
 
     Each side is whitened by PCA, after which CCA is the singular value decomposition of what is
@@ -104,7 +104,7 @@ def fit_cca(image: np.ndarray, text: np.ndarray, dims: int, components: int = 51
     maps = [w @ turn * correlations for w, turn in zip(whitening, turns, strict=True)]
     shifts = [-(m @ w) for m, w in zip(means, maps, strict=True)]
     arrays = (maps[0], shifts[0], maps[1], shifts[1])
-    return Shallow(*(a.astype(np.float32) for a in arrays), correlations)
+    return CCASpace(*(a.astype(np.float32) for a in arrays), correlations)
 
 
 def fit_itq(z: np.ndarray, bits: int, seed: int) -> Rotation:

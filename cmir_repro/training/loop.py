@@ -180,7 +180,7 @@ def train(
 
     def optimise(batch: dict[str, Tensor], turn: str) -> dict[str, Tensor]:
         """One optimiser step; the losses, without gradients."""
-        _seed(config.seed, state.updates, generator)
+        reseed(config.seed, state.updates, generator)
         losses = forward(batch, generator, *([] if turn == WHOLE else [turn]))
         wrapped.zero_grad(set_to_none=True)
         accelerator.backward(losses["loss"])
@@ -337,7 +337,7 @@ def _figures(told: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {**means, "loss": told[-1]["loss"]}
 
 
-def _seed(seed: int, updates: int, generator: torch.Generator) -> None:
+def reseed(seed: int, updates: int, generator: torch.Generator) -> None:
     """Dropout reads torch's global state, all else `generator`; both follow the optimiser steps."""
     number = (seed * 1_000_003 + updates) % 2**63
     torch.manual_seed(number)

@@ -13,7 +13,7 @@ from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.labelled import LABELS
 from cmir_repro.evaluation import labels as label_retrieval
-from cmir_repro.experiments import crcgs, identity, ledger
+from cmir_repro.experiments import crcgs, identity, ledger, versions
 from cmir_repro.experiments.crcgs_task import LabelledBatches, LabelledTask
 from cmir_repro.experiments.presets.crcgs import FULL, METHODS, REFERENCE, SCALES, configure
 from cmir_repro.experiments.run import run
@@ -100,7 +100,7 @@ def test_a_run_leaves_record_and_precisions(tmp_path):
     assert record.result["metrics"] == record.result["by_scoring"]["cosine"]
     assert (record.result["queries"], record.result["gallery"]) == (14, 58)
     assert {"i2t MAP@all", "t2i MAP@all", "i2t MAP@queries"} <= set(record.result["metrics"])
-    assert set(record.result["curves"]["hamming-4"]["i2t"]) == {"recall", "precision", "radius"}
+    assert set(record.result["curves"]["hamming-4"]["i2t"]) == {"precision", "radius"}
     assert record.steps == config.train.steps == 4
     trained = sum(p.numel() for p in run.system.parameters())
     assert record.parameters == trained
@@ -389,8 +389,12 @@ def test_what_cannot_be_run_is_refused_before_anything_is_trained(monkeypatch):
             go(config)
 
 
-def test_records_of_another_source_are_not_current(monkeypatch):
-    config = configured(REFERENCE)
+def test_records_of_another_version_are_not_current_and_neither_are_teachers(monkeypatch):
+    config = configured()
     go(config)
-    monkeypatch.setattr(identity, "sources", lambda config: "other")
+    assert identity.current(config)
+    monkeypatch.setitem(versions.VERSIONS, "crcgs", 2)
     assert not identity.current(config)
+    go(config)
+    assert identity.current(config)
+    assert len(taught()) == 2

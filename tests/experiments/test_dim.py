@@ -1,7 +1,6 @@
 """A run from configuration to record: what a record says, what is kept, and what makes it anew."""
 
 import importlib
-import inspect
 import json
 import linecache
 import signal
@@ -17,7 +16,7 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.evaluation import recall as evaluate
-from cmir_repro.experiments import identity, job, ledger
+from cmir_repro.experiments import identity, job, ledger, versions
 from cmir_repro.experiments.dim import score
 from cmir_repro.experiments.dim_embedding import embed
 from cmir_repro.experiments.dim_task import QueryBatches, Task, tokeniser
@@ -170,70 +169,29 @@ def test_a_changed_own_compositor_makes_its_run_anew(tiny_css, own, capsys):
     own(MINE.replace("/ 2", "/ 3"))
     assert not identity.current(config)
     capsys.readouterr()
-    assert go(config).record.code["sources"] != first.record.code["sources"]
-    assert "is made anew: run.sources is" in capsys.readouterr().out
+    assert go(config).record.code["own"] != first.record.code["own"]
+    assert "is made anew: run.own is" in capsys.readouterr().out
 
 
-def test_a_compositor_of_a_notebook_is_among_the_sources(own, monkeypatch):
+def test_a_compositor_of_a_notebook_is_part_of_the_identity(own, monkeypatch):
     """Cells have no file; what they said is only to be had from the lines that Python keeps."""
     monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     own(MINE)
-    digests = {identity.sources(configured("mine", model={"compositor": "mine"}))}
+    digests = {identity.own_digest(configured("mine", model={"compositor": "mine"}))}
     for number, text in enumerate((MINE, MINE.replace("/ 2", "/ 3"), MINE)):
         name = f"<cell {number}>"
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
         cell = {"__name__": "__main__"}
         exec(compile(text, name, "exec"), cell)
         COMPOSITORS["mine"] = cell["Mine"]
-        digests.add(identity.sources(configured("mine", model={"compositor": "mine"})))
+        digests.add(identity.own_digest(configured("mine", model={"compositor": "mine"})))
     assert len(digests) == 2  # the same class, wherever it stands, and the other one
 
 
-@pytest.fixture
-def edited(monkeypatch):
-    """edited(module) makes a source look different to whoever reads it."""
-    changed = set()
-    read = inspect.getsource
-    monkeypatch.setattr(
-        inspect,
-        "getsource",
-        lambda thing: read(thing) + ("\nx = 1\n" if thing.__name__ in changed else ""),
-    )
-    return lambda name: changed.add(f"cmir_repro.models.compositors.{name}")
-
-
-def test_a_run_depends_on_its_own_compositor_and_no_other(edited):
-
-    def digests():
-        return [identity.sources(configured(method)) for method in ("TIRG", "FiLM")]
-
-    before = tirg, film = digests()
-    assert tirg != film
-    edited("mrn")
-    assert digests() == before
-    edited("film")
-    after = digests()
-    assert after[0] == tirg
-    assert after[1] != film
-    edited("base")  # all are built on it
-    assert not set(digests()) & {*before, *after}
-
-
-def test_what_only_photographs_need_does_not_touch_scenes(monkeypatch):
-    used = {}
-
-    def note(files, own):
-        used[len(used)] = set(files)
-        return "digest"
-
-    monkeypatch.setattr(ledger, "code_hash", note)
-    for dataset in ("css", "css-released", "photos"):
-        identity.sources(configured(dataset=dataset))
-    assert used[0] == used[1]
-    assert used[2] - used[0] == {"models/frozen.py", "data/training_pairs.py"}
-    assert {"training/loop.py", "evaluation/recall.py", "systems/dim.py"} <= used[0]
-    assert not {file for file in used[2] if "plots" in file or "compositors" in file}
-    assert all((paths.REPOSITORY / "cmir_repro" / file).exists() for file in used[2])
+def test_a_compositor_of_ours_has_a_version_and_no_digest():
+    config = configured()
+    assert identity.own_digest(config) == ""
+    assert versions.used(config)["compositor tirg"] == 1
 
 
 # Runs
@@ -261,7 +219,8 @@ def test_a_run_leaves_record_ranks_and_log_and_is_found_again(tiny_css, request,
     facts = first.record
     assert facts.config == config.model_dump(mode="json")
     assert facts.data["manifest"] == tiny_css.manifest_hash
-    assert facts.code["sources"] == identity.sources(config)
+    assert facts.versions == versions.used(config)
+    assert facts.code["sources"] == ledger.package_hash()
     assert identity.name(config) == name
     assert identity.current(config)
     assert facts.result["metrics"]["R@1"]["value"] == pytest.approx(100 * np.mean(ranks <= 1))
@@ -359,20 +318,22 @@ def test_a_task_of_another_data_set_is_refused(tiny_css, photos, monkeypatch, ti
         go(configured(dataset=dataset, task=task))
 
 
-@pytest.mark.parametrize("changed", ["sources", "data"])
-def test_a_run_of_other_sources_or_data_is_made_anew(tiny_css, monkeypatch, capsys, changed):
+@pytest.mark.parametrize("changed", ["versions", "data"])
+def test_a_run_of_other_versions_or_data_is_made_anew(tiny_css, monkeypatch, capsys, changed):
     config = configured("Text only", training={"steps": 2, "batch": 16})
     go(config)
-    if changed == "sources":
-        monkeypatch.setattr(ledger, "code_hash", lambda *_: "other")
+    if changed == "versions":
+        monkeypatch.setitem(versions.VERSIONS, "scoring", 7)
     else:
         monkeypatch.setattr(type(tiny_css), "manifest_hash", "other")
     trained = []
     monkeypatch.setattr(job, "train", lambda *a, **k: trained.append(1) or train(*a, **k))
     again = go(config)
     assert trained == [1]
-    assert f"is made anew: run.{changed} is" in capsys.readouterr().out
-    assert "other" in (again.record.code["sources"], again.record.data["manifest"])
+    assert f"is made anew: run.{changed}" in capsys.readouterr().out
+    record = again.record
+    assert (record.versions["scoring"] == 7) == (changed == "versions")
+    assert (record.data["manifest"] == "other") == (changed == "data")
     assert ledger.read(again.record.run) == again.record
 
 
@@ -380,13 +341,13 @@ def test_a_crash_before_the_ledger_is_written_is_made_good(tiny_css, monkeypatch
     config = configured("Image only", training={"steps": 2})
     go(config)
     with monkeypatch.context() as patch:
-        patch.setattr(ledger, "code_hash", lambda *_: "newer")
+        patch.setitem(versions.VERSIONS, "training", 2)
         patch.setattr(ledger, "save", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             go(config)
         patch.undo()
     monkeypatch.setenv("CMIR_RUNS", str(paths.runs()))
-    monkeypatch.setattr(ledger, "code_hash", lambda *_: "newer")
+    monkeypatch.setitem(versions.VERSIONS, "training", 2)
     assert go(config).record == ledger.read(go(config).record.run)
     assert identity.current(config)
 

@@ -8,7 +8,7 @@ import pytest
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
-from cmir_repro.experiments import grid, identity, ledger
+from cmir_repro.experiments import grid, identity, ledger, versions
 from cmir_repro.experiments.dim_task import QueryBatches
 from cmir_repro.experiments.presets import aai, crcgs
 from cmir_repro.experiments.presets.dim import ABLATION, METHODS, SCALES
@@ -125,7 +125,7 @@ def test_a_grid_is_filled_once(quick, monkeypatch):
     monkeypatch.setattr(grid, "run", None)  # calling it would fail
     found, said = filled()
     assert (found, said) == (([name], [], []), ["1 of 1 cells are in the ledger"])
-    monkeypatch.setattr(ledger, "code_hash", lambda *_: "changed")
+    monkeypatch.setitem(versions.VERSIONS, "dim", 2)
     assert not identity.current(cell)
 
 
@@ -138,10 +138,9 @@ def test_a_cell_of_the_committed_ledger_is_done(quick, monkeypatch, tmp_path):
     assert not ledger.records("own")
     # A record of the user's own that is out of date does not hide it.
     (record,) = ledger.records()
-    ledger.save(
-        record.model_copy(update={"code": {"sources": "older"}}), ledger.queries(record.run), []
-    )
-    assert ledger.read(record.run).code["sources"] == "older"
+    older = record.model_copy(update={"versions": {"data": 0}, "origin": "own"})
+    ledger.save(older, ledger.queries(record.run), [])
+    assert ledger.read(record.run) == older
     assert len(filled()[0].there) == 1
 
 

@@ -122,36 +122,46 @@ def test_names_of_runs_are_file_names_and_tell_configurations_apart():
     assert len(digest) == 6
 
 
-def test_the_code_hash_follows_what_decides_numbers(monkeypatch, tmp_path):
-    (tmp_path / "data").mkdir()
-    monkeypatch.setattr(ledger, "__file__", str(tmp_path / "experiments" / "ledger.py"))
-
-    def digest(text, *more, name="data/a.py"):
-        (tmp_path / name).write_text(text)
-        return ledger.code_hash(["data/a.py"], more)
-
-    plain = digest("def f(x):\n    return x + 1\n")
+def test_the_digest_of_a_class_is_that_of_what_it_does():
+    text = 'class A:\n    """One."""\n\n    def f(self, x):  # adds\n        return x + 1\n'
+    plain = ledger.code_hash([text])
     assert len(plain) == 16
-    commented = (
-        '"""A file."""\n\ndef f(x):  # adds\n    """One more."""\n    return (x +\n        1)\n'
-    )
-    assert digest(commented) == plain
-    assert digest("unrelated = 2", name="plots.py") == plain
-    # An own class may stand in a function, indented.
-    own, other = "    class Mine:\n        a = 1\n", "    class Mine:\n        a = 2\n"
-    digests = {plain, digest("def f(x):\n    return x + 2\n")}
-    digests |= {ledger.code_hash(["data/a.py"], [text]) for text in (own, other)}
-    digests |= {ledger.code_hash(["data/a.py"] * n, [own] * (3 - n)) for n in (0, 2, 3)}
-    assert len(digests) == 7
+    reworded = text.replace("One", "Another").replace("  # adds", "").replace("x + 1", "(x +\n 1)")
+    assert ledger.code_hash([reworded]) == plain
+    indented = "".join(f"    {line}\n" for line in text.splitlines())
+    assert ledger.code_hash([indented]) == plain
+    others = [text.replace("+ 1", "+ 2")], [text, text]
+    assert len({plain, *map(ledger.code_hash, others)}) == 3
+    alone = 'class A:\n    """Nothing else."""\n'
+    assert ledger.code_hash([alone]) == ledger.code_hash([alone.replace("Nothing", "No")])
 
 
-def test_a_docstring_alone_is_a_body(monkeypatch):
-    text = 'class A:\n    """Nothing else."""\n'
-    assert ledger.code_hash([], [text]) == ledger.code_hash([], [text.replace("Nothing", "No")])
+def test_the_digest_of_the_package_follows_every_file_and_its_place(monkeypatch, tmp_path):
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path)
+    (tmp_path / "models").mkdir()
+    digests = []
+    for place, text in (("a.py", "x = 1"), ("a.py", "x = 2"), ("models/a.py", "x = 1")):
+        (tmp_path / place).write_text(text)
+        digests.append(ledger.package_hash())
+    assert len(set(digests)) == 3
+
+
+@pytest.mark.parametrize(
+    ("said", "commit", "dirty"),
+    [
+        ({"rev-parse": "abc", "status": ""}, "abc", False),
+        ({"rev-parse": "abc", "status": " M cmir_repro/train.py"}, "abc", True),
+        ({"rev-parse": "", "status": ""}, "unknown", "unknown"),  # no git here
+    ],
+)
+def test_code_of_a_changed_tree_says_so(monkeypatch, said, commit, dirty):
+    monkeypatch.setattr(ledger, "_git", lambda command, *_: said[command])
+    found = ledger.code()
+    assert (found["commit"], found["dirty"]) == (commit, dirty)
 
 
 def test_machine_and_code_are_described():
     assert json.loads(json.dumps(ledger.hardware("cpu")))["cores"] >= 1
-    assert ledger.code("0123").keys() == {"version", "commit", "sources", "lock"}
-    assert ledger.code("0123")["sources"] == "0123"
+    assert ledger.code().keys() == {"version", "commit", "dirty", "sources", "lock"}
+    assert ledger.code("0123")["own"] == "0123"
     assert 0.01 < ledger.peak_memory_gb("cpu") < 100

@@ -17,7 +17,6 @@ from cmir_repro.models.image import (
     MobileNet,
     build_image_encoder,
     normalise,
-    weights_file,
 )
 
 FROM_PIXELS = [name for name in IMAGE_ENCODERS if name != FROZEN]
@@ -126,12 +125,6 @@ def test_the_trained_layer_on_frozen_maps_reads_all_of_them():
     torch.testing.assert_close(maps["block4"], z, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(vector, encoder.fc(z.mean((2, 3))), atol=1e-4, rtol=1e-4)
     assert {block: x.shape[1] for block, x in maps.items()} == encoder.channels
-
-
-def test_weights_are_found_by_path_or_by_name(tmp_path, monkeypatch):
-    monkeypatch.setenv("CMIR_WEIGHTS", str(tmp_path))
-    assert weights_file("net.safetensors") == tmp_path / "net.safetensors"
-    assert weights_file(str(tmp_path / "other")) == tmp_path / "other"
 
 
 def test_normalise_is_torchvisions():

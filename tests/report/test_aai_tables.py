@@ -79,5 +79,5 @@ def test_markdown_has_a_row_a_method_and_says_under_what_rules(two):
 
 
 def test_no_record_is_an_error_that_says_how_to_get_one():
-    with pytest.raises(InputError, match="--system aai"):
+    with pytest.raises(InputError, match="cmir grid aai"):
         aai_tables.recall_table({})

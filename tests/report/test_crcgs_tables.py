@@ -30,7 +30,7 @@ def keep(method, seed, i2t, t2i, value, scorings=("cosine", "hamming-32")):
         for way in ("i2t", "t2i")
         for depth in ("all", "queries")
     }
-    curve = {"recall": [0.0, 100.0], "precision": [value, 0.0]}
+    curve = {"precision": [value, 0.0]}  # at recall 0 and 100
     result = {
         "protocol": preset("map-all").as_dict(),
         "queries": 3,
@@ -99,5 +99,5 @@ def test_markdown_shows_both_depths_and_chance(two):
 
 
 def test_no_record_is_an_error_that_says_how_to_get_one():
-    with pytest.raises(InputError, match="--system crcgs"):
+    with pytest.raises(InputError, match="cmir grid crcgs"):
         crcgs_tables.map_table({})

@@ -12,7 +12,7 @@ from torch import nn
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.training import checkpoint
-from cmir_repro.training.loop import RECIPES, TrainingError, _seed, rate, recipe
+from cmir_repro.training.loop import RECIPES, TrainingError, rate, recipe, reseed
 
 
 class Weight(nn.Module):
@@ -104,7 +104,7 @@ def test_training_is_the_plain_loop_written_out(tmp_path, optimizer):
     losses = []
     for step in range(config.steps):
         step_of.param_groups[0]["lr"] = 0.05 * rate(config, step)
-        _seed(3, step, generator)
+        reseed(3, step, generator)
         loss = plain(draws(step), generator)["loss"]
         step_of.zero_grad()
         loss.backward()

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from cmir_repro.experiments.presets import base
 from cmir_repro.experiments.presets.base import RunConfig, merged
+from cmir_repro.models.pooling import POOLERS
 from cmir_repro.systems.aai import AAIConfig
 from cmir_repro.training.loop import recipe
 
@@ -37,7 +38,7 @@ METHODS = {
 }
 TASKS = {"css": ("3d",)}  # of the tables
 # Our choice: what fits two cores and minutes, and what fits a GPU.
-_CSS = {"views": "scenes"}
+_CSS = {"augment": "scenes"}
 # In a few hundred steps the copies must follow fast, and a queue holds what nets of long ago made:
 # after 150 steps of "GPO, ITC, momentum" the mean validation recall was 6 with momentum 0.9 and a
 # queue of 256, and 25 with momentum 0 and none (one seed). So here no queue, no soft labels and no
@@ -86,7 +87,7 @@ SCALES = {
                 **_MINI,
                 "image_encoder": "frozen-mobilenet_v2",
                 "image_weights": "mobilenet_v2-imagenet-fp16.safetensors",
-                "views": "none",
+                "augment": "none",
             },
             "train": _MINI_TRAIN,
         },
@@ -97,7 +98,7 @@ SCALES = {
             "train": _PAPER_TRAIN,
         },
         "photos": {
-            "model": {**_PAPER, "image_encoder": "vit-s16", "views": "photographs"},
+            "model": {**_PAPER, "image_encoder": "vit-s16", "augment": "photographs"},
             "train": _PAPER_TRAIN,
         },
     },
@@ -113,6 +114,10 @@ class AAIRun(RunConfig):
 
     rerank: int = Field(8, ge=1)  # candidates that the matcher orders
     model: AAIConfig
+
+    def components(self) -> dict[str, type | None]:
+        name = self.model.pooler
+        return {**super().components(), f"pooler {name}": POOLERS[name]}
 
 
 def known() -> dict[str, dict]:

@@ -14,6 +14,7 @@ class Compositor(nn.Module):
     channels is C of the image encoder's last map, embed_dim D of all vectors.
     """
 
+    version = 1  # raised when a method's numbers move: see versions.VERSIONS
     needs_map = False  # reads the last block's map
     needs_words = False  # reads the sentence word by word
     one_attribute = False  # takes texts that are one attribute, and no sentences
