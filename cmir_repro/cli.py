@@ -4,6 +4,7 @@ A command parses, calls and prints. What it calls is imported when it runs, so t
 once. What cannot be used ends in one line on stderr and status 2.
 """
 
+import errno
 import shlex
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cmir_repro.core.protocol import Protocol
 
 TIME_RAN_OUT, INTERRUPTED = 3, 130  # beside 0 and 2: the grid is not full; Ctrl-C
+UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR}
 
 
 class Commands(TyperGroup):
@@ -31,14 +33,18 @@ class Commands(TyperGroup):
         """Run what was typed; ends the process with its status."""
         extra["standalone_mode"] = False
         try:
-            # A command returns None or raises Exit, whose status comes back as a value.
-            sys.exit(super().main(args, prog_name or "cmir", **extra) or 0)
+            # What a script prepared, or the status of an Exit, comes back as a value.
+            status = super().main(args, "cmir", **extra)
+            sys.exit(status if isinstance(status, int) else 0)
         except InputError as error:
             message = str(error)
         except typer.TyperException as error:
             message = _usage(error)
-        except PermissionError as error:
-            message = f"cannot write {error.filename}: {error.strerror}; choose another folder"
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+            place = error.filename or paths.home()
+            message = f"cannot write {place}: {error.strerror}; name another folder by CMIR_HOME"
         except typer.Abort:
             sys.exit(INTERRUPTED)
         print(f"error: {' '.join(message.split())}", file=sys.stderr)
@@ -133,7 +139,9 @@ Ids = Annotated[Path | None, typer.Option(metavar="FILE", help="for .npy: an id 
 @app.command()
 def run(
     system: System = "dim",
-    method: Annotated[str | None, typer.Option(help="of the tables; default: the paper's")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="of the tables; default: TIRG, AAI or CRCGS")
+    ] = None,
     dataset: Annotated[str, typer.Option(help="css, or one that was prepared")] = "css",
     task: Annotated[str, typer.Option(help="of the data set; auto: its first")] = "auto",
     scale: Scale = "mini",

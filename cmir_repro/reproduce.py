@@ -108,9 +108,9 @@ def reproduce(dataset: str = "css", scale: str = "auto", in_place: bool = False)
     Raises:
         InputError: an unknown name, a cell that fails, or records that make no tables.
     """
-    device = choose()
+    every, device = notebooks(), choose()
     size = scale_for(device, scale)
-    every, folder = notebooks(), paths.notebooks() / f"{dataset}-{size}"
+    folder = paths.notebooks() / f"{dataset}-{size}"
     print(f"{len(every)} notebooks, {dataset} at scale {size} on {device}", flush=True)
     moved = {"CMIR_HOME": paths.home()}  # notebooks run in a folder of their own
     if in_place:

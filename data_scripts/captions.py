@@ -61,16 +61,9 @@ def prepare(
     val: options.Val = 0.1,
     test: options.Test = 0.2,
 ) -> Prepared:
-    """Photographs with sentences, from any of five layouts: Flickr30K, MS-COCO, your own.
+    """Photographs with sentences in any of five layouts, see docs/data/captions.md.
 
     cmir prepare captions --karpathy dataset_flickr30k.json --images FOLDER
-
-    cmir prepare captions --coco captions_val2017.json --images FOLDER --split-seed 0
-
-    cmir prepare captions --csv FILE --id id --text name --suffix .jpg --images FOLDER
-
-    The audit is printed and must give the known counts of Flickr30K or COCO; --partial takes
-    others.
     """
     layout = options.one_given(
         karpathy=karpathy, albef=albef, coco=coco, multi30k=multi30k, csv=csv

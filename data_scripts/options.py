@@ -24,7 +24,7 @@ AllowMissing = Annotated[
     bool, typer.Option("--allow-missing", help="leave out pictures that are not there")
 ]
 Partial = Annotated[bool, typer.Option("--partial", help="take files with other counts")]
-Size = Annotated[int, typer.Option(help="side of the square pictures in pixels")]
+Size = Annotated[int, typer.Option(help="side of the pictures in pixels")]
 Name = Annotated[str | None, typer.Option(help="of the prepared data set")]
 OwnName = Annotated[str, typer.Option(help="of the prepared data set, and of its folder")]
 Seed = Annotated[int, typer.Option(help="of the splits")]

@@ -374,18 +374,12 @@ def prepare(
     source: options.Source = None,
     allow_missing: options.AllowMissing = False,
 ) -> Prepared:
-    """A folder of your own pictures and one CSV: attributes, or queries of your own.
+    """Your own pictures and one CSV: attributes, or queries of your own.
 
-    Images with attributes; captions and "replace red with blue" are made from them:
-
-    cmir prepare own-folder --name photos --csv metadata.csv --images images --id id --suffix .jpg
-    --attributes gender,colour,type --unseen colour,type
-
-    Or queries of your own, a CSV with the columns source, text, target and perhaps split:
+    cmir prepare own-folder --name photos --csv metadata.csv --images images
+    --attributes gender,colour,type
 
     cmir prepare own-folder --name mine --csv queries.csv --images images
-
-    A picture is the file IMAGES/ID + SUFFIX. What is made lies in data/NAME.
     """
     settings = Settings(
         suffix, size, val, test, seed, id, options.names(attributes), options.names(unseen),

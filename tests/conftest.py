@@ -44,7 +44,7 @@ def tiny_css(monkeypatch, tmp_path, tiny_root):
 @pytest.fixture(scope="session")
 def real_data():
     """real_data(name) -> a folder of real data; skips, by name, where it is absent."""
-    root = Path(os.environ.get("CMIR_REAL_DATA") or paths.REPOSITORY.parent / "shared" / "data")
+    root = Path(os.environ.get("CMIR_REAL_DATA") or paths.checkout().parent / "shared" / "data")
 
     def folder(name: str) -> Path:
         if not (root / name).is_dir():

@@ -17,9 +17,9 @@ from torchvision.ops import nms
 
 from cmir_repro.core import paths
 
-LOCK = (paths.REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
-CONDA = (paths.REPOSITORY / "environment.yml").read_text(encoding="utf-8")
-PROJECT = tomllib.loads((paths.REPOSITORY / "pyproject.toml").read_text())["project"]
+LOCK = (paths.checkout() / "requirements.lock").read_text(encoding="utf-8")
+CONDA = (paths.checkout() / "environment.yml").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((paths.checkout() / "pyproject.toml").read_text())["project"]
 PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==([^\s;]+)(?: ; (.*?))? \\$", re.MULTILINE)
 
 
@@ -86,7 +86,7 @@ def test_torchvision_is_the_one_built_for_torch():
 
 @pytest.mark.skipif(shutil.which("sed") is None, reason="no sed here")
 def test_the_makefile_finds_the_installer_in_the_lock():
-    makefile = (paths.REPOSITORY / "Makefile").read_text()
+    makefile = (paths.checkout() / "Makefile").read_text()
     (script,) = re.findall(r"sed -n '([^']*)' requirements\.lock", makefile)
     found = subprocess.run(["sed", "-n", script], input=LOCK, capture_output=True, text=True)
     ((version, _),) = pins()["uv"]

@@ -15,14 +15,15 @@ import textwrap
 
 import golden_traces
 import pytest
-from cmir_repro.objectives import alignment, matching
-from cmir_repro.objectives.metric import METRIC_OBJECTIVES
 
-from cmir_repro import evaluate, train
 from cmir_repro.data.sampling import SAMPLERS
+from cmir_repro.evaluation import recall
+from cmir_repro.losses import contrastive, matching
+from cmir_repro.losses.metric import METRIC_OBJECTIVES
 from cmir_repro.models import momentum
 from cmir_repro.models.compositors import COMPOSITORS
-from cmir_repro.systems.crcgs import CRCGS
+from cmir_repro.systems import crcgs
+from cmir_repro.training import loop
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def mutated(function, old, new):
 
 
 def longer_warm_up(patch):
-    patch.setattr(train, "rate", mutated(train.rate, "0.3 * config.steps", "0.4 * config.steps"))
+    patch.setattr(loop, "rate", mutated(loop.rate, "0.3 * config.steps", "0.4 * config.steps"))
 
 
 def other_order_of_draws(patch):
@@ -73,7 +74,7 @@ def other_order_of_draws(patch):
 
 
 def other_ties(patch):
-    patch.setattr(evaluate, "_rank", mutated(evaluate._rank, "t / (r + 1)", "t / 2"))
+    patch.setattr(recall, "_rank", mutated(recall._rank, "t / (r + 1)", "t / 2"))
 
 
 def other_sign(patch):
@@ -87,8 +88,8 @@ def seed_forgotten(patch):
 
 
 def last_taken_for_best(patch):
-    judge = mutated(train._State.judge, "> self.best", "> -math.inf")
-    patch.setattr(train._State, "judge", judge)
+    select = mutated(loop._State.select, "> self.best", "> -math.inf")
+    patch.setattr(loop._State, "select", select)
 
 
 def queue_never_wraps(patch):
@@ -101,7 +102,7 @@ def copies_stand_still(patch):
 
 
 def soft_labels_at_once(patch):
-    patch.setattr(alignment, "alpha_at", lambda step, ramp, alpha: alpha)
+    patch.setattr(contrastive, "alpha_at", lambda step, ramp, alpha: alpha)
 
 
 def easy_negatives(patch):
@@ -110,7 +111,8 @@ def easy_negatives(patch):
 
 
 def fewer_turns(patch):
-    patch.setattr(CRCGS, "cycle", property(lambda self: 2))
+    turns = [crcgs.DISCRIMINATORS, crcgs.STUDENT]
+    patch.setattr(crcgs.CRCGS, "turns", lambda self, step: turns if step else turns[1:])
 
 
 @pytest.mark.parametrize(

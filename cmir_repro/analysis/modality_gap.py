@@ -351,30 +351,6 @@ def table(sets: Mapping[str, tuple[np.ndarray, np.ndarray]], **options) -> pd.Da
     return frame
 
 
-def no_gap(a: np.ndarray, b: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """What "no gap" looks like for these very features: a fixed coin swaps the rows of each pair.
-
-    Pairs stay pairs, but a set no longer says anything about the modality. The statistics of the
-    result are the zero line to read the real ones against, finite-sample noise included (the
-    idea of a permutation test; our choice).
-
-    Args:
-        a: (N, D) features.
-        b: (N, D) features; row i of a and of b are a pair.
-        seed: of the coin.
-
-    Returns:
-        Two (N, D) float64 arrays of unit rows.
-
-    Raises:
-        InputError: see `unit_rows`, or the sets differ in shape.
-    """
-    a, b = _two(a, b, paired=True)
-    # Exactly half of the pairs are swapped, so that a lucky coin cannot leave a gap.
-    swap = np.random.default_rng(seed).permutation(len(a)) < len(a) // 2
-    return np.where(swap[:, None], b, a), np.where(swap[:, None], a, b)
-
-
 def _two(a, b, names=("a", "b"), paired=False) -> tuple[np.ndarray, np.ndarray]:
     a, b = unit_rows(a, names[0]), unit_rows(b, names[1])
     if a.shape[1] != b.shape[1]:

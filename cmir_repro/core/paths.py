@@ -18,7 +18,6 @@ from pathlib import Path
 WORKSPACE = "cmir-workspace"
 NAME = "cmir-repro"  # of this project in its pyproject.toml
 PACKAGE = Path(__file__).resolve().parents[1]
-REPOSITORY = PACKAGE.parent
 
 
 def home() -> Path:

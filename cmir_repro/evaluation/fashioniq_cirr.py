@@ -17,7 +17,7 @@ from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.protocol import CAPTIONS, Protocol, only_protocol
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.fashioniq_cirr import join
-from cmir_repro.evaluation import recall as evaluate
+from cmir_repro.evaluation import recall
 from cmir_repro.evaluation.features import align, load_features
 
 QueryFeatures = Callable[[str], np.ndarray]  # name of a text -> (T, D) number
@@ -171,10 +171,10 @@ def score(
     protocol = _fitting(protocol, triplets)
     if len(images) != len(triplets.images):
         raise InputError(f"{len(images)} image features for {len(triplets.images)} images")
-    images = evaluate.unit_rows(images, "image")
+    images = recall.unit_rows(images, "image")
     asked = [_features(triplets, queries, names) for names in CAPTIONS[protocol.captions]]
     for features in asked:
-        evaluate.check_widths(features, images)
+        recall.check_widths(features, images)
     stacked = np.stack(asked, axis=1)  # (T, queries a triplet, D)
     generator = np.random.default_rng(seed)
     categories = {}
@@ -196,8 +196,8 @@ def score(
         "gallery": len(_union(gallery(triplets, name, protocol) for name in categories)),
         "interval": {
             "method": "percentile bootstrap over triplets, within categories",
-            "level": evaluate.LEVEL,
-            "resamples": evaluate.RESAMPLES,
+            "level": recall.LEVEL,
+            "resamples": recall.RESAMPLES,
             "seed": seed,
         },
         "metrics": metrics,
@@ -240,7 +240,7 @@ def table(results: Sequence[Mapping]) -> pd.DataFrame:
 def from_files(triplets: Triplets, folder: Path) -> tuple[np.ndarray, QueryFeatures]:
     """Anyone's features: images.npz, and queries-1.npz, queries-1_and_2.npz, ... in one folder.
 
-    Files are as in `feature_files`; ids are those of `Triplets.images` and `Triplets.ids`. A
+    Files are as in `load_features`; ids are those of `Triplets.images` and `Triplets.ids`. A
     file of queries is read when a protocol asks for it.
 
     Returns:
@@ -258,7 +258,7 @@ def from_files(triplets: Triplets, folder: Path) -> tuple[np.ndarray, QueryFeatu
 def _fitting(protocol: Protocol, triplets: Triplets) -> Protocol:
     """The protocol, named as another where images are missing."""
     if protocol.captions is None:
-        raise InputError(f"{protocol.name} has no rule for captions; score it with evaluate")
+        raise InputError(f"{protocol.name} has no rule for captions; score it with recall")
     needed = 1 if protocol.captions == "one" else 2
     if triplets.captions.shape[1] != needed:
         raise InputError(
@@ -279,13 +279,13 @@ def _features(triplets: Triplets, queries: QueryFeatures, names: Sequence[str]) 
     """(T, D) float32 of length 1: the features of one text, or the mean of those of several."""
     found = []
     for name in names:
-        features = evaluate.unit_rows(queries(name), f"query {name!r}")
+        features = recall.unit_rows(queries(name), f"query {name!r}")
         if len(features) != len(triplets.ids):
             raise InputError(
                 f"{len(features)} features of the text {name!r} for {len(triplets.ids)} triplets"
             )
         found.append(features)
-    return evaluate.unit_rows(np.mean(found, axis=0), "query") if len(found) > 1 else found[0]
+    return recall.unit_rows(np.mean(found, axis=0), "query") if len(found) > 1 else found[0]
 
 
 def _category(
@@ -306,9 +306,9 @@ def _category(
     source = np.array([here.get(image, -1) for image in triplets.source[each].tolist()])
     features = images[[place[image] for image in ranked.tolist()]]
     arguments = triplets.target[each], ranked, source, protocol
-    ranks = evaluate.ranks(flat, features, *arguments)
-    counts = evaluate.pool(*arguments)
-    hits = {f"R@{k}": (ranks <= k, evaluate.chance_recall(counts, k)) for k in protocol.cutoffs}
+    ranks = recall.ranks(flat, features, *arguments)
+    counts = recall.pool(*arguments)
+    hits = {f"R@{k}": (ranks <= k, recall.chance_recall(counts, k)) for k in protocol.cutoffs}
     if protocol.subset_cutoffs:
         subset, sizes = _subset_ranks(triplets, each, place, images, flat, protocol)
         for k in protocol.subset_cutoffs:
@@ -339,8 +339,8 @@ def _subset_ranks(
     for i, row in enumerate(rows):
         left_out = triplets.source[row] if protocol.drop_source else None
         names = [name for name in triplets.members[row].tolist() if name != left_out]
-        # One gallery, one query: ties and tolerance stay those of evaluate.
-        ranks[i] = evaluate.ranks(
+        # One gallery, one query: ties and tolerance stay those of recall.
+        ranks[i] = recall.ranks(
             queries[i : i + 1],
             images[[place[name] for name in names]],
             triplets.target[[row]],
@@ -355,14 +355,14 @@ def _subset_ranks(
 def _resampled(values: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Means of resamples of (T,) values; few of these differ, so drawing counts is enough."""
     unique, counts = np.unique(values, return_counts=True)
-    draws = generator.multinomial(len(values), counts / len(values), size=evaluate.RESAMPLES)
+    draws = generator.multinomial(len(values), counts / len(values), size=recall.RESAMPLES)
     return draws @ unique / len(values)
 
 
 def _mean(parts: list[tuple[float, np.ndarray, float]]) -> dict:
     """Value, interval and chance of the mean of categories, each weighing the same."""
     values, draws, chances = zip(*parts, strict=True)
-    tail = (1 - evaluate.LEVEL) / 2
+    tail = (1 - recall.LEVEL) / 2
     low, high = np.quantile(np.mean(draws, axis=0), [tail, 1 - tail])
     return {
         "value": float(np.mean(values)),

@@ -17,7 +17,7 @@ import numpy as np
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import PRESETS, Protocol
-from cmir_repro.evaluation import recall as evaluate
+from cmir_repro.evaluation import recall
 from cmir_repro.evaluation.features import images_of, load_features
 from cmir_repro.evaluation.recall import LEVEL, RESAMPLES
 
@@ -44,7 +44,7 @@ def ranks(
     protocol: Protocol,
     chunk: int | None = None,
 ) -> BothRanks:
-    """Ranks by cosine in both directions, exact, by counting: `evaluate.ranks`, twice a fold.
+    """Ranks by cosine in both directions, exact, by counting: `recall.ranks`, twice a fold.
 
     Args:
         images: (G, E) number. Rows are scaled to length 1 here.
@@ -67,19 +67,17 @@ def ranks(
     for these, rows in folds(image_of, last, protocol):
         own, number = image_of[rows], np.arange(these.start, these.stop)
         # An image's label is its row, a sentence's that of its image.
-        i2t[these] = evaluate.ranks(
+        i2t[these] = recall.ranks(
             images[these], sentences[rows], number, own, None, protocol, chunk
         )
-        t2i[rows] = evaluate.ranks(
-            sentences[rows], images[these], own, number, None, protocol, chunk
-        )
+        t2i[rows] = recall.ranks(sentences[rows], images[these], own, number, None, protocol, chunk)
     return BothRanks(i2t, t2i[kept], image_of[kept])
 
 
 def unit_pairs(images: np.ndarray, sentences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both with rows of length 1, float32; errors as in `evaluate.unit_rows`, named by side."""
-    images = evaluate.unit_rows(images, "image")
-    sentences = evaluate.unit_rows(sentences, "sentence")
+    """Both with rows of length 1, float32; errors as in `recall.unit_rows`, named by side."""
+    images = recall.unit_rows(images, "image")
+    sentences = recall.unit_rows(sentences, "sentence")
     if images.shape[1] != sentences.shape[1]:
         raise InputError(
             f"images have {images.shape[1]} dimensions, sentences {sentences.shape[1]}; they must "
@@ -153,7 +151,7 @@ def summary(both: BothRanks, protocol: Protocol, seed: int) -> dict:
         seed: of the bootstrap.
 
     Returns:
-        As `evaluate.summary`, with scoring (what the ranking is by), images and sentences (how
+        As `recall.summary`, with scoring (what the ranking is by), images and sentences (how
         many are queries); queries is their sum, gallery that of the items of a fold. chance of
         RSUM is the sum of those of its recalls.
     """
@@ -212,8 +210,8 @@ def _fold(
     g, s = len(i2t), len(t2i)
     count = np.bincount(image_of, minlength=g)  # sentences of each image
     pools = {
-        "i2t": evaluate.Pool(s, np.full(g, s), count),
-        "t2i": evaluate.Pool(g, np.full(s, g), np.ones(s, np.int64)),
+        "i2t": recall.Pool(s, np.full(g, s), count),
+        "t2i": recall.Pool(g, np.full(s, g), np.ones(s, np.int64)),
     }
     found = {"i2t": (i2t, np.arange(g)), "t2i": (t2i, image_of)}
     # Per image: sums over the queries that go with it, and how many these are.
@@ -221,7 +219,7 @@ def _fold(
     for side, (ranks, image) in found.items():
         for k in protocol.cutoffs:
             values[f"{side} R@{k}"] = 100.0 * (ranks <= k)
-            chance[f"{side} R@{k}"] = 100 * evaluate.chance_recall(pools[side], k)
+            chance[f"{side} R@{k}"] = 100 * recall.chance_recall(pools[side], k)
         values[f"{side} mean rank"] = ranks
         # The first of m among n places is expected at (n + 1) / (m + 1).
         n, m = pools[side].left, pools[side].relevant
@@ -299,7 +297,7 @@ def score_files(
         what is in a fold.
 
     Raises:
-        InputError: as in `feature_files` and `ranks`.
+        InputError: as in `load_features` and `ranks`.
     """
     i, s = load_features(images, image_ids), load_features(sentences, sentence_ids)
     image_of = images_of(s, i)

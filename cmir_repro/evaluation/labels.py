@@ -65,7 +65,7 @@ def score(
             alone, so runs over the same data pair up.
         result, plain values for JSON: protocol, queries (Q), gallery (N), without_relevant (how
             many queries were left out), depths (name -> places), interval, metrics as in
-            `evaluate.summary`, and curves. chance is what a random order is expected to reach,
+            `recall.summary`, and curves. chance is what a random order is expected to reach,
             exactly. curves: "precision" (interpolated, mean over queries) at LEVELS recalls from 0
             to 100, in percent, and for codes "radius", lists of "recall" and "precision" within
             each Hamming radius 0 ... L (null: no query has anything there).
@@ -152,7 +152,7 @@ def score_files(queries: Path, database: Path, protocol: Protocol, seed: int = 0
         per query, null where no item is relevant).
 
     Raises:
-        InputError: as in `feature_files` and `score`; the categories are missing; a query is in
+        InputError: as in `load_features` and `score`; the categories are missing; a query is in
             the database as well.
     """
     q, d = load_features(queries), load_features(database)

@@ -1,6 +1,6 @@
 """The nearest gallery images of each query: for looking at results, not for scoring them.
 
-Recall comes from `evaluate.ranks`, which is exact about ties; here the order of equal scores is
+Recall comes from `recall.ranks`, which is exact about ties; here the order of equal scores is
 whatever faiss leaves.
 """
 

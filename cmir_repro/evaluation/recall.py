@@ -325,7 +325,7 @@ def score_files(
         `summary`, and the list per query of `query_ids` and `ranks`.
 
     Raises:
-        InputError: as in `feature_files` and `ranks`.
+        InputError: as in `load_features` and `ranks`.
     """
     q, g = load_features(queries, query_ids), load_features(gallery, gallery_ids)
     truth = truth or truth_of(q, g, need_source=protocol.drop_source)

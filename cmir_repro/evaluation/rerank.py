@@ -41,7 +41,7 @@ def rerank(
     differ, and only ours do not hang on how a sort treats that tie.
 
     Among equal cosines at the k-th place the lower rows are candidates. Among candidates, ties
-    are the protocol's, as in `evaluate.ranks`, with its tolerance times the size of the score
+    are the protocol's, as in `recall.ranks`, with its tolerance times the size of the score
     where that exceeds 1: matching scores are not bounded as cosines are.
 
     A pair that is a candidate in both directions is scored once. The matrix of all pairs is never
@@ -200,7 +200,7 @@ def _reordered(first: _First, scores: np.ndarray, mode: str, protocol: Protocol)
 
 
 def _ranks(scores: np.ndarray, relevant: np.ndarray, protocol: Protocol) -> np.ndarray:
-    """Rank of the first relevant item in each line of (Q, n), as `evaluate.ranks` defines it."""
+    """Rank of the first relevant item in each line of (Q, n), as `recall.ranks` defines it."""
     best = np.where(relevant, scores, -np.inf).max(axis=1, keepdims=True)
     slack = protocol.tie_tolerance * np.maximum(1, np.abs(best))
     above = np.count_nonzero((scores > best + slack) & ~relevant, axis=1)

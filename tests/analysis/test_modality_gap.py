@@ -187,14 +187,6 @@ def test_large_sets_are_thinned_by_the_generator_alone(pairs):
     assert first == second != modality_gap.mmd(a, b)
 
 
-def test_no_gap_keeps_the_pairs_and_removes_the_gap(pairs):
-    a, b = pairs[0], pairs[1] + 3
-    c, d = modality_gap.no_gap(a, b)
-    assert modality_gap.alignment(c, d) == pytest.approx(modality_gap.alignment(a, b))
-    assert abs(modality_gap.mmd(c, d)) < 0.01
-    assert abs(modality_gap.probe_accuracy(c, d) - 50) < 6
-
-
 def test_table_is_rounded_repeatable_and_named(pairs):
     a, b = pairs
     sets = {"image - text": (a, b), "shifted": (a, b + 3)}

@@ -19,11 +19,11 @@ def test_every_script_has_a_command_with_help_and_a_page(command):
     first = inspect.getdoc(function).splitlines()[0]
     assert first.endswith(".")
     assert len(first) <= 90
-    assert (paths.REPOSITORY / "docs" / "data" / f"{SCRIPTS[command].page}.md").exists()
+    assert (paths.checkout() / "docs" / "data" / f"{SCRIPTS[command].page}.md").exists()
 
 
 def test_every_script_is_listed():
-    files = {file.stem for file in (paths.REPOSITORY / "data_scripts").glob("*.py")}
+    files = {file.stem for file in (paths.checkout() / "data_scripts").glob("*.py")}
     listed = {made.module.partition(".")[2] for made in SCRIPTS.values()}
     assert listed == files - {"__init__", "options"}
     assert {command.replace("-", "_") for command in SCRIPTS} == listed

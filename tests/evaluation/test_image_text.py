@@ -10,8 +10,7 @@ import pytest
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import Protocol, preset
-from cmir_repro.evaluation import image_text
-from cmir_repro.evaluation import recall as evaluate
+from cmir_repro.evaluation import image_text, recall
 from cmir_repro.evaluation.features import save_features
 from cmir_repro.evaluation.image_text import BothRanks, ranks, score, summary, table
 
@@ -164,7 +163,7 @@ def test_resampled_values_are_those_of_resamples_written_out():
     generator = np.random.default_rng(5)
     drawn = {"t2i mean rank": [], "t2i median rank": [], "i2t median rank": []}
     for f in (0, 1):
-        picks = generator.integers(4, size=(evaluate.RESAMPLES, 4)) + 4 * f
+        picks = generator.integers(4, size=(recall.RESAMPLES, 4)) + 4 * f
         t2i = [
             np.concatenate([both.sentence_to_image[both.image_of == i] for i in row])
             for row in picks
@@ -252,9 +251,9 @@ def test_bad_input_is_refused(edit, message):
 
 
 def test_one_direction_alone_is_not_passed_off_as_both():
-    found, counts = np.ones(2), evaluate.pool([0, 1], [0, 1], None, OWN)
+    found, counts = np.ones(2), recall.pool([0, 1], [0, 1], None, OWN)
     with pytest.raises(InputError, match="each direction"):
-        evaluate.summary(found, OWN, 0, counts)
+        recall.summary(found, OWN, 0, counts)
 
 
 @pytest.fixture

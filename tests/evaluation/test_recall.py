@@ -11,7 +11,7 @@ import pytest
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import Protocol, preset
-from cmir_repro.evaluation import recall as evaluate
+from cmir_repro.evaluation import recall
 from cmir_repro.evaluation.features import Truth, save_features
 from cmir_repro.evaluation.recall import chance_recall, pool, ranks, recall_at, score, summary
 
@@ -272,19 +272,19 @@ def test_truth_from_elsewhere_puts_the_features_in_its_order(case_files):
         gallery_labels=gl[new],
         source=np.array([f"image{i}" for i in source[old]]),
     )
-    result = evaluate.score_files(folder / "q.npz", folder / "g.npz", CSS, truth=truth)
+    result = recall.score_files(folder / "q.npz", folder / "g.npz", CSS, truth=truth)
     assert result["query_ids"] == truth.query_ids.tolist()
     assert result["ranks"] == expected[old].tolist()
 
 
 def test_files_are_scored_by_what_they_carry(case_files):
     folder, expected = case_files
-    result = evaluate.score_files(folder / "q.npz", folder / "g.npz", CSS.changed(ties="worst"))
+    result = recall.score_files(folder / "q.npz", folder / "g.npz", CSS.changed(ties="worst"))
     assert result["ranks"] == expected.tolist()  # no ties among Gaussian features
     assert result["protocol"]["name"] == "tirg/css[ties=worst]"
     r5 = result["metrics"]["R@5"]
     shown = [f"{r5[key]:.2f}" for key in ("value", "low", "high", "chance")]
-    lines = evaluate.table(result).splitlines()
+    lines = recall.table(result).splitlines()
     row = next(line for line in lines if line.startswith("R@5 "))
     assert row.replace(" - ", " ").split()[1:] == shown
     assert lines[1] == "57 queries, 83 gallery items"

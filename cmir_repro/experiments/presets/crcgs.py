@@ -141,7 +141,7 @@ def configure(
 
     Args:
         task: of "css" a view and a family of categories ("3d-colour-shape", see
-            data.scene_tags.FAMILIES); of another data set "labels"; "auto": `default_task`.
+            data.css.tags.FAMILIES); of another data set "labels"; "auto": `default_task`.
         method: a key of METHODS or BASELINES; with `model`, any other name for one's own model.
         model, training: settings to change, over those of method and scale.
 

@@ -1,0 +1,327 @@
+"""The command line: what each command calls and prints, and one line for what cannot be used."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from made_up_records import keep, made_up
+from typer.testing import CliRunner
+
+from cmir_repro.cli import app, shortened
+from cmir_repro.core import paths
+from cmir_repro.core.protocol import TIES
+from cmir_repro.data.registry import SCRIPTS
+from cmir_repro.evaluation.features import save_features
+from cmir_repro.experiments import ledger
+from cmir_repro.experiments.presets.dim import SCALES
+from cmir_repro.report import tables
+from cmir_repro.training import loop
+
+COMMANDS = [
+    *([name] for name in ("run", "grid", "score", "score-images-sentences", "score-labels")),
+    *([name] for name in ("tables", "export", "reproduce", "prepare", "ledger")),
+    ["ledger", "merge"],
+    *(["prepare", name] for name in SCRIPTS),
+]
+ONE_CELL = ["--dataset", "css", "--task", "3d-3d", "--method", "Image only", "--seed", "0"]
+
+
+def cmir(*arguments, **options):
+    return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False, **options)
+
+
+def said(*arguments):
+    """What is printed where all is well."""
+    result = cmir(*arguments)
+    assert (result.exit_code, result.stderr) == (0, "")
+    return result.stdout
+
+
+def refused(*arguments):
+    """The one line for what cannot be used."""
+    result = cmir(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+# Help
+
+
+@pytest.mark.parametrize("command", [[], *COMMANDS], ids=" ".join)
+def test_help_fits_a_screen(command):
+    lines = said(*command, "--help").splitlines()
+    assert len(lines) <= 30
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith(" ".join(["Usage:", "cmir", *command]))
+
+
+def test_help_names_the_commands_and_their_defaults():
+    listed = said("--help")
+    assert all(f"  {command[0]} " in listed for command in COMMANDS)
+    assert all(f"  {name} " in said("prepare", "--help") for name in SCRIPTS)
+    assert "[default: mini]" in said("run", "-h")
+    assert "[required]" in said("score", "-h")
+
+
+def test_nobody_waits_for_torch_to_read_the_help():
+    """In a process of its own; a clock would measure the machine."""
+    check = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom cmir_repro.cli import app\n"
+        f"for command in {[[], *COMMANDS]}:\n"
+        "    assert CliRunner().invoke(app, [*command, '--help']).exit_code == 0, command\n"
+        "    assert 'torch' not in sys.modules, command\n"
+        "    assert 'pandas' not in sys.modules or command[0] == 'prepare', command\n"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True)
+
+
+def test_the_package_is_the_command():
+    run = [sys.executable, "-m", "cmir_repro"]
+    done = subprocess.run([*run, "ledgers"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: 'ledgers' is no command of cmir; there are: run, grid")
+    helped = subprocess.run([*run, "--help"], capture_output=True, text=True, check=True)
+    assert helped.stdout.startswith("Usage: cmir ")
+
+
+def test_long_summaries_end_between_words():
+    assert shortened("one two three", 13) == "one two three"
+    assert shortened("one two, three", 13) == "one two …"
+
+
+# What cannot be used
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "what should cmir do? run, grid, score"),
+        (["prepare"], "what should cmir prepare do? css, "),
+        (["trian"], "'trian' is no command of cmir; there are: run, grid, score"),
+        (["ledger", "split"], "'split' is no command of cmir ledger; there are: merge"),
+        (["prepare", "cs"], "'cs' is no command of cmir prepare; there are: css, fashion200k"),
+        (["--fast"], "no such option: --fast; type: cmir --help"),
+        (
+            ["grid", "--speed"],
+            "(Possible options: --seconds, --seed); type: cmir grid --help",
+        ),
+        (["grid", "--seed", "a"], "invalid value for '--seed': "),
+        (["grid", "--seconds", "0"], "invalid value for '--seconds': "),
+        (["grid", "dum"], "system 'dum' is unknown; allowed: dim, aai, crcgs"),
+        (["grid", "--method", "TRIG"], "method 'TRIG' is unknown; allowed: "),
+        (["run", "dum"], "system 'dum' is unknown; allowed: dim, aai, crcgs"),
+        (["run", "--method", "TRIG"], "method 'TRIG' is unknown; allowed: "),
+        (["run", "--scale", "huge"], "scale 'huge' is unknown; allowed: mini, "),
+        (["run", "--dataset", "bags"], "data set 'bags' is not prepared yet; type: cmir prepare"),
+        (["run", "-s", "steps=4"], "'steps=4' cannot be read; write model.KEY=VALUE or train.KEY"),
+        (["run", "-s", "train.speed=4"], "unknown key 'speed'; allowed: "),
+        (["run", "--device", "tpu"], "device 'tpu' is unknown; allowed: auto, cpu, cuda"),
+        (["score"], "missing option '--queries'; type: cmir score --help"),
+        (["export", "no-such-run", "x"], "no-such-run.json does not exist"),
+        (["ledger", "merge", "nowhere"], "nowhere is no ledger: there is no record in"),
+        (["ledger", "merge"], "missing argument 'FOLDER'; type: cmir ledger merge --help"),
+        (["prepare", "css", "--scale", "huge"], "'huge' is not one of 'mini', "),
+        (["prepare", "css", "--root", "nowhere"], "does not exist"),
+        (["reproduce", "--scale", "huge"], "scale 'huge' is unknown; allowed: auto, mini, paper"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_used_is_one_line(workspace, arguments, message):
+    assert message in refused(*arguments)
+    assert not workspace.exists()
+
+
+def test_a_home_that_cannot_be_written_is_one_line(quick, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CMIR_RUNS", str(tmp_path / "file"))
+    result = cmir("run", "--method", "Image only", "--device", "cpu")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert result.stderr.startswith("error: cannot write")
+
+
+def test_training_that_cannot_go_on_is_one_line(quick, monkeypatch):
+    def fail(*_, **__):
+        raise loop.TrainingError("loss is NaN at step 3;\nlower the learning rate")
+
+    monkeypatch.setattr("cmir_repro.experiments.run.run", fail)
+    assert "loss is NaN at step 3; lower" in refused("run", "--method", "Image only")
+
+
+def test_ctrl_c_has_its_own_status(monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tables, "agree", stop)
+    result = cmir("tables", "--check")
+    assert (result.exit_code, result.output) == (130, "")
+
+
+# What is run
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    """A home that does not exist yet; the current folder is beside it."""
+    for name in ("DATA", "RUNS", "RESULTS", "FIGURES"):
+        monkeypatch.delenv(f"CMIR_{name}", raising=False)
+    monkeypatch.setenv("CMIR_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def quick(tiny_css, monkeypatch):
+    """mini with a tiny net and six steps."""
+    train = {"steps": 6, "batch": 16, "log_every": 1, "evaluate_every": 3}
+    settings = {"model": {"image_encoder": "convnet", "embed_dim": 8}, "train": train}
+    monkeypatch.setitem(SCALES, "mini", {"css": settings, "photos": settings})
+
+
+def test_a_run_is_trained_shown_and_recorded(quick):
+    method = ["--method", "Image only", "--seed", "3", "-s", "train.steps=4"]
+    arguments = ["run", "dim", *method, "-s", "model.embed_dim=4", "--device", "cpu"]
+    text = said(*arguments)
+    (record,) = ledger.records()
+    assert (record.method, record.seed, record.steps) == ("Image only", 3, 4)
+    assert record.config["model"]["embed_dim"] == 4
+    assert record.command == (
+        "cmir run dim --method 'Image only' --seed 3 --dataset css --task auto --scale mini "
+        "-s train.steps=4 -s model.embed_dim=4"
+    )
+    r1 = record.result["metrics"]["R@1"]
+    (line,) = [line for line in text.splitlines() if line.startswith("R@1 ")]
+    assert line.split()[1] == f"{r1['value']:.2f}"
+    assert f"{record.run}.json" in text
+    said(*arguments)  # found again
+    assert len(ledger.records()) == 1
+
+
+def test_the_grid_is_filled_listed_and_stopped(quick, monkeypatch):
+    assert "css-3d-3d-mini-image-only-s0" in said("grid", *ONE_CELL, "--list")
+    assert not ledger.records()
+    assert "0 of 1 cells are in the ledger" in said("grid", *ONE_CELL, "--device", "cpu")
+    (record,) = ledger.records()
+    assert said("grid", *ONE_CELL, "--list").splitlines() == ["1 of 1 cells are in the ledger"]
+    words = record.command.replace("'Image only'", "Image_only").split()
+    typed = [word.replace("_", " ") for word in words]
+    assert said(*typed[1:], "--list").splitlines() == ["1 of 1 cells are in the ledger"]
+
+    def late(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cmir_repro.experiments.grid.run", late)
+    stopped = cmir("grid", *ONE_CELL[:-1], "1", "--seconds", "100", "--device", "cpu")
+    assert stopped.exit_code == 3
+    assert "1 cells are left" in stopped.stdout
+
+
+def test_prepare_says_where_the_data_are(tiny_css):
+    assert "css (rendered) in mini" in said("prepare", "css", "--scale", "mini")
+
+
+# Scores of files
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Two queries q.npz and three items g.npz, with all that any protocol asks for."""
+    monkeypatch.chdir(tmp_path)
+    item, g = np.eye(3), np.array(["g0", "g1", "g2"])
+    facts = {"labels": np.array(["a", "b", "c"]), "categories": np.eye(3, dtype=np.uint8)}
+    save_features(tmp_path / "g.npz", g, item, **facts)
+    asked = {"source": g[[2, 0]], "labels": np.array(["a", "b"]), "image": g[[0, 1]]}
+    categories = np.eye(3, dtype=np.uint8)[:2]
+    save_features(
+        tmp_path / "q.npz", np.array(["q0", "q1"]), item[:2], **asked, categories=categories
+    )
+    save_features(
+        tmp_path / "s.npz", np.array(["s0", "s1", "s2"]), item, image=g, categories=np.eye(3)
+    )
+    return tmp_path
+
+
+SCORED = {
+    "score": (["--queries", "q.npz", "--gallery", "g.npz"], "tirg/css", "R@1"),
+    "score-images-sentences": (
+        ["--images", "g.npz", "--sentences", "s.npz"], "own/image-sentence", "i2t R@1",
+    ),
+    "score-labels": (["--queries", "q.npz", "--database", "g.npz"], "map-all", "MAP@all"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", SCORED)
+def test_files_are_scored_printed_and_written(files, command):
+    given, protocol, metric = SCORED[command]
+    arguments = [command, *given, "--protocol", protocol, "--ties", "worst", "--seed", "5"]
+    text = said(*arguments, "--out", "out.json")
+    result = json.loads((files / "out.json").read_text())
+    assert result["protocol"]["name"] == f"{protocol}[ties=worst]"
+    assert result["interval"]["seed"] == 5
+    assert result["metrics"][metric]["value"] == 100
+    assert any(line.startswith(f"{metric} ") and "100.00" in line for line in text.splitlines())
+
+
+@pytest.mark.parametrize("command", SCORED)
+def test_files_that_cannot_be_scored_are_one_line(files, command):
+    given, protocol, _ = SCORED[command]
+    assert "protocol 'cs' is unknown; allowed: tirg/css" in refused(
+        command, *given, "--protocol", "cs"
+    )
+    wrong = refused(command, *given, "--protocol", protocol, "--ties", "some")
+    assert f"ties 'some' is unknown; allowed: {', '.join(TIES)}" in wrong
+    (files / "g.npz").write_bytes(b"PK\x03\x04 cut off")
+    assert "g.npz" in refused(command, *given, "--protocol", protocol)
+
+
+def test_arrays_bring_their_ids_in_files_of_their_own(files):
+    for name, rows in (
+        ("q", ["id,label,source", "q0,a,g2", "q1,b,"]),
+        ("g", ["id,label", "g0,a", "g1,b", "g2,c"]),
+    ):
+        np.save(files / f"{name}.npy", np.load(files / f"{name}.npz")["features"])
+        (files / f"{name}.csv").write_text("\n".join(rows) + "\n")
+    given = ["score", "--queries", "q.npy", "--gallery", "g.npy", "--protocol", "tirg/css"]
+    assert "g.npy" in refused(*given, "--query-ids", "q.csv")
+    ids = ["--query-ids", "q.csv", "--gallery-ids", "g.csv"]
+    assert "2 queries, 3 gallery items" in said(*given, *ids)
+
+
+# Tables, ledgers
+
+
+def test_tables_go_to_the_workspace_or_into_readme(monkeypatch, workspace):
+    readme = workspace.parent / "README.md"
+    monkeypatch.setattr(tables, "write_own", lambda: paths.tables() / "tables.md")
+    monkeypatch.setattr(tables, "write", lambda: readme)
+    assert said("tables") == "home/tables/tables.md\n"
+    assert said("tables", "--readme") == "README.md\n"
+    monkeypatch.setattr(tables, "agree", lambda: True)
+    assert said("tables", "--check") == ""
+    monkeypatch.setattr(tables, "agree", lambda: False)
+    differs = cmir("tables", "--check")
+    assert (differs.exit_code, "type: cmir tables --readme" in differs.stdout) == (1, True)
+
+
+def test_reproduce_hands_over_what_was_typed(monkeypatch):
+    calls = []
+    monkeypatch.setattr("cmir_repro.reproduce.reproduce", lambda *given: calls.append(given))
+    monkeypatch.setattr("cmir_repro.reproduce.check", lambda: 4)
+    said("reproduce")
+    said("reproduce", "--dataset", "photos", "--scale", "mini", "--in-place")
+    assert calls == [("css", "auto", False), ("photos", "mini", True)]
+    assert cmir("reproduce", "--check").exit_code == 4
+
+
+def test_a_ledger_is_merged_into_ones_own_or_another(workspace, monkeypatch):
+    keep(made_up(seed=0))
+    assert said("ledger", "merge", workspace / "results", "--into", "theirs").splitlines() == [
+        "1 runs copied into theirs", "tirg-0",
+    ]  # fmt: skip
+    monkeypatch.setenv("CMIR_HOME", str(workspace.parent / "mine"))
+    said("ledger", "merge", "theirs")
+    assert [record.run for record in ledger.records("own")] == ["tirg-0"]
+    assert said("ledger", "merge", "theirs").startswith("0 runs copied into")
