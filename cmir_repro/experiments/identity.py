@@ -23,10 +23,9 @@ def name(config: Config) -> str:
 
 def current(config: Config) -> bool:
     """Whether one of the ledgers holds this run, made by the versions as they are."""
-    run = name(config)
+    run, now = name(config), (versions.used(config), own_digest(config))
     held = [ledger.read(run, origin) for origin in ledger.ORIGINS if ledger.exists(run, origin)]
-    wanted = versions.used(config), own_digest(config)
-    return any((record.versions, record.code.get("own", "")) == wanted for record in held)
+    return any((record.versions, record.code.get("own", "")) == now for record in held)
 
 
 def own_digest(config: Config) -> str:

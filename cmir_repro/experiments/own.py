@@ -14,7 +14,7 @@ from pathlib import Path
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import read_json, sha256, write_json
 from cmir_repro.evaluation.features import load_features
-from cmir_repro.experiments import ledger
+from cmir_repro.experiments import ledger, versions
 from cmir_repro.experiments.ledger import Record
 from cmir_repro.experiments.presets import base
 from cmir_repro.experiments.presets.dim import WITH_DIM
@@ -119,6 +119,7 @@ def record_scores(
             "weights": "unknown",
         },
         code=ledger.code(),
+        versions=versions.scored(config.dataset),
         hardware={},
         software=ledger.software(),
         parameters=None,

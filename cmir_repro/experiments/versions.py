@@ -2,14 +2,11 @@
 
 Whoever moves numbers raises the version of what moved; whoever only moves code raises nothing, and
 finished runs stay valid. tests/golden proves which of the two it was. A compositor or pooler has
-its version in its class, a reader's own as well; without one it is 1.
+its version in its class, a reader's own as well; without one it is 1. Which ones a run uses its
+configuration says: `RunConfig.components`.
 """
 
-from cmir_repro.core.config import Config
-from cmir_repro.experiments.presets.aai import AAIRun
-from cmir_repro.experiments.presets.dim import DIMRun
-from cmir_repro.models.compositors import COMPOSITORS
-from cmir_repro.models.pooling import POOLERS
+from cmir_repro.experiments.presets.base import RunConfig
 
 VERSIONS = {
     "data": 1,  # generated world, splits, drawn pairs, batches, tokens, ready and frozen features
@@ -25,19 +22,18 @@ VERSIONS = {
 }
 
 
-def used(config: Config) -> dict[str, int]:
+def scored(dataset: str) -> dict[str, int]:
+    """Component -> version, of the components that decide how anything is scored on a data set."""
+    # The only pictures that are made here are those of "css".
+    names = ["data", "scoring", *(["rendering"] if dataset == "css" else [])]
+    return {name: VERSIONS[name] for name in names}
+
+
+def used(config: RunConfig) -> dict[str, int]:
     """Component -> version, of the components that decide this run's numbers."""
-    names = ["data", "training", "scoring"]
-    if config.dataset == "css":  # the only pictures that are made here
-        names.append("rendering")
-    parts = {}
-    if isinstance(config, DIMRun):
-        names.append("dim")
-        parts["compositor", config.model.compositor] = COMPOSITORS[config.model.compositor]
-    elif isinstance(config, AAIRun):
-        names.append("aai")
-        parts["pooler", config.model.pooler] = POOLERS[config.model.pooler]
-    else:
-        names.append("crcgs" if config.model else config.baseline.kind)
-    found = {name: VERSIONS[name] for name in names}
-    return found | {" ".join(key): getattr(kind, "version", 1) for key, kind in parts.items()}
+    parts = config.components()
+    own = {
+        name: VERSIONS[name] if kind is None else getattr(kind, "version", 1)
+        for name, kind in parts.items()
+    }
+    return scored(config.dataset) | {"training": VERSIONS["training"]} | own

@@ -138,10 +138,9 @@ def test_a_cell_of_the_committed_ledger_is_done(quick, monkeypatch, tmp_path):
     assert not ledger.records("own")
     # A record of the user's own that is out of date does not hide it.
     (record,) = ledger.records()
-    ledger.save(
-        record.model_copy(update={"code": {"sources": "older"}}), ledger.queries(record.run), []
-    )
-    assert ledger.read(record.run).code["sources"] == "older"
+    older = record.model_copy(update={"versions": {"data": 0}, "origin": "own"})
+    ledger.save(older, ledger.queries(record.run), [])
+    assert ledger.read(record.run) == older
     assert len(filled()[0].there) == 1
 
 

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from cmir_repro.experiments.presets import base
 from cmir_repro.experiments.presets.base import RunConfig, merged
+from cmir_repro.models.pooling import POOLERS
 from cmir_repro.systems.aai import AAIConfig
 from cmir_repro.training.loop import recipe
 
@@ -113,6 +114,10 @@ class AAIRun(RunConfig):
 
     rerank: int = Field(8, ge=1)  # candidates that the matcher orders
     model: AAIConfig
+
+    def components(self) -> dict[str, type | None]:
+        name = self.model.pooler
+        return {**super().components(), f"pooler {name}": POOLERS[name]}
 
 
 def known() -> dict[str, dict]:

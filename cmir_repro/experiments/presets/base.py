@@ -33,6 +33,10 @@ class RunConfig(Config):
     method: str = Field(min_length=1)
     train: TrainConfig
 
+    def components(self) -> dict[str, type | None]:
+        """What of the system decides the numbers: a key of VERSIONS, or a class with a version."""
+        return {self.system: None}
+
 
 def kind(dataset: str) -> str:
     """The key of a scale's settings for a data set: "css" for generated scenes, or "photos"."""

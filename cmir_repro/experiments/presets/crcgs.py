@@ -109,6 +109,9 @@ class CRCGSRun(RunConfig):
     baseline: BaselineConfig | None
     hashing: HashConfig
 
+    def components(self) -> dict[str, type | None]:
+        return {self.baseline.kind: None} if self.baseline else super().components()
+
 
 def known() -> dict[str, dict]:
     """Every method that has a name -> what differs from the scale's CRCGS, or baseline."""

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from cmir_repro.experiments.presets import base
 from cmir_repro.experiments.presets.base import RunConfig, merged
+from cmir_repro.models.compositors import COMPOSITORS
 from cmir_repro.systems.dim import ModelConfig
 from cmir_repro.training.loop import recipe
 
@@ -106,6 +107,10 @@ class DIMRun(RunConfig):
 
     shuffle_text: bool = False  # train with other queries' sentences: a check, not a method
     model: ModelConfig
+
+    def components(self) -> dict[str, type | None]:
+        name = self.model.compositor
+        return {**super().components(), f"compositor {name}": COMPOSITORS[name]}
 
 
 def known() -> dict[str, dict]:
