@@ -268,20 +268,21 @@ def score_labels(
 
 @app.command()
 def tables(
-    readme: Annotated[
-        bool, typer.Option("--readme", help="into README.md instead (maintainers)")
+    committed: Annotated[
+        bool, typer.Option("--pages", help="of README and docs/results instead (maintainers)")
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="only compare README.md; status 1: it differs")
+        bool, typer.Option("--check", help="only compare these pages; status 1: they differ")
     ] = False,
 ) -> None:
     """Write the tables of your runs into your workspace."""
-    from cmir_repro.report import tables as written
+    from cmir_repro.report import pages
 
     if not check:
-        print(paths.shown(written.write() if readme else written.write_own()))
-    elif not written.agree():
-        print("README.md differs from the ledger; type: cmir tables --readme")
+        for path in pages.write() if committed else [pages.write_own()]:
+            print(paths.shown(path))
+    elif differing := pages.check():
+        print(pages.complaint(differing))
         raise typer.Exit(1)
 
 

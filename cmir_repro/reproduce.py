@@ -18,7 +18,7 @@ from papermill.exceptions import PapermillExecutionError
 from cmir_repro.core import paths
 from cmir_repro.core.device import choose, scale_for
 from cmir_repro.core.errors import InputError
-from cmir_repro.report import tables
+from cmir_repro.report import pages
 
 CELL_SECONDS = 6 * 3600  # papermill's own default is to wait forever
 
@@ -103,7 +103,7 @@ def reproduce(dataset: str = "css", scale: str = "auto", in_place: bool = False)
     Args:
         scale: "mini", "paper" or "auto": see `device.scale_for`.
         in_place: write notebooks and figures over the committed ones too, the notebooks cleaned,
-            and the tables into README.md; for maintainers.
+            and the tables of the committed ledger into the pages; for maintainers.
 
     Raises:
         InputError: an unknown name, a cell that fails, or records that make no tables.
@@ -125,7 +125,9 @@ def reproduce(dataset: str = "css", scale: str = "auto", in_place: bool = False)
             nbformat.write(clean(nbformat.read(out, as_version=4), keep_parameters=True), out)
             if in_place:
                 nbformat.write(clean(nbformat.read(out, as_version=4)), notebook)
-        made = tables.write() if in_place else tables.write_own()
+        made = pages.write_own()
+        if in_place:
+            pages.write()
         print(f"executed notebooks: {paths.shown(folder)}; "
               f"figures: {paths.shown(paths.figures())}; "
               f"ledger: {paths.shown(paths.results())}; tables: {paths.shown(made)}")  # fmt: skip
@@ -145,10 +147,10 @@ def check() -> int:
         shared = {"CMIR_DATA": paths.data(), "CMIR_WEIGHTS": paths.weights()}
         emptied = {"CMIR_RUNS": "", "CMIR_FIGURES": "", "CUDA_VISIBLE_DEVICES": ""}
         with _environment(**shared, **emptied, CMIR_HOME=root, CMIR_RESULTS=root / "first"):
-            if not tables.agree():
-                print("README.md differs from the ledger; type: cmir tables --readme")
+            if differing := pages.check():
+                print(pages.complaint(differing))
                 return 1
-            print("README tables agree with the ledger", flush=True)
+            print("the tables of README and docs/results agree with the ledger", flush=True)
             for notebook in notebooks():
                 seconds = execute(notebook, root / notebook.name, {"scale": "mini"})
                 print(f"{notebook.name} ran end to end in {seconds:.0f} s", flush=True)

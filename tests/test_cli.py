@@ -16,7 +16,7 @@ from cmir_repro.data.registry import SCRIPTS
 from cmir_repro.evaluation.features import save_features
 from cmir_repro.experiments import ledger
 from cmir_repro.experiments.presets.dim import SCALES
-from cmir_repro.report import tables
+from cmir_repro.report import pages
 from cmir_repro.training import loop
 
 COMMANDS = [
@@ -155,7 +155,7 @@ def test_ctrl_c_has_its_own_status(monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tables, "agree", stop)
+    monkeypatch.setattr(pages, "check", stop)
     result = cmir("tables", "--check")
     assert (result.exit_code, result.output) == (130, "")
 
@@ -293,17 +293,20 @@ def test_arrays_bring_their_ids_in_files_of_their_own(files):
 # Tables, ledgers
 
 
-def test_tables_go_to_the_workspace_or_into_readme(monkeypatch, workspace):
-    readme = workspace.parent / "README.md"
-    monkeypatch.setattr(tables, "write_own", lambda: paths.tables() / "tables.md")
-    monkeypatch.setattr(tables, "write", lambda: readme)
+def test_tables_go_to_the_workspace_or_into_the_pages(monkeypatch, workspace):
+    page = workspace.parent / "README.md"
+    monkeypatch.setattr(pages, "write_own", lambda: paths.tables() / "tables.md")
+    monkeypatch.setattr(pages, "write", lambda: [page])
     assert said("tables") == "home/tables/tables.md\n"
-    assert said("tables", "--readme") == "README.md\n"
-    monkeypatch.setattr(tables, "agree", lambda: True)
+    assert said("tables", "--pages") == "README.md\n"
+    monkeypatch.setattr(pages, "check", lambda: [])
     assert said("tables", "--check") == ""
-    monkeypatch.setattr(tables, "agree", lambda: False)
+    monkeypatch.setattr(pages, "check", lambda: [page])
     differs = cmir("tables", "--check")
-    assert (differs.exit_code, "type: cmir tables --readme" in differs.stdout) == (1, True)
+    assert (differs.exit_code, "README.md; type: cmir tables --pages" in differs.stdout) == (
+        1,
+        True,
+    )
 
 
 def test_reproduce_hands_over_what_was_typed(monkeypatch):

@@ -16,7 +16,7 @@ from papermill.exceptions import PapermillExecutionError
 from cmir_repro import reproduce
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
-from cmir_repro.report import tables
+from cmir_repro.report import pages
 
 PARAMETERS = 'dataset: str = "css"  # the data set\nscale: str = "auto"  # how large\n'
 KERNEL = {"name": "python3", "display_name": "Mine", "language": "python"}
@@ -98,8 +98,8 @@ def folder(monkeypatch, tmp_path):
     nbformat.write(notebook(new_code_cell(source)), tmp_path / "notebooks" / "01_a.ipynb")
     (tmp_path / "notebooks" / "draft.ipynb").write_text("not numbered")
     monkeypatch.setattr(paths, "checkout", lambda: tmp_path)
-    for name in ("write", "write_own"):
-        monkeypatch.setattr(tables, name, lambda name=name: Path(name))
+    monkeypatch.setattr(pages, "write_own", lambda: Path("own"))
+    monkeypatch.setattr(pages, "write", lambda: print("pages are written"))
     monkeypatch.setenv("CMIR_HOME", str(tmp_path / "home"))
     for name in ("DATA", "WEIGHTS", "RUNS", "RESULTS", "FIGURES"):
         monkeypatch.delenv(f"CMIR_{name}", raising=False)
@@ -151,11 +151,11 @@ def test_only_maintainers_write_into_the_checkout(folder, executed, capsys):
     reproduce.reproduce("css", "mini")
     made = set(folder.rglob("*")) - set(before)
     assert all(path.is_relative_to(folder / "home") for path in made)
-    assert "figures: home/figures; ledger: home/results; tables: write_own" in (
-        capsys.readouterr().out
-    )
+    assert "figures: home/figures; ledger: home/results; tables: own" in (capsys.readouterr().out)
     reproduce.reproduce("css", "mini", in_place=True)
-    assert "figures: figures; ledger: home/results; tables: write" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "figures: figures; ledger: home/results; tables: own" in said
+    assert "pages are written" in said
     for (_, _, environment), figures in zip(executed, (None, folder / "figures"), strict=True):
         assert environment["CMIR_HOME"] == str(folder / "home")
         assert environment.get("CMIR_FIGURES") == (figures and str(figures))
@@ -178,7 +178,7 @@ def test_a_home_beside_the_notebooks_is_the_same_in_all_of_them(folder, executed
     [(False, [], 1, 0), (True, [5], 5, 1), (True, [0, 6], 6, 2), (True, [0, 0], 0, 2)],
 )
 def test_the_check_works_elsewhere_and_fails_with_any_pass(
-    folder, executed, monkeypatch, agrees, codes, expected, passes
+    folder, executed, monkeypatch, capsys, agrees, codes, expected, passes
 ):
     commands, ledgers = [], []
 
@@ -187,13 +187,14 @@ def test_the_check_works_elsewhere_and_fails_with_any_pass(
         ledgers.append(os.environ["CMIR_RESULTS"])
         return subprocess.CompletedProcess(command, codes[len(commands) - 1])
 
-    monkeypatch.setattr(tables, "agree", lambda: agrees)
+    monkeypatch.setattr(pages, "check", lambda: [] if agrees else [folder / "README.md"])
     monkeypatch.setattr(subprocess, "run", run)
     before = sorted(folder.rglob("*"))
     assert reproduce.check() == expected
     assert sorted(folder.rglob("*")) == before
-    if not agrees:  # nothing is run for an hour to say then that README is stale
+    if not agrees:  # nothing is run for an hour to say then that a page is stale
         assert not executed
+        assert "README.md; type: cmir tables --pages" in capsys.readouterr().out
         return
     ((_, parameters, environment),) = executed
     assert parameters == {"scale": "mini"}

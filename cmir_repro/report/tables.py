@@ -1,72 +1,20 @@
-"""Tables made from the ledger; README and notebook 04 show these and nothing typed by hand."""
+"""Tables of composed retrieval, made from the ledger; pages and notebook 04 show these."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
-from cmir_repro.core.files import write_text
 from cmir_repro.evaluation import intervals
 from cmir_repro.experiments import ledger
 from cmir_repro.experiments.presets.dim import FUSIONS, METHODS, UNIMODAL, WITH_DIM, configure
 from cmir_repro.models.compositors import COMPOSITORS
-from cmir_repro.report import (
-    aai_tables,
-    comparable,
-    crcgs_tables,
-    published,
-    published_hashing,
-    published_image_sentence,
-)
+from cmir_repro.report import comparable, published
 
 CUTOFFS = (1, 5, 10)
 REFERENCE = "TIRG"
-# What README shows: marker -> data set, scale and task.
-README_TABLES = {
-    "css-mini-3d-3d": ("css", "mini", "3d-3d"),
-    "css-mini-2d-3d": ("css", "mini", "2d-3d"),
-    "photos-mini": ("photos", "mini", "photo"),
-    "css-paper-3d-3d": ("css", "paper", "3d-3d"),
-    "css-paper-2d-3d": ("css", "paper", "2d-3d"),
-}
-
-# Image <-> sentence tables: marker -> data set, scale and task; and what others have published.
-AAI_TABLES = {
-    "aai-css-mini-3d": ("css", "mini", "3d"),
-    "aai-photo-names-mini": ("photo-names", "mini", "photo"),
-    "aai-coco-pictures-mini": ("coco-pictures", "mini", "photo"),
-    "aai-css-paper-3d": ("css", "paper", "3d"),
-}
-# Label-based tables, likewise.
-CRCGS_TABLES = {
-    "crcgs-css-mini": ("css", "mini", "3d-colour-shape"),
-    "crcgs-wikipedia-mini": ("wikipedia", "mini", "labels"),
-    "crcgs-photos-tags-mini": ("photos-tags", "mini", "labels"),
-    "crcgs-css-paper": ("css", "paper", "3d-colour-shape"),
-}
-PUBLISHED_TABLES = {
-    "published-flickr30k": "flickr30k-1k",
-    "published-coco-1k": "coco-1k-5fold",
-    "published-coco-5k": "coco-5k",
-}
-PUBLISHED_HASHING = {
-    "published-mirflickr": "mirflickr",
-    "published-nuswide": "nuswide",
-    "published-coco-hashing": "coco",
-}
-# Every table that README.md has a place for.
-MARKERS = (
-    "overview",
-    *README_TABLES,
-    *AAI_TABLES,
-    *PUBLISHED_TABLES,
-    *CRCGS_TABLES,
-    *PUBLISHED_HASHING,
-)
 
 
 def finished(
@@ -277,72 +225,6 @@ def _seeds(method: str, compositor: str, column: Column, found: dict) -> str:
         return "trains"
     counts = [len(found.get(method, [])), *([len(with_dim)] if method in FUSIONS else [])]
     return " + ".join(map(str, counts))
-
-
-def filled(text: str) -> str:
-    """A README with each marked table replaced by what the ledger says.
-
-    Raises:
-        InputError: a marker is missing.
-    """
-    for name in MARKERS:
-        start, stop = f"<!-- table: {name} -->", "<!-- end of table -->"
-        head, found, rest = text.partition(start)
-        _, closed, tail = rest.partition(stop)
-        if not found or not closed:
-            raise InputError(f"README.md lacks the markers {start} ... {stop}")
-        text = f"{head}{start}\n{_table(name)}\n{stop}{tail}"
-    return text
-
-
-def _table(marker: str) -> str:
-    if marker == "overview":
-        return overview()
-    if marker in AAI_TABLES:
-        return aai_tables.markdown(*AAI_TABLES[marker])
-    if marker in CRCGS_TABLES:
-        return crcgs_tables.markdown(*CRCGS_TABLES[marker])
-    if marker in PUBLISHED_HASHING:
-        return published_hashing.markdown(PUBLISHED_HASHING[marker])
-    if marker in PUBLISHED_TABLES:
-        return published_image_sentence.markdown(PUBLISHED_TABLES[marker])
-    dataset, scale, task = README_TABLES[marker]
-    return markdown(finished(dataset, scale, task), dataset, task)
-
-
-def write_own() -> Path:
-    """Write the tables of the ledgers, the user's runs first, into the user's workspace.
-
-    Raises:
-        InputError: unusable records.
-    """
-    path = paths.tables() / "tables.md"
-    write_text(path, "\n\n".join(f"## {name}\n\n{_table(name)}" for name in MARKERS) + "\n")
-    return path
-
-
-def write() -> Path:
-    """Write the tables into README.md; for maintainers.
-
-    Raises:
-        InputError: unusable records, or no README.md to write to.
-    """
-    readme = _readme()
-    write_text(readme, filled(readme.read_text(encoding="utf-8")))
-    return readme
-
-
-def agree() -> bool:
-    """Whether README.md shows what the ledger says; errors as in `write`."""
-    text = _readme().read_text(encoding="utf-8")
-    return filled(text) == text
-
-
-def _readme() -> Path:
-    checkout = paths.checkout()
-    if checkout is None:
-        raise InputError("there is no README.md here; type this in a clone of the repository")
-    return checkout / "README.md"
 
 
 def _hits(records: list[ledger.Record], seeds: set[int]) -> tuple[np.ndarray, np.ndarray]:

@@ -40,11 +40,6 @@ def three_seeds(root):
     return tables.finished("css", "mini", "3d-3d")
 
 
-def readme(table=""):
-    parts = [f"<!-- table: {name} -->\n{table}\n<!-- end of table -->" for name in tables.MARKERS]
-    return "Before\n" + "\nbetween\n".join(parts) + "\nafter\n"
-
-
 def test_means_over_seeds_come_with_the_t_interval(three_seeds):
     found = tables.recall_table(three_seeds).set_index(["method", "metric"])
     row = found.loc[("TIRG", "R@1")]
@@ -214,46 +209,6 @@ def test_cells_of_the_ablation_are_asked_for_by_name(root):
     assert list(tables.finished("css", "mini", "3d-3d", iter(methods))) == methods
 
 
-def test_readme_is_filled_checked_and_left_alone(three_seeds, root):
-    file = root / "README.md"
-    file.write_text(readme())
-    assert not tables.agree()
-    assert file.read_text() == readme()
-    assert tables.write() == file
-    text = file.read_text()
-    assert "| TIRG | 3 | 63.0 [55.5, 70.5] |" in text
-    settings = (tables.README_TABLES, tables.AAI_TABLES, tables.CRCGS_TABLES)
-    empty = sum(map(len, settings)) - 1
-    assert text.count("No run of this setting") == empty
-    assert text.startswith("Before\n")
-    assert text.endswith("\nafter\n")
-    assert tables.agree()
-    file.write_text(text.replace("63.0", "64.0"))
-    assert not tables.agree()
-
-
-def test_a_users_tables_go_to_the_workspace(three_seeds, root):
-    assert tables.write_own() == root / "home" / "tables" / "tables.md"
-    text = (root / "home" / "tables" / "tables.md").read_text()
-    assert "| TIRG | 3 | 63.0 [55.5, 70.5] |" in text
-    assert [line for line in text.splitlines() if line.startswith("## ")] == [
-        f"## {name}" for name in tables.MARKERS
-    ]
-    assert not (root / "README.md").exists()
-
-
-def test_a_missing_marker_is_named(root):
-    (root / "README.md").write_text(readme().replace("<!-- table: css-paper-2d-3d -->", ""))
-    with pytest.raises(InputError, match="lacks the markers <!-- table: css-paper-2d-3d -->"):
-        tables.write()
-
-
-def test_without_a_checkout_there_is_no_readme(root, monkeypatch):
-    monkeypatch.setattr(paths, "checkout", lambda: None)
-    with pytest.raises(InputError, match=r"no README\.md here"):
-        tables.agree()
-
-
 def test_the_overview_counts_seeds_and_says_what_does_not_fit(three_seeds):
     rows = {
         cells[1].strip(): [cell.strip() for cell in cells[2:-1]]
@@ -278,10 +233,3 @@ def test_the_overview_names_the_protocol_that_runs_are_scored_by():
         assert protocol.captions is protocol.subset_cutoffs is None
         assert set(tables.CUTOFFS) <= set(protocol.cutoffs)
         assert column.task in ("photo", "3d-3d", "2d-3d")
-
-
-def test_the_readme_shows_every_table_once():
-    text = (paths.checkout() / "README.md").read_text(encoding="utf-8")
-    for name in tables.MARKERS:
-        assert text.count(f"<!-- table: {name} -->") == 1
-    assert text.count("<!-- end of table -->") == len(tables.MARKERS)

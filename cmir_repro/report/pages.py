@@ -1,0 +1,162 @@
+"""README.md and docs/results: prose by hand, every table between markers made from the ledger.
+
+A table stands between <!-- table: NAME --> and <!-- end of table -->, NAME a key of TABLES.
+"""
+
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.files import write_text
+from cmir_repro.report import (
+    aai_tables,
+    crcgs_tables,
+    published_hashing,
+    published_image_sentence,
+    summary,
+    tables,
+)
+
+README, RESULTS = "README.md", "docs/results"
+START, STOP = "<!-- table: {} -->", "<!-- end of table -->"
+_MARKER = re.compile(r"<!-- (?:table: (?P<name>\S*)|end of table) -->")
+
+
+def _composed(dataset: str, scale: str, task: str) -> str:
+    return tables.markdown(tables.finished(dataset, scale, task), dataset, task)
+
+
+# Name of a table -> what makes its Markdown from the ledgers.
+TABLES: dict[str, Callable[[], str]] = {
+    "summary": summary.markdown,
+    "overview": tables.overview,
+    "css-mini-3d-3d": partial(_composed, "css", "mini", "3d-3d"),
+    "css-mini-2d-3d": partial(_composed, "css", "mini", "2d-3d"),
+    "photos-mini": partial(_composed, "photos", "mini", "photo"),
+    "css-paper-3d-3d": partial(_composed, "css", "paper", "3d-3d"),
+    "css-paper-2d-3d": partial(_composed, "css", "paper", "2d-3d"),
+    "aai-css-mini-3d": partial(aai_tables.markdown, "css", "mini", "3d"),
+    "aai-photo-names-mini": partial(aai_tables.markdown, "photo-names", "mini", "photo"),
+    "aai-coco-pictures-mini": partial(aai_tables.markdown, "coco-pictures", "mini", "photo"),
+    "aai-css-paper-3d": partial(aai_tables.markdown, "css", "paper", "3d"),
+    "crcgs-css-mini": partial(crcgs_tables.markdown, "css", "mini", "3d-colour-shape"),
+    "crcgs-wikipedia-mini": partial(crcgs_tables.markdown, "wikipedia", "mini", "labels"),
+    "crcgs-photos-tags-mini": partial(crcgs_tables.markdown, "photos-tags", "mini", "labels"),
+    "crcgs-css-paper": partial(crcgs_tables.markdown, "css", "paper", "3d-colour-shape"),
+    "published-flickr30k": partial(published_image_sentence.markdown, "flickr30k-1k"),
+    "published-coco-1k": partial(published_image_sentence.markdown, "coco-1k-5fold"),
+    "published-coco-5k": partial(published_image_sentence.markdown, "coco-5k"),
+    "published-mirflickr": partial(published_hashing.markdown, "mirflickr"),
+    "published-nuswide": partial(published_hashing.markdown, "nuswide"),
+    "published-coco-hashing": partial(published_hashing.markdown, "coco"),
+}
+
+
+def filled(text: str, where: str = "the page") -> str:
+    """A page with each marked table replaced by what the ledgers say.
+
+    Args:
+        where: what errors call the page.
+
+    Raises:
+        InputError: an unknown table, or a marker without its other half.
+    """
+    parts, place, opened = [], 0, None
+    for marker in _MARKER.finditer(text):
+        name = marker["name"]
+        if name is None and opened is None:
+            raise InputError(f"{where}: {STOP} ends no table")
+        if name is not None and opened is not None:
+            raise InputError(f"{where}: table {opened} is not ended by {STOP}")
+        if name is None:
+            parts += ["\n", TABLES[opened](), "\n"]
+            place = marker.start()
+        else:
+            one_of(f"{where}: table", name, TABLES)
+            parts.append(text[place : marker.end()])
+        opened = name
+    if opened is not None:
+        raise InputError(f"{where}: table {opened} is not ended by {STOP}")
+    return "".join([*parts, text[place:]])
+
+
+def write() -> list[Path]:
+    """Write the tables of the committed ledger into the pages; for maintainers.
+
+    Returns:
+        The pages that were written: those that differed.
+
+    Raises:
+        InputError: unusable records or markers, or no pages to write to.
+    """
+    stale = _stale()
+    for page, text in stale.items():
+        write_text(page, text)
+    return list(stale)
+
+
+def check() -> list[Path]:
+    """The pages that do not show what the committed ledger says; errors as in `write`."""
+    return list(_stale())
+
+
+def complaint(differing: list[Path]) -> str:
+    """What to tell of pages that differ, and what to type."""
+    names = ", ".join(paths.shown(page) for page in differing)
+    return f"tables differ from the committed ledger: {names}; type: cmir tables --pages"
+
+
+def write_own() -> Path:
+    """Write all tables of both ledgers, the user's runs first, into the user's workspace.
+
+    Raises:
+        InputError: unusable records.
+    """
+    path = paths.tables() / "tables.md"
+    made = [f"## {name}\n\n{table()}" for name, table in TABLES.items()]
+    write_text(path, "\n\n".join(made) + "\n")
+    return path
+
+
+def files() -> list[Path]:
+    """README.md and the pages of results.
+
+    Raises:
+        InputError: there is no checkout.
+    """
+    checkout = paths.checkout()
+    if checkout is None:
+        raise InputError("there are no pages here; type this in a clone of the repository")
+    return [checkout / README, *sorted((checkout / RESULTS).glob("*.md"))]
+
+
+def _stale() -> dict[Path, str]:
+    """Pages that differ from the committed ledger -> what they should hold."""
+    differing = {}
+    with _committed_only():
+        for page in files():
+            text = page.read_text(encoding="utf-8")
+            made = filled(text, paths.shown(page))
+            if made != text:
+                differing[page] = made
+    return differing
+
+
+@contextmanager
+def _committed_only() -> Iterator[None]:
+    """A while in which the user's ledger is an empty folder."""
+    before = os.environ.get("CMIR_RESULTS")
+    with tempfile.TemporaryDirectory() as empty:
+        os.environ["CMIR_RESULTS"] = empty
+        try:
+            yield
+        finally:
+            os.environ.pop("CMIR_RESULTS")
+            if before is not None:
+                os.environ["CMIR_RESULTS"] = before
