@@ -16,7 +16,7 @@ from papermill.exceptions import PapermillExecutionError
 from cmir_repro import reproduce
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
-from cmir_repro.report import tables
+from cmir_repro.report import tables, yours
 
 PARAMETERS = 'dataset: str = "css"  # the data set\nscale: str = "auto"  # how large\n'
 KERNEL = {"name": "python3", "display_name": "Mine", "language": "python"}
@@ -98,8 +98,8 @@ def folder(monkeypatch, tmp_path):
     nbformat.write(notebook(new_code_cell(source)), tmp_path / "notebooks" / "01_a.ipynb")
     (tmp_path / "notebooks" / "draft.ipynb").write_text("not numbered")
     monkeypatch.setattr(paths, "checkout", lambda: tmp_path)
-    for name in ("write", "write_own"):
-        monkeypatch.setattr(tables, name, lambda name=name: Path(name))
+    monkeypatch.setattr(tables, "write", lambda: Path("write"))
+    monkeypatch.setattr(yours, "write", lambda: Path("yours"))
     monkeypatch.setenv("CMIR_HOME", str(tmp_path / "home"))
     for name in ("DATA", "WEIGHTS", "RUNS", "RESULTS", "FIGURES"):
         monkeypatch.delenv(f"CMIR_{name}", raising=False)
@@ -151,9 +151,7 @@ def test_only_maintainers_write_into_the_checkout(folder, executed, capsys):
     reproduce.reproduce("css", "mini")
     made = set(folder.rglob("*")) - set(before)
     assert all(path.is_relative_to(folder / "home") for path in made)
-    assert "figures: home/figures; ledger: home/results; tables: write_own" in (
-        capsys.readouterr().out
-    )
+    assert "figures: home/figures; ledger: home/results; tables: yours" in (capsys.readouterr().out)
     reproduce.reproduce("css", "mini", in_place=True)
     assert "figures: figures; ledger: home/results; tables: write" in capsys.readouterr().out
     for (_, _, environment), figures in zip(executed, (None, folder / "figures"), strict=True):

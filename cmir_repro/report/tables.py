@@ -310,17 +310,6 @@ def _table(marker: str) -> str:
     return markdown(finished(dataset, scale, task), dataset, task)
 
 
-def write_own() -> Path:
-    """Write the tables of the ledgers, the user's runs first, into the user's workspace.
-
-    Raises:
-        InputError: unusable records.
-    """
-    path = paths.tables() / "tables.md"
-    write_text(path, "\n\n".join(f"## {name}\n\n{_table(name)}" for name in MARKERS) + "\n")
-    return path
-
-
 def write() -> Path:
     """Write the tables into README.md; for maintainers.
 

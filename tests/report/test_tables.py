@@ -232,16 +232,6 @@ def test_readme_is_filled_checked_and_left_alone(three_seeds, root):
     assert not tables.agree()
 
 
-def test_a_users_tables_go_to_the_workspace(three_seeds, root):
-    assert tables.write_own() == root / "home" / "tables" / "tables.md"
-    text = (root / "home" / "tables" / "tables.md").read_text()
-    assert "| TIRG | 3 | 63.0 [55.5, 70.5] |" in text
-    assert [line for line in text.splitlines() if line.startswith("## ")] == [
-        f"## {name}" for name in tables.MARKERS
-    ]
-    assert not (root / "README.md").exists()
-
-
 def test_a_missing_marker_is_named(root):
     (root / "README.md").write_text(readme().replace("<!-- table: css-paper-2d-3d -->", ""))
     with pytest.raises(InputError, match="lacks the markers <!-- table: css-paper-2d-3d -->"):
