@@ -230,6 +230,27 @@ def score(
 
 
 @app.command()
+def record(
+    system: Annotated[str, typer.Argument(metavar="SYSTEM", help="dim, aai or crcgs")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="what your tables call the model")],
+    file: Annotated[
+        list[str], typer.Option(metavar="WHAT=FILE", help="e.g. queries=q.npz, gallery=g.npz")
+    ],
+    dataset: Annotated[str, typer.Option(help="data set")] = "css",
+    task: Annotated[str, typer.Option(help="task of the data set")] = "auto",
+    scale: Annotated[str, typer.Option(help="size of the generated data")] = "mini",
+    seed: Annotated[int, typer.Option(help="which of its trainings they come from")] = 0,
+) -> None:
+    """Score features of your model as a run and keep that in your ledger."""
+    from cmir_repro.experiments import own
+
+    files = dict(part.partition("=")[::2] for part in file)
+    typed = shlex.join(["cmir", *sys.argv[1:]])
+    kept = own.record_scores(system, name, files, dataset, task, scale, seed, typed)
+    print(f"{kept.run} is in your ledger; cmir tables shows it")
+
+
+@app.command()
 def score_images_sentences(
     images: Features,
     sentences: Features,
@@ -276,10 +297,10 @@ def tables(
     ] = False,
 ) -> None:
     """Write the tables of your runs into your workspace."""
-    from cmir_repro.report import pages
+    from cmir_repro.report import pages, yours
 
     if not check:
-        for path in pages.write() if committed else [pages.write_own()]:
+        for path in pages.write() if committed else [yours.write()]:
             print(paths.shown(path))
     elif differing := pages.check():
         print(pages.complaint(differing))

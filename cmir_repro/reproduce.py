@@ -18,7 +18,7 @@ from papermill.exceptions import PapermillExecutionError
 from cmir_repro.core import paths
 from cmir_repro.core.device import choose, scale_for
 from cmir_repro.core.errors import InputError
-from cmir_repro.report import pages
+from cmir_repro.report import pages, yours
 
 CELL_SECONDS = 6 * 3600  # papermill's own default is to wait forever
 
@@ -125,7 +125,7 @@ def reproduce(dataset: str = "css", scale: str = "auto", in_place: bool = False)
             nbformat.write(clean(nbformat.read(out, as_version=4), keep_parameters=True), out)
             if in_place:
                 nbformat.write(clean(nbformat.read(out, as_version=4)), notebook)
-        made = pages.write_own()
+        made = yours.write()
         if in_place:
             pages.write()
         print(f"executed notebooks: {paths.shown(folder)}; "

@@ -16,11 +16,14 @@ from cmir_repro.data.registry import SCRIPTS
 from cmir_repro.evaluation.features import save_features
 from cmir_repro.experiments import ledger
 from cmir_repro.experiments.presets.dim import SCALES
-from cmir_repro.report import pages
+from cmir_repro.report import pages, yours
 from cmir_repro.training import loop
 
 COMMANDS = [
-    *([name] for name in ("run", "grid", "score", "score-images-sentences", "score-labels")),
+    *(
+        [name]
+        for name in ("run", "grid", "score", "record", "score-images-sentences", "score-labels")
+    ),
     *([name] for name in ("tables", "export", "reproduce", "prepare", "ledger")),
     ["ledger", "merge"],
     *(["prepare", name] for name in SCRIPTS),
@@ -295,7 +298,7 @@ def test_arrays_bring_their_ids_in_files_of_their_own(files):
 
 def test_tables_go_to_the_workspace_or_into_the_pages(monkeypatch, workspace):
     page = workspace.parent / "README.md"
-    monkeypatch.setattr(pages, "write_own", lambda: paths.tables() / "tables.md")
+    monkeypatch.setattr(yours, "write", lambda: paths.tables() / "tables.md")
     monkeypatch.setattr(pages, "write", lambda: [page])
     assert said("tables") == "home/tables/tables.md\n"
     assert said("tables", "--pages") == "README.md\n"
@@ -328,3 +331,16 @@ def test_a_ledger_is_merged_into_ones_own_or_another(workspace, monkeypatch):
     said("ledger", "merge", "theirs")
     assert [record.run for record in ledger.records("own")] == ["tirg-0"]
     assert said("ledger", "merge", "theirs").startswith("0 runs copied into")
+
+
+def test_features_of_a_users_own_are_recorded_and_refused_in_one_line(monkeypatch, tiny_css):
+    part = tiny_css.retrieval("test")
+    vectors = np.random.default_rng(0).standard_normal((len(part.gallery_ids), 4))
+    save_features("q.npz", part.query_ids, vectors[part.target])
+    save_features("g.npz", part.gallery_ids, vectors)
+    given = ["record", "dim", "Mine", "--file", "queries=q.npz"]
+    assert "gallery" in refused(*given)
+    assert "cmir tables" in said(*given, "--file", "gallery=g.npz")
+    (record,) = ledger.records()
+    assert (record.kind, record.method) == ("features", "Mine")
+    assert record.result["metrics"]["R@1"]["value"] > 90

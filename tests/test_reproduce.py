@@ -16,7 +16,7 @@ from papermill.exceptions import PapermillExecutionError
 from cmir_repro import reproduce
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
-from cmir_repro.report import pages
+from cmir_repro.report import pages, yours
 
 PARAMETERS = 'dataset: str = "css"  # the data set\nscale: str = "auto"  # how large\n'
 KERNEL = {"name": "python3", "display_name": "Mine", "language": "python"}
@@ -98,7 +98,7 @@ def folder(monkeypatch, tmp_path):
     nbformat.write(notebook(new_code_cell(source)), tmp_path / "notebooks" / "01_a.ipynb")
     (tmp_path / "notebooks" / "draft.ipynb").write_text("not numbered")
     monkeypatch.setattr(paths, "checkout", lambda: tmp_path)
-    monkeypatch.setattr(pages, "write_own", lambda: Path("own"))
+    monkeypatch.setattr(yours, "write", lambda: Path("own"))
     monkeypatch.setattr(pages, "write", lambda: print("pages are written"))
     monkeypatch.setenv("CMIR_HOME", str(tmp_path / "home"))
     for name in ("DATA", "WEIGHTS", "RUNS", "RESULTS", "FIGURES"):

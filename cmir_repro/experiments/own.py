@@ -137,6 +137,11 @@ def record_scores(
     return record
 
 
+def registered(system: str) -> list[str]:
+    """The names of the methods that the user registered for a system."""
+    return list(base.own(system))
+
+
 def rows(system: str, dataset: str, scale: str, task: str) -> dict[str, list[Record]]:
     """What the user's tables add to the committed ones: row -> records by seed.
 
@@ -144,11 +149,11 @@ def rows(system: str, dataset: str, scale: str, task: str) -> dict[str, list[Rec
     a method was run with several settings, or features of one seed were recorded twice, each has
     its row, told apart by a few digits.
     """
-    registered = base.own(system)
+    names = registered(system)
     groups: dict[str, dict[str, list[Record]]] = {}
     where = {"dataset": dataset, "scale": scale, "task": task, "system": system}
     for record in ledger.records(ledger.OWN, **where):
-        if record.kind == "features" or record.method in registered:
+        if record.kind == "features" or record.method in names:
             settings = groups.setdefault(record.method, {})
             settings.setdefault(_settings(record, settings), []).append(record)
     return {

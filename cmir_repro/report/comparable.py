@@ -8,7 +8,12 @@ from cmir_repro.experiments import ledger, versions
 
 
 def finished(
-    dataset: str, scale: str, task: str, methods: Iterable[str], configure: Callable
+    dataset: str,
+    scale: str,
+    task: str,
+    methods: Iterable[str],
+    configure: Callable,
+    origin: str | None = None,
 ) -> dict[str, list[ledger.Record]]:
     """Comparable records of each method, by seed: method -> records.
 
@@ -18,6 +23,7 @@ def finished(
     Args:
         configure: called as `configure(dataset, task, scale, method, seed)`: a method's own
             settings.
+        origin: the ledger that is read; by default both, the user's first.
 
     Raises:
         InputError: two records do not compare.
@@ -25,7 +31,7 @@ def finished(
     methods = list(methods)
     found = [
         r
-        for r in ledger.records(dataset=dataset, scale=scale, task=task)
+        for r in ledger.records(origin, dataset=dataset, scale=scale, task=task)
         if r.method in methods
         and r.config == configure(dataset, task, scale, r.method, r.seed).model_dump(mode="json")
     ]

@@ -112,18 +112,6 @@ def complaint(differing: list[Path]) -> str:
     return f"tables differ from the committed ledger: {names}; type: cmir tables --pages"
 
 
-def write_own() -> Path:
-    """Write all tables of both ledgers, the user's runs first, into the user's workspace.
-
-    Raises:
-        InputError: unusable records.
-    """
-    path = paths.tables() / "tables.md"
-    made = [f"## {name}\n\n{table()}" for name, table in TABLES.items()]
-    write_text(path, "\n\n".join(made) + "\n")
-    return path
-
-
 def files() -> list[Path]:
     """README.md and the pages of results.
 

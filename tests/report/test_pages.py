@@ -62,16 +62,10 @@ def test_the_summary_says_what_is_known_and_what_was_not_run(root):
     assert sum("| 0 | no run yet |" in row for row in rows) == 5
 
 
-def test_the_pages_do_not_show_a_users_runs_and_the_users_tables_do(root):
+def test_the_pages_do_not_show_a_users_runs(root):
     pages.write()
     keep(made_up("Image only"))
     assert pages.check() == []
-    assert pages.write_own() == root / "home" / "tables" / "tables.md"
-    text = (root / "home" / "tables" / "tables.md").read_text()
-    assert "| Image only | 1 | 50.0 |" in text
-    assert [line for line in text.splitlines() if line.startswith("## ")] == [
-        f"## {name}" for name in pages.TABLES
-    ]
 
 
 @pytest.mark.parametrize(
