@@ -333,7 +333,10 @@ def test_a_ledger_is_merged_into_ones_own_or_another(workspace, monkeypatch):
     assert said("ledger", "merge", "theirs").startswith("0 runs copied into")
 
 
-def test_features_of_a_users_own_are_recorded_and_refused_in_one_line(monkeypatch, tiny_css):
+def test_features_of_a_users_own_are_recorded_and_refused_in_one_line(
+    monkeypatch, tmp_path, tiny_css
+):
+    monkeypatch.chdir(tmp_path)
     part = tiny_css.retrieval("test")
     vectors = np.random.default_rng(0).standard_normal((len(part.gallery_ids), 4))
     save_features("q.npz", part.query_ids, vectors[part.target])

@@ -23,18 +23,21 @@ def finished(
     Args:
         configure: called as `configure(dataset, task, scale, method, seed)`: a method's own
             settings.
-        origin: the ledger that is read; by default both, the user's first.
+        origin: the ledger that is read; by default the committed one, so that a table says the
+            same wherever it is made, and the user's where that has nothing of this setting.
 
     Raises:
         InputError: two records do not compare.
     """
-    methods = list(methods)
-    found = [
-        r
-        for r in ledger.records(origin, dataset=dataset, scale=scale, task=task)
-        if r.method in methods
-        and r.config == configure(dataset, task, scale, r.method, r.seed).model_dump(mode="json")
-    ]
+    methods, found = list(methods), []
+    for each in (origin,) if origin else (ledger.COMMITTED, ledger.OWN):
+        found = found or [
+            r
+            for r in ledger.records(each, dataset=dataset, scale=scale, task=task)
+            if r.method in methods
+            and r.config
+            == configure(dataset, task, scale, r.method, r.seed).model_dump(mode="json")
+        ]
     if not found:
         return {}
     only_protocol(r.result["protocol"] for r in found)

@@ -7,7 +7,7 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
 from cmir_repro.experiments import own
 from cmir_repro.experiments.presets.dim import configure
-from cmir_repro.report import yours
+from cmir_repro.report import tables, yours
 
 SETTING = ("dim", "css", "mini", "3d-3d")
 
@@ -64,3 +64,12 @@ def test_the_page_has_a_section_a_setting_and_says_whether_numbers_agree(ledgers
     assert "## dim: css, 3d-3d, scale mini" in text
     assert "| TIRG (yours)" in text
     assert "agrees" in text
+
+
+def test_a_table_is_of_the_committed_ledger_and_of_the_users_where_that_has_nothing(ledgers):
+    keep(made_up("TIRG", 0, finished="2026-02-02"))
+    other = configure(task="2d-3d", seed=7).model_dump(mode="json")
+    keep(made_up("TIRG", 7, task="2d-3d", run="other", config=other))
+    shown = {task: tables.finished("css", "mini", task)["TIRG"] for task in ("3d-3d", "2d-3d")}
+    assert [(r.seed, r.origin) for r in shown["3d-3d"]] == [(0, "committed"), (1, "committed")]
+    assert [(r.seed, r.origin) for r in shown["2d-3d"]] == [(7, "own")]
