@@ -4,6 +4,7 @@ The functions of `__all__` are those of `cmir_repro.api`, imported when one is f
 command line, evaluation and this import need no torch.
 """
 
+import importlib
 import os
 
 __version__ = "0.1.0"
@@ -19,6 +20,5 @@ def __getattr__(name: str) -> object:
     """A function of the API on first use."""
     if name not in __all__:
         raise AttributeError(f"cmir_repro has no {name!r}; it offers {', '.join(__all__)}")
-    from cmir_repro import api
-
-    return getattr(api, name)
+    # By name: modules that read the version here do not thereby depend on the API.
+    return getattr(importlib.import_module("cmir_repro.api"), name)

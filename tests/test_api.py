@@ -116,3 +116,9 @@ def test_a_plot_shows_what_the_table_says(tiny):
     assert cmir.table("dim")["R@1"].tolist() == ["50.0 [50.0, 50.0]"]
     titles = [axis.get_title(loc="left") for axis in cmir.plot("dim").axes]
     assert titles == ["R@1", "R@5", "R@10"]
+
+
+def test_a_class_typed_at_a_prompt_is_refused_in_one_line(tiny):
+    code = next(p.values[0] for p in blocks("README.md") if "Switch" in p.values[0])
+    with pytest.raises(InputError, match="source of Switch cannot be read"):
+        exec(compile(code, "<stdin>", "exec"), {"__name__": "typed"})

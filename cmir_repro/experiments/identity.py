@@ -4,6 +4,7 @@ import ast
 import inspect
 
 from cmir_repro.core.config import Config
+from cmir_repro.core.errors import InputError
 from cmir_repro.experiments import ledger, versions
 from cmir_repro.experiments.presets.dim import DIMRun
 from cmir_repro.models.compositors import COMPOSITORS
@@ -43,11 +44,21 @@ def own_digest(config: Config) -> str:
 
 
 def _source(kind: type) -> str:
-    """The text of a class; for one of a notebook, which has no file, from its cell."""
+    """The text of a class; for one of a notebook, which has no file, from its cell.
+
+    Raises:
+        InputError: there is no text, as of what was typed at a prompt.
+    """
     try:
         return inspect.getsource(kind)
     except (OSError, TypeError):
         function = next(f for f in vars(kind).values() if inspect.isfunction(f))
-        cell = ast.parse("".join(inspect.findsource(function)[0]))
+        try:
+            cell = ast.parse("".join(inspect.findsource(function)[0]))
+        except OSError as error:
+            raise InputError(
+                f"the source of {kind.__name__} cannot be read, and a run is known by it; write "
+                "the class into a file or a notebook"
+            ) from error
         classes = (node for node in ast.walk(cell) if isinstance(node, ast.ClassDef))
         return next(ast.unparse(node) for node in classes if node.name == kind.__name__)
