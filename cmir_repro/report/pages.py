@@ -17,8 +17,7 @@ from cmir_repro.core.files import write_text
 from cmir_repro.report import (
     aai_tables,
     crcgs_tables,
-    published_hashing,
-    published_image_sentence,
+    published,
     summary,
     tables,
 )
@@ -30,6 +29,14 @@ _MARKER = re.compile(r"<!-- (?:table: (?P<name>\S*)|end of table) -->")
 
 def _composed(dataset: str, scale: str, task: str) -> str:
     return tables.markdown(tables.finished(dataset, scale, task), dataset, task)
+
+
+def _recalls(protocol: str) -> str:
+    return published.markdown(published.recalls(protocol), decimals=1)
+
+
+def _codes(dataset: str) -> str:
+    return published.markdown(published.codes(dataset), decimals=2)
 
 
 # Name of a table -> what makes its Markdown from the ledgers.
@@ -49,12 +56,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "crcgs-wikipedia-mini": partial(crcgs_tables.markdown, "wikipedia", "mini", "labels"),
     "crcgs-photos-tags-mini": partial(crcgs_tables.markdown, "photos-tags", "mini", "labels"),
     "crcgs-css-paper": partial(crcgs_tables.markdown, "css", "paper", "3d-colour-shape"),
-    "published-flickr30k": partial(published_image_sentence.markdown, "flickr30k-1k"),
-    "published-coco-1k": partial(published_image_sentence.markdown, "coco-1k-5fold"),
-    "published-coco-5k": partial(published_image_sentence.markdown, "coco-5k"),
-    "published-mirflickr": partial(published_hashing.markdown, "mirflickr"),
-    "published-nuswide": partial(published_hashing.markdown, "nuswide"),
-    "published-coco-hashing": partial(published_hashing.markdown, "coco"),
+    "published-flickr30k": partial(_recalls, "flickr30k-1k"),
+    "published-coco-1k": partial(_recalls, "coco-1k-5fold"),
+    "published-coco-5k": partial(_recalls, "coco-5k"),
+    "published-mirflickr": partial(_codes, "mirflickr"),
+    "published-nuswide": partial(_codes, "nuswide"),
+    "published-coco-hashing": partial(_codes, "coco"),
 }
 
 

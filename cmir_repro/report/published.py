@@ -1,36 +1,45 @@
-"""Published numbers to set beside ours, each with its source; what no source shows is unknown.
+"""Published numbers to set beside ours: published.csv, one row a number with its source.
 
-R@1 in percent on CSS, protocol of TIRG. The table of the DIM paper itself could not be obtained.
+Columns of the file: system ("dim", "aai", "crcgs"), dataset, task, protocol, method, metric, value
+in percent, source, certainty, note (why ours may differ). A method of which no number is known has
+one row without metric and value, whose source says why. Certainty is one of CERTAINTIES:
+"verified" was read in what its authors published, "secondary" where others ran or quote it.
+
+Average precision of codes has its depth as protocol: "MAP@all" looks at the whole database,
+"MAP@queries" at as many places as there are queries. That is far higher, and no row of one may be
+compared with a row of the other.
 """
 
-from typing import NamedTuple
+from functools import cache
+from pathlib import Path
 
+import pandas as pd
 
-class Published(NamedTuple):
-    """R@1 in percent, and where it was read."""
+from cmir_repro.core.errors import one_of
+from cmir_repro.report import markdown as md
 
-    value: float
-    source: str
-
-
-_SURVEY = "secondary: README of the survey fuxianghuang1/Multimodal-Composite-Editing-and-Retrieval"
-_TIRG_README = "README of google/tirg, best single released model; the paper's table was not seen"
-
-# (method, task of CSS) -> numbers.
-CSS_R1 = {
-    ("TIRG", "3d-3d"): [Published(73.7, _SURVEY), Published(76.0, _TIRG_README)],
-    ("TIRG", "2d-3d"): [Published(46.6, _SURVEY)],
-}
-UNKNOWN = "unknown"
+CERTAINTIES = ("verified", "secondary", "from memory, not shown", "unknown")
 # Data sets that others have measured on, too; on any other nobody but us has.
 BENCHMARKS = ("css", "css-released", "fashion200k", "mitstates", "fashioniq", "cirr")
+RECALLS = tuple(f"{side} R@{k}" for side in ("i2t", "t2i") for k in (1, 5, 10))
+CODES = tuple(f"{side} {bits}" for side in ("i2t", "t2i") for bits in (16, 32, 64))
+DEPTHS = ("all", "queries", "unknown")  # places that average precision looks at
+UNKNOWN = "unknown"
+
+
+@cache
+def numbers() -> pd.DataFrame:
+    """The rows of published.csv, value float64 (NaN: none known), all other columns str."""
+    path = Path(__file__).with_name("published.csv")
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return rows.assign(value=pd.to_numeric(rows["value"]))
 
 
 def r1(method: str, dataset: str, task: str) -> str:
     """The published R@1 as words for a table cell; "unknown" where no source was seen."""
-    found = _numbers(method, dataset, task)
-    if found:
-        return " / ".join(f"{p.value:.1f}" for p in found)
+    found = _composed(dataset, task, method)
+    if len(found):
+        return " / ".join(f"{value:.1f}" for value in found["value"])
     return UNKNOWN if dataset in BENCHMARKS else "none: data of our own"
 
 
@@ -38,23 +47,92 @@ def why(method: str, dataset: str, task: str) -> str:
     """One sentence on why our number may differ from the published one."""
     if dataset not in BENCHMARKS:
         return "Nobody else has measured on these pictures and queries."
-    if not _numbers(method, dataset, task):
-        return "No source with its number could be read."
-    return (
-        "Theirs is a ResNet-18 with ImageNet weights and 160,000 steps on the released Blender "
-        "pictures; ours starts from nothing, on pictures rendered here, in far fewer steps."
-    )
+    found = _composed(dataset, task, method)
+    return found["note"].iloc[0] if len(found) else "No source with its number could be read."
 
 
 def sources(dataset: str, task: str) -> list[str]:
     """One line a number: method, value and where it was read."""
-    return [
-        f"{method} {p.value:.1f}: {p.source}"
-        for (method, of), numbers in CSS_R1.items()
-        if of == task and dataset.startswith("css")
-        for p in numbers
-    ]
+    lines = []
+    for row in _composed(dataset, task).itertuples():
+        quoted = "secondary: " if row.certainty == "secondary" else ""
+        lines.append(f"{row.method} {row.value:.1f}: {quoted}{row.source}")
+    return lines
 
 
-def _numbers(method: str, dataset: str, task: str) -> list[Published]:
-    return CSS_R1.get((method, task), []) if dataset.startswith("css") else []
+def recalls(protocol: str) -> pd.DataFrame:
+    """Recalls of image <-> sentence retrieval under one preset, in percent.
+
+    Returns:
+        Columns method, RECALLS, RSUM (NaN: unknown), source, certainty. RSUM is as published, or
+        our sum of the six recalls where the source gives none.
+
+    Raises:
+        InputError: nothing was published under `protocol`.
+    """
+    one_of("protocol", protocol, known("aai"))
+    table = _wide(_of("aai", protocol=protocol), (*RECALLS, "RSUM"), ["source", "certainty"])
+    total = table[list(RECALLS)].sum(axis=1, skipna=False).round(1)
+    return table.assign(RSUM=table["RSUM"].fillna(total))
+
+
+def codes(dataset: str, depth: str | None = None) -> pd.DataFrame:
+    """Mean average precision of codes on one data set, in percent.
+
+    Args:
+        depth: one of DEPTHS, only the rows of that; None: all rows.
+
+    Returns:
+        Columns method, CODES (NaN: unknown), depth, source, certainty.
+
+    Raises:
+        InputError: nothing was published for `dataset`, or an unknown depth.
+    """
+    one_of("dataset", dataset, known("crcgs"))
+    one_of("depth", depth, (None, *DEPTHS))
+    found = _of("crcgs", dataset=dataset)
+    found = found.assign(depth=found["protocol"].str.removeprefix("MAP@"))
+    table = _wide(found, CODES, ["depth", "source", "certainty"])
+    return table if depth is None else table[table["depth"] == depth].reset_index(drop=True)
+
+
+def known(system: str) -> list[str]:
+    """What `recalls` ("aai": protocols) or `codes` ("crcgs": data sets) has numbers of."""
+    column = {"aai": "protocol", "crcgs": "dataset"}[system]
+    return list(_of(system)[column].unique())
+
+
+def markdown(table: pd.DataFrame, decimals: int) -> str:
+    """`recalls` or `codes` as Markdown; what is not known is "unknown"."""
+    cells = []
+    for row in table.to_dict("records"):
+        missing = "not shown" if row["certainty"] == "from memory, not shown" else UNKNOWN
+        cells.append(
+            [
+                x if isinstance(x, str) else missing if pd.isna(x) else f"{x:.{decimals}f}"
+                for x in row.values()
+            ]
+        )
+    return "\n".join(md.table(list(table.columns), cells))
+
+
+def _of(system: str, **wanted: str) -> pd.DataFrame:
+    found = numbers()
+    for column, value in {"system": system, **wanted}.items():
+        found = found[found[column] == value]
+    return found
+
+
+def _composed(dataset: str, task: str, method: str | None = None) -> pd.DataFrame:
+    """Rows of a task of CSS, whichever rendering of it, and of one method of it."""
+    if not dataset.startswith("css"):
+        return numbers().iloc[:0]
+    return _of("dim", dataset="css", task=task, **({"method": method} if method else {}))
+
+
+def _wide(found: pd.DataFrame, metrics: tuple[str, ...], words: list[str]) -> pd.DataFrame:
+    """One row a method in the order of the file: method, metrics, then columns of words."""
+    methods = found.drop_duplicates("method").set_index("method")
+    values = found[found["metric"] != ""].pivot(index="method", columns="metric", values="value")
+    values = values.reindex(index=methods.index, columns=list(metrics))
+    return values.join(methods[words]).reset_index()
