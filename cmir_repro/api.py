@@ -145,7 +145,7 @@ def plot(
         InputError: as in `table`, or no record of this setting.
     """
     from cmir_repro.report import yours
-    from cmir_repro.report.plots.figures import recall_intervals
+    from cmir_repro.report.plots import recall_intervals
 
     return recall_intervals(yours.means(*_setting(system, dataset, task, scale)))
 

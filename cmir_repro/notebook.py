@@ -8,7 +8,7 @@ from cmir_repro.data import registry
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.experiments import ledger
 from cmir_repro.experiments.presets.dim import default_task
-from cmir_repro.report.plots import figures as plots
+from cmir_repro.report import plots
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,48 @@
+"""The figures: arrays and tables in, a matplotlib figure out.
+
+Functions return a closed `Figure`: a notebook shows it once, as the last value of a cell, and
+nothing stays behind in pyplot.
+"""
+
+from cmir_repro.report.plots.curves import (
+    bits_against_map,
+    learning_curves,
+    pooling_curves,
+    precision_recall_curves,
+)
+from cmir_repro.report.plots.gap import gap_panels, gap_statistics
+from cmir_repro.report.plots.intervals import difference_intervals, recall_intervals
+from cmir_repro.report.plots.pictures import (
+    attention_rows,
+    edit_rows,
+    image_grid,
+    retrieval_rows,
+    sentence_rows,
+    shared_label_rows,
+    tagged,
+)
+from cmir_repro.report.plots.released import depth_curves, force_panels, order_dots
+from cmir_repro.report.plots.style import save_figure, style
+
+__all__ = [
+    "attention_rows",
+    "bits_against_map",
+    "depth_curves",
+    "difference_intervals",
+    "edit_rows",
+    "force_panels",
+    "gap_panels",
+    "gap_statistics",
+    "image_grid",
+    "learning_curves",
+    "order_dots",
+    "pooling_curves",
+    "precision_recall_curves",
+    "recall_intervals",
+    "retrieval_rows",
+    "save_figure",
+    "sentence_rows",
+    "shared_label_rows",
+    "style",
+    "tagged",
+]

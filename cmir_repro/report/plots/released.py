@@ -1,13 +1,24 @@
-"""Figures of what the released code of CRCGS computes; style and conventions as in `plots`."""
+"""Figures of what the released code of CRCGS computes."""
 
 from collections.abc import Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cmir_repro.report.plots.figures import HIT, MISS, MUTED, WIDTH, closed, columns_of, look, wrap
+from cmir_repro.report.plots.style import (
+    HAIRLINE,
+    HIT,
+    MISS,
+    MUTED,
+    WIDTH,
+    closed,
+    columns_of,
+    legend,
+    look,
+    panels,
+    wrap,
+)
 
 _FORCES = {"push": "push, all others together", "pull": "pull towards the partner"}
 
@@ -25,17 +36,16 @@ def force_panels(table: pd.DataFrame, title: str = "") -> Figure:
     """
     table = columns_of(table, "the table", "form", "cosine", "pull", "push")
     forms = list(table["form"].unique())
-    figure, axes = plt.subplots(1, len(forms), figsize=(WIDTH, 3.3), sharey=True, squeeze=False)
+    figure, axes = panels(1, len(forms), (WIDTH, 3.3), title, sharey=True)
     for axis, form in zip(axes[0], forms, strict=True):
         rows = table[table["form"] == form]
         for what, color, marker, line in (("push", MISS, "v", "-"), ("pull", HIT, "^", "--")):
             style = {"color": color, "marker": marker, "markevery": 0.2, "ms": 6, "ls": line}
             axis.semilogy(rows["cosine"], rows[what], label=_FORCES[what], **style)
         axis.set(title=wrap(form, 24), xlabel="cosine of all pairs")
-        axis.grid(axis="y", color="#e6e6e6", lw=0.8)
+        axis.grid(axis="y", color=HAIRLINE, lw=0.8)
     axes[0, 0].set_ylabel("force on an anchor")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    figure.suptitle(title or None)
+    legend(figure, columns=2)
     return figure
 
 
@@ -52,7 +62,7 @@ def depth_curves(table: pd.DataFrame, marks: Mapping[str, int], title: str = "")
         InputError: no rows, or a column is missing.
     """
     table = columns_of(table, "the table", "codes", "depth", "map")
-    figure, axis = plt.subplots(figsize=(0.75 * WIDTH, 3.6))
+    figure, ((axis,),) = panels(1, 1, (0.75 * WIDTH, 3.6), title)
     for i, (codes, rows) in enumerate(table.groupby("codes", sort=False)):
         color, marker = look(i)
         if codes == "chance":
@@ -74,8 +84,7 @@ def depth_curves(table: pd.DataFrame, marks: Mapping[str, int], title: str = "")
             fontsize=8.5,
         )
     axis.set(xscale="log", xlabel="places that are looked at", ylabel="MAP (%)")
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside right center")
-    figure.suptitle(title or None)
+    legend(figure, "right center")
     return figure
 
 
@@ -93,7 +102,7 @@ def order_dots(table: pd.DataFrame, title: str = "") -> Figure:
     """
     table = columns_of(table, "the table", "codes", "order", "map").reset_index(drop=True)
     kinds = list(table["codes"].unique())
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.75 * len(kinds) + 1.3))
+    figure, ((axis,),) = panels(1, 1, (WIDTH, 0.75 * len(kinds) + 1.3), title)
     place = table["codes"].map(kinds.index).to_numpy()
     for i, (order, rows) in enumerate(table.groupby("order", sort=False)):
         y, x = place[rows.index], rows["map"]
@@ -110,6 +119,5 @@ def order_dots(table: pd.DataFrame, title: str = "") -> Figure:
     axis.set(ylim=(len(kinds) - 0.4, -0.6), xlabel="MAP (%)")
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_visible(False)
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside right center")
-    figure.suptitle(title or None)
+    legend(figure, "right center")
     return figure
