@@ -48,3 +48,13 @@ def keep(record, ranks=(1.0, 2.0, 1.5, 7.0), log=({"step": 1, "loss": 0.5},)):
     queries = pd.DataFrame({"query": [f"q{i}" for i in range(len(ranks))], "rank": ranks})
     ledger.save(record, queries, list(log))
     return record
+
+
+def with_recalls(method, seed, values, **changes):
+    """A record nobody ran, with R@1, R@5 and R@10 as given."""
+    record = made_up(method, seed)
+    metrics = {
+        f"R@{k}": {"value": v, "low": v - 5, "high": v + 5, "chance": k / 10}
+        for k, v in zip((1, 5, 10), values, strict=True)
+    }
+    return record.model_copy(update={"result": {**record.result, "metrics": metrics}, **changes})

@@ -14,21 +14,11 @@ from pathlib import Path
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import write_text
-from cmir_repro.report import (
-    aai_tables,
-    crcgs_tables,
-    published,
-    summary,
-    tables,
-)
+from cmir_repro.report import overview, published, summary, tables
 
 README, RESULTS = "README.md", "docs/results"
 START, STOP = "<!-- table: {} -->", "<!-- end of table -->"
 _MARKER = re.compile(r"<!-- (?:table: (?P<name>\S*)|end of table) -->")
-
-
-def _composed(dataset: str, scale: str, task: str) -> str:
-    return tables.markdown(tables.finished(dataset, scale, task), dataset, task)
 
 
 def _recalls(protocol: str) -> str:
@@ -42,20 +32,20 @@ def _codes(dataset: str) -> str:
 # Name of a table -> what makes its Markdown from the ledgers.
 TABLES: dict[str, Callable[[], str]] = {
     "summary": summary.markdown,
-    "overview": tables.overview,
-    "css-mini-3d-3d": partial(_composed, "css", "mini", "3d-3d"),
-    "css-mini-2d-3d": partial(_composed, "css", "mini", "2d-3d"),
-    "photos-mini": partial(_composed, "photos", "mini", "photo"),
-    "css-paper-3d-3d": partial(_composed, "css", "paper", "3d-3d"),
-    "css-paper-2d-3d": partial(_composed, "css", "paper", "2d-3d"),
-    "aai-css-mini-3d": partial(aai_tables.markdown, "css", "mini", "3d"),
-    "aai-photo-names-mini": partial(aai_tables.markdown, "photo-names", "mini", "photo"),
-    "aai-coco-pictures-mini": partial(aai_tables.markdown, "coco-pictures", "mini", "photo"),
-    "aai-css-paper-3d": partial(aai_tables.markdown, "css", "paper", "3d"),
-    "crcgs-css-mini": partial(crcgs_tables.markdown, "css", "mini", "3d-colour-shape"),
-    "crcgs-wikipedia-mini": partial(crcgs_tables.markdown, "wikipedia", "mini", "labels"),
-    "crcgs-photos-tags-mini": partial(crcgs_tables.markdown, "photos-tags", "mini", "labels"),
-    "crcgs-css-paper": partial(crcgs_tables.markdown, "css", "paper", "3d-colour-shape"),
+    "overview": overview.markdown,
+    "css-mini-3d-3d": partial(tables.markdown, "dim", "css", "mini", "3d-3d"),
+    "css-mini-2d-3d": partial(tables.markdown, "dim", "css", "mini", "2d-3d"),
+    "photos-mini": partial(tables.markdown, "dim", "photos", "mini", "photo"),
+    "css-paper-3d-3d": partial(tables.markdown, "dim", "css", "paper", "3d-3d"),
+    "css-paper-2d-3d": partial(tables.markdown, "dim", "css", "paper", "2d-3d"),
+    "aai-css-mini-3d": partial(tables.markdown, "aai", "css", "mini", "3d"),
+    "aai-photo-names-mini": partial(tables.markdown, "aai", "photo-names", "mini", "photo"),
+    "aai-coco-pictures-mini": partial(tables.markdown, "aai", "coco-pictures", "mini", "photo"),
+    "aai-css-paper-3d": partial(tables.markdown, "aai", "css", "paper", "3d"),
+    "crcgs-css-mini": partial(tables.markdown, "crcgs", "css", "mini", "3d-colour-shape"),
+    "crcgs-wikipedia-mini": partial(tables.markdown, "crcgs", "wikipedia", "mini", "labels"),
+    "crcgs-photos-tags-mini": partial(tables.markdown, "crcgs", "photos-tags", "mini", "labels"),
+    "crcgs-css-paper": partial(tables.markdown, "crcgs", "css", "paper", "3d-colour-shape"),
     "published-flickr30k": partial(_recalls, "flickr30k-1k"),
     "published-coco-1k": partial(_recalls, "coco-1k-5fold"),
     "published-coco-5k": partial(_recalls, "coco-5k"),

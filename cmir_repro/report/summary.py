@@ -1,68 +1,70 @@
 """What the three papers' re-implementations come to, in six rows for README."""
 
-import pandas as pd
+from typing import NamedTuple
 
 from cmir_repro.experiments.presets import aai, crcgs
 from cmir_repro.experiments.presets.dim import WITH_DIM
-from cmir_repro.report import aai_tables, crcgs_tables, tables
+from cmir_repro.report import markdown as md
+from cmir_repro.report import tables
+from cmir_repro.report.columns import COLUMNS
 
-HEAD = "| task at scale `mini` | method | seeds | mean [95 %] | minus | difference [95 %] |"
-COMPOSED = ("Image only", "Concatenation", tables.REFERENCE, tables.REFERENCE + WITH_DIM)
-RANK_FIRST, BOTH_WAYS, AVERAGE_PRECISION = "R@1", "RSUM", "MAP@all"
+HEAD = ("task at scale `mini`", "method", "seeds", "mean [95 %]", "minus", "difference [95 %]")
+TIRG = COLUMNS["dim"].reference
+
+
+class Group(NamedTuple):
+    """Rows of one setting; each pair is compared, a method that is not in one just shown."""
+
+    task: str
+    setting: tuple[str, str, str, str]
+    methods: tuple[str, ...]
+    pairs: dict[str, str]
+
+
+GROUPS = (
+    Group(
+        "CSS 3D, image + text -> image, R@1",
+        ("dim", "css", "mini", "3d-3d"),
+        ("Image only", "Concatenation", TIRG, TIRG + WITH_DIM),
+        {TIRG + WITH_DIM: TIRG},
+    ),
+    Group(
+        "CSS 3D, image <-> sentence, RSUM",
+        ("aai", "css", "mini", "3d"),
+        (aai.FULL,),
+        {aai.FULL: aai.REFERENCE},
+    ),
+    Group(
+        "CSS 3D, image <-> tags, MAP@all",
+        ("crcgs", "css", "mini", "3d-colour-shape"),
+        (crcgs.FULL,),
+        {crcgs.FULL: crcgs.REFERENCE},
+    ),
+)
 
 
 def markdown() -> str:
     """One row a method: its mean over seeds with the t-interval, and what it is compared with."""
-    return "\n".join([HEAD, "|---" * 6 + "|", *_composed(), _aai(), _crcgs()])
+    return "\n".join(md.table(HEAD, [row for group in GROUPS for row in _rows(group)]))
 
 
-def _composed() -> list[str]:
-    task = "CSS 3D, image + text -> image, R@1"
-    found = tables.finished("css", "mini", "3d-3d", COMPOSED)
-    if not found:
-        return [_row(task, method) for method in COMPOSED]
-    recall = tables.recall_table(found).set_index(["method", "metric"])
-    with_dim = COMPOSED[-1]
-    gained = tables.against(found, {with_dim: tables.REFERENCE})
+def _rows(group: Group) -> list[list[str]]:
+    columns = COLUMNS[group.setting[0]]
+    found = tables.finished(*group.setting, (*group.methods, *group.pairs.values()))
+    gains = tables.against(found, group.pairs).set_index("method")
+    means = tables.means(found) if found else None
     rows = []
-    for method in COMPOSED:
-        mean = recall.loc[(method, RANK_FIRST)] if method in found else None
-        rows.append(_row(task, method, mean, gained))
+    for method in group.methods:
+        if method not in found:
+            rows.append([group.task, method, "0", "no run yet", "", ""])
+            continue
+        chosen = (means["method"] == method) & (means["metric"] == columns.metric)
+        if "scoring" in means:
+            chosen &= means["scoring"] == columns.best(found[method])
+        (mean,) = (row for _, row in means[chosen].iterrows())
+        compared = ["", ""]
+        if method in gains.index:
+            gain = gains.loc[method]
+            compared = [gain["minus"], md.difference(gain)]
+        rows.append([group.task, method, str(mean["seeds"]), md.mean(mean), *compared])
     return rows
-
-
-def _aai() -> str:
-    task = "CSS 3D, image <-> sentence, RSUM"
-    found = aai_tables.finished("css", "mini", "3d")
-    if "AAI" not in found:
-        return _row(task, "AAI")
-    means = aai_tables.recall_table(found).set_index(["method", "scoring", "metric"])
-    mean = means.loc[("AAI", aai_tables.best(found["AAI"]), BOTH_WAYS)]
-    return _row(task, "AAI", mean, aai_tables.against(found, aai.REFERENCE))
-
-
-def _crcgs() -> str:
-    task = "CSS 3D, image <-> tags, MAP@all"
-    found = crcgs_tables.finished("css", "mini", "3d-colour-shape")
-    if "CRCGS" not in found:
-        return _row(task, "CRCGS")
-    means = crcgs_tables.map_table(found).set_index(["method", "scoring", "metric"])
-    mean = means.loc[("CRCGS", crcgs_tables.COSINE, AVERAGE_PRECISION)]
-    return _row(task, "CRCGS", mean, crcgs_tables.against(found, crcgs.REFERENCE))
-
-
-def _row(
-    task: str, method: str, mean: pd.Series | None = None, against: pd.DataFrame | None = None
-) -> str:
-    """A line of the table; empty cells where the ledger has nothing."""
-    if mean is None:
-        return f"| {task} | {method} | 0 | no run yet | | |"
-    minus = difference = ""
-    if against is not None and len(against):
-        for _, row in against[against["method"] == method].iterrows():
-            minus = row["minus"]
-            difference = f"{row['difference']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
-    return (
-        f"| {task} | {method} | {int(mean['seeds'])} | {aai_tables.shown(mean)} | {minus} "
-        f"| {difference} |"
-    )

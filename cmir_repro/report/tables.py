@@ -1,65 +1,72 @@
-"""Tables of composed retrieval, made from the ledger; pages and notebook 04 show these."""
+"""Tables of any system, made from the ledger: means over seeds, differences, Markdown.
+
+What of them is a system's own stands in `columns`; which records may stand in one table in
+`comparable`. Here all records of a table are of one system, which they name.
+"""
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.evaluation import intervals
-from cmir_repro.experiments import ledger
-from cmir_repro.experiments.presets.dim import FUSIONS, METHODS, UNIMODAL, WITH_DIM, configure
-from cmir_repro.models.compositors import COMPOSITORS
-from cmir_repro.report import comparable, published
+from cmir_repro.experiments.ledger import Record, queries
+from cmir_repro.report import comparable
+from cmir_repro.report import markdown as md
+from cmir_repro.report.columns import COLUMNS
+from cmir_repro.report.columns.base import ByMethod, Columns, Found
+from cmir_repro.report.columns.dim import CUTOFFS
 
-CUTOFFS = (1, 5, 10)
-REFERENCE = "TIRG"
+NO_RUN = "No run of this setting is in the ledger yet."
 
 
 def finished(
-    dataset: str, scale: str, task: str, methods: Iterable[str] = METHODS
-) -> dict[str, list[ledger.Record]]:
-    """Comparable records of each method, by seed; see `comparable.finished`."""
-    return comparable.finished(dataset, scale, task, methods, configure)
+    system: str, dataset: str, scale: str, task: str, methods: Iterable[str] | None = None
+) -> ByMethod:
+    """Comparable records of each method, by seed; see `comparable.finished`.
+
+    Args:
+        system: a key of COLUMNS.
+        methods: by default all of the system's tables.
+
+    Raises:
+        InputError: an unknown system, or two records that do not compare.
+    """
+    one_of("system", system, COLUMNS)
+    columns = COLUMNS[system]
+    return columns.records(dataset, scale, task, columns.methods if methods is None else methods)
 
 
-def recall_table(by_method: dict[str, list[ledger.Record]]) -> pd.DataFrame:
-    """Mean over seeds and its 95 % t-interval: one row a method and cut-off.
+def means(by_method: ByMethod) -> pd.DataFrame:
+    """Mean over seeds and its 95 % t-interval: one row a method, scoring and metric.
 
-    Columns: method, metric, mean, low, high (None with one seed), seeds, chance.
+    Columns: method, scoring (not of composed retrieval, which has one), metric, mean, low, high
+    (None with one seed), seeds, chance.
 
     Raises:
         InputError: there is no record.
     """
     if not by_method:
         raise InputError(
-            "no run of this setting is in the ledger; run notebooks 02 and 03 with the same "
-            "dataset, task and scale, or cmir grid"
+            "no run of this setting is in the ledger; run the notebooks that train with the same "
+            "dataset, task and scale (02 and 03, 10 or 12), or cmir grid"
         )
-    rows = []
+    columns, rows = _columns(by_method), []
     for method, records in by_method.items():
-        for k in CUTOFFS:
-            metric = [r.result["metrics"][f"R@{k}"] for r in records]
-            mean = intervals.over_seeds(np.array([m["value"] for m in metric]))
-            rows.append(
-                {
-                    "method": method,
-                    "metric": f"R@{k}",
-                    "mean": mean.mean,
-                    "low": mean.low,
-                    "high": mean.high,
-                    "seeds": mean.n,
-                    "chance": metric[0]["chance"],
-                }
-            )
+        for scoring in columns.scorings(records[0]) or (None,):
+            found = [columns.metrics(record, scoring) for record in records]
+            for metric in found[0]:
+                mean = intervals.over_seeds(np.array([f[metric]["value"] for f in found]))
+                row = {"method": method, **_scored(scoring), "metric": metric, "mean": mean.mean}
+                row |= {"low": mean.low, "high": mean.high, "seeds": mean.n}
+                rows.append(row | {"chance": found[0][metric]["chance"]})
     return pd.DataFrame(rows)
 
 
-def query_intervals(records: dict[str, ledger.Record]) -> pd.DataFrame:
-    """Recall of single runs with the bootstrap interval over queries that each record holds.
-
-    Columns as in `recall_table`, without seeds.
+def query_intervals(records: dict[str, Record]) -> pd.DataFrame:
+    """Recall of single runs of composed retrieval, with the bootstrap interval over queries that
+    each record holds. Columns as in `means`, without seeds.
     """
     rows = [
         {
@@ -75,9 +82,79 @@ def query_intervals(records: dict[str, ledger.Record]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def against(
+    by_method: ByMethod,
+    reference: str | dict[str, str] | None = None,
+    scoring: str | None = None,
+    reference_scoring: str | None = None,
+    metric: str | None = None,
+) -> pd.DataFrame:
+    """Methods minus a reference in points of a metric: paired bootstrap over queries.
+
+    A query (an image with its sentences, an image with its tags) has the mean of its points over
+    the seeds that both methods have. The seeds are not resampled: it speaks of these runs.
+
+    Args:
+        reference: the method that all others are compared with, or method -> its reference; by
+            default the system's.
+        scoring: of both sides; by default the best informed that each has, ITM before ITC, cosine
+            before codes. Methods without it are left out.
+        reference_scoring: of the reference, where it is another.
+        metric: by default R@1, RSUM, or MAP@all as mean of both directions.
+
+    Returns:
+        Columns method, minus, scoring (as in `means`), seeds, difference, low, high, p; no rows
+        where a reference lacks.
+
+    Raises:
+        InputError: runs to compare have other queries.
+    """
+    columns = _columns(by_method) if by_method else None
+    rows = []
+    for method, other in _pairs(by_method, reference, columns).items():
+        ours, theirs = by_method.get(method, []), by_method.get(other, [])
+        seeds = {r.seed for r in ours} & {r.seed for r in theirs}
+        if not seeds:
+            continue
+        mine = scoring or columns.best(ours)
+        its = reference_scoring or scoring or columns.best(theirs)
+        if not (_has(columns, ours, mine) and _has(columns, theirs, its)):
+            continue
+        of = metric or columns.metric
+        found = _difference(points(ours, seeds, of, mine), points(theirs, seeds, of, its))
+        row = {"method": method, "minus": other, **_scored(mine), "seeds": len(seeds)}
+        rows.append(row | found._asdict())
+    names = ["method", "minus", "seeds", *intervals.Difference._fields]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=names)
+
+
+def points(
+    records: list[Record], seeds: set[int], metric: str, scoring: str | None = None
+) -> pd.Series:
+    """What each unit brings to a metric, mean over seeds: percent (float64) by id (str).
+
+    Units that the metric leaves out are not there.
+
+    Raises:
+        InputError: two runs have other queries.
+    """
+    columns, total = COLUMNS[records[0].system], None
+    for record in records:
+        if record.seed not in seeds:
+            continue
+        table = queries(record.run, record.origin)
+        if scoring is not None:
+            table = table[table["scoring"] == scoring]
+        found = columns.points(table, metric)
+        if total is not None and not total.index.equals(found.index):
+            raise InputError(f"{record.run} ranks other queries than the same method's others")
+        total = found if total is None else total + found
+    return columns.percent * (total / len(seeds)).dropna()
+
+
 def wide(table: pd.DataFrame) -> pd.DataFrame:
     """A long table of recalls as methods x metrics, cells "mean [low, high]", chance last."""
-    cells = table.assign(cell=[_with_interval(row) for _, row in table.iterrows()])
+    cells = table.assign(cell=[md.mean(row) for _, row in table.iterrows()])
     out = cells.pivot(index="method", columns="metric", values="cell")
     out = out.loc[table["method"].unique(), table["metric"].unique()]
     chance = table.groupby("metric")["chance"].first()
@@ -85,166 +162,105 @@ def wide(table: pd.DataFrame) -> pd.DataFrame:
     return out.rename_axis(columns=None)
 
 
-def against(
-    by_method: dict[str, list[ledger.Record]], reference: str | dict[str, str] = REFERENCE
-) -> pd.DataFrame:
-    """Methods minus a reference in R@1 points: paired bootstrap over queries.
-
-    A query's score is its share of hits over the seeds that both methods have.
+def by_scoring(by_method: ByMethod, metric: str | None = None) -> pd.DataFrame:
+    """Methods x scorings of one metric, cells "mean [low, high]", and last the difference from the
+    reference in that same metric. Errors as in `means`.
 
     Args:
-        reference: the method that all others are compared with, or method -> its reference.
-
-    Returns:
-        Columns method, minus, difference, low, high, p, seeds; no rows where a reference lacks.
+        metric: by default what the system's methods are compared by.
     """
-    if isinstance(reference, str):
-        reference = {method: reference for method in by_method if method != reference}
+    table, columns = means(by_method), _columns(by_method)
+    metric = metric or columns.metric
+    table = table[table["metric"] == metric]
+    cells = table.assign(cell=[md.mean(row) for _, row in table.iterrows()])
+    out = cells.pivot(index="method", columns="scoring", values="cell").fillna("–")
+    known = sorted((columns.scorings(r[0]) for r in by_method.values()), key=len, reverse=True)
+    out = out.loc[list(by_method), list(dict.fromkeys(s for scorings in known for s in scorings))]
+    gains = against(by_method, metric=metric).set_index("method")
+    told = [md.difference(row) for _, row in gains.iterrows()]
+    minus = pd.Series(told, index=gains.index, name=f"minus {columns.reference}", dtype=str)
+    out = out.rename(columns=columns.names).rename_axis(columns=metric)
+    return out.join(minus).fillna("")
+
+
+def precision_recall(by_method: ByMethod, scoring: str, direction: str) -> pd.DataFrame:
+    """Interpolated precision by recall of label-based retrieval, mean over seeds.
+
+    Columns method, recall, precision, in percent; methods without the scoring are left out.
+    """
     rows = []
-    for method, other in reference.items():
-        if method not in by_method or other not in by_method:
-            continue
-        seeds = {r.seed for r in by_method[method]} & {r.seed for r in by_method[other]}
-        if not seeds:
-            continue
-        ids, ours = _hits(by_method[method], seeds)
-        other_ids, theirs = _hits(by_method[other], seeds)
-        found = intervals.paired_bootstrap(
-            ours, theirs, generator=np.random.default_rng(0), ids_a=ids, ids_b=other_ids
-        )
-        rows.append(
-            {
-                "method": method,
-                "minus": other,
-                "difference": found.difference,
-                "low": found.low,
-                "high": found.high,
-                "p": found.p,
-                "seeds": len(seeds),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def with_and_without(by_method: dict[str, list[ledger.Record]]) -> dict[str, str]:
-    """Each method with DIM -> the same without, for `against`."""
-    return {
-        method: method.removesuffix(WITH_DIM) for method in by_method if method.endswith(WITH_DIM)
-    }
-
-
-def markdown(by_method: dict[str, list[ledger.Record]], dataset: str, task: str) -> str:
-    """The methods of one setting as a Markdown table with everything needed to judge it."""
-    if not by_method:
-        return "No run of this setting is in the ledger yet."
-    recall = recall_table(by_method).set_index(["method", "metric"])
-    gained = against(by_method, with_and_without(by_method))
-    gained = gained.set_index("method") if len(gained) else gained
-    lines = [
-        "| method | seeds | R@1 | R@5 | R@10 | R@1 with DIM | DIM minus without | published R@1 "
-        "| why they may differ |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
     for method, records in by_method.items():
-        if method.endswith(WITH_DIM):
+        if scoring not in records[0].result["curves"]:
             continue
-        cells = [_with_interval(recall.loc[(method, f"R@{k}")]) for k in CUTOFFS]
-        dim, gain = method + WITH_DIM, ""
-        if dim in by_method:
-            seeds = len(by_method[dim])
-            note = "" if seeds == len(records) else f" ({seeds} seeds)"
-            gain = _difference(gained.loc[dim]) if dim in gained.index else ""
-            dim = _with_interval(recall.loc[(dim, "R@1")]) + note
-        else:
-            dim = ""
-        lines.append(
-            f"| {method} | {len(records)} | {' | '.join(cells)} | {dim} | {gain} "
-            f"| {published.r1(method, dataset, task)} | {published.why(method, dataset, task)} |"
-        )
-    first = next(iter(by_method.values()))[0]
-    chance = " | ".join(f"{recall.loc[(first.method, f'R@{k}'), 'chance']:.2f}" for k in CUTOFFS)
-    lines.append(f"| *chance* | | {chance} | | | | |")
-    every = [r for records in by_method.values() for r in records]
-    seconds = [r.seconds for r in every]
-    lines += [
-        "",
-        f"{first.result['queries']:,} queries, gallery of {first.result['gallery']:,}; protocol "
-        f"`{first.result['protocol']['name']}`; pictures: {first.data['kind']}; selection: "
-        f"{first.selection}. Mean over seeds with the 95 % t-interval of that mean; the difference "
-        "is a paired bootstrap over queries (the seeds are not resampled: it speaks of these "
-        f"runs). A run took {min(seconds):.0f} to {max(seconds):.0f} s. Hardware: "
-        + "; ".join(sorted({comparable.machine(r) for r in every}))
-        + ".",
-        *comparable.remarks(by_method, configure),
+        found = [r.result["curves"][scoring][direction] for r in records]
+        mean = np.mean([f["precision"] for f in found], axis=0)
+        recall = np.linspace(0, 100, len(mean))  # not kept: see evaluation.labels.score
+        rows.append(pd.DataFrame({"method": method, "recall": recall, "precision": mean}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def markdown(system: str, dataset: str, scale: str, task: str) -> str:
+    """The methods of one setting as a Markdown table with everything needed to judge it.
+
+    Raises:
+        InputError: as in `finished`.
+    """
+    by_method = finished(system, dataset, scale, task)
+    if not by_method:
+        return NO_RUN
+    columns, table = COLUMNS[system], means(by_method)
+    gains = against(by_method, columns.pairs(by_method) if columns.pairs else None).set_index(
+        "method"
+    )
+    keys = [name for name in ("method", "scoring", "metric") if name in table]
+    found = Found(by_method, table.set_index(keys, drop=False), gains, dataset, task)
+    shown = columns.columns(found)
+    rows = [
+        [method, str(len(records)), *(column.cell(method) for column in shown)]
+        for method, records in by_method.items()
+        if columns.has_row(method)
     ]
-    notes = published.sources(dataset, task)
-    if notes:
-        lines += ["", "Published, on the released pictures: " + "; ".join(notes) + "."]
-    return "\n".join(lines)
+    chance = ["*chance*", "", *(column.chance for column in shown)]
+    lines = md.table(["method", "seeds", *(column.head for column in shown)], [*rows, chance])
+    below = f"{columns.below(found)} {_ran(columns.took, found.records)}"
+    remarks = comparable.remarks(by_method, columns.configure)
+    return "\n".join([*lines, "", below, *remarks, *columns.sources(found)])
 
 
-def overview() -> str:
-    """Methods x data sets x protocols as a Markdown table: what runs, and how often it has."""
-    head = ["method", *(f"{c.title}<br>`{c.protocol}`" for c in COLUMNS)]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    found = {c: finished(c.dataset, "mini", c.task) for c in COLUMNS}
-    for method, compositor in (UNIMODAL | FUSIONS).items():
-        cells = [_seeds(method, compositor, column, found[column]) for column in COLUMNS]
-        lines.append(f"| {method} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+def _columns(by_method: ByMethod) -> Columns:
+    return COLUMNS[next(iter(by_method.values()))[0].system]
 
 
-class Column(NamedTuple):
-    """A data set, or one task of it, in the overview."""
-
-    title: str
-    dataset: str
-    task: str
-    protocol: str
-    one_attribute: bool = False  # texts are one attribute
-
-
-COLUMNS = (
-    Column("CSS 3D", "css", "3d-3d", "tirg/css"),
-    Column("CSS 2D-3D", "css", "2d-3d", "tirg/css"),
-    Column("photos", "photos", "photo", "own/same-caption"),
-    Column("Fashion200k", "fashion200k", "photo", "tirg/fashion200k"),
-    Column("MIT-States", "mitstates", "photo", "tirg/mitstates", one_attribute=True),
-    # What a run is scored by; features of any origin, and runs too, under all others of these
-    # data sets: see captioned and official_scores.
-    Column("FashionIQ", "fashioniq", "photo", "fashioniq/val-all"),
-    Column("CIRR", "cirr", "photo", "cirr/val-all"),
-)
+def _pairs(
+    by_method: ByMethod, reference: str | dict[str, str] | None, columns: Columns | None
+) -> dict[str, str]:
+    """Method -> what it is compared with."""
+    if isinstance(reference, dict) or columns is None:
+        return reference or {}
+    reference = reference or columns.reference
+    return {method: reference for method in by_method if method != reference}
 
 
-def _seeds(method: str, compositor: str, column: Column, found: dict) -> str:
-    if COMPOSITORS[compositor].one_attribute and not column.one_attribute:
-        return "–"
-    with_dim = found.get(method + WITH_DIM, [])
-    if not found.get(method) and not with_dim:
-        return "trains"
-    counts = [len(found.get(method, [])), *([len(with_dim)] if method in FUSIONS else [])]
-    return " + ".join(map(str, counts))
+def _has(columns: Columns, records: list[Record], scoring: str | None) -> bool:
+    return scoring is None or scoring in columns.scorings(records[0])
 
 
-def _hits(records: list[ledger.Record], seeds: set[int]) -> tuple[np.ndarray, np.ndarray]:
-    ids, hits = None, []
-    for record in records:
-        if record.seed in seeds:
-            found = ledger.queries(record.run, record.origin)
-            these = found["query"].to_numpy(dtype=str)
-            if ids is not None and not np.array_equal(ids, these):
-                raise InputError(f"{record.run} ranks other queries than the same method's others")
-            ids = these
-            hits.append(found["rank"].to_numpy() <= 1)
-    return ids, 100 * np.mean(hits, axis=0)
+def _scored(scoring: str | None) -> dict[str, str]:
+    return {} if scoring is None else {"scoring": scoring}
 
 
-def _with_interval(row: pd.Series) -> str:
-    if pd.isna(row["low"]):
-        return f"{row['mean']:.1f}"
-    return f"{row['mean']:.1f} [{max(row['low'], 0):.1f}, {min(row['high'], 100):.1f}]"
+def _difference(ours: pd.Series, theirs: pd.Series) -> intervals.Difference:
+    return intervals.paired_bootstrap(
+        ours.to_numpy(),
+        theirs.to_numpy(),
+        generator=np.random.default_rng(0),
+        ids_a=ours.index.to_numpy(dtype=str),
+        ids_b=theirs.index.to_numpy(dtype=str),
+    )
 
 
-def _difference(row: pd.Series) -> str:
-    return f"{row['difference']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
+def _ran(took: str, records: list[Record]) -> str:
+    """How long training took and on what."""
+    seconds = [record.seconds for record in records if record.steps] or [0.0]
+    machines = "; ".join(sorted({comparable.machine(record) for record in records}))
+    return f"{took} took {min(seconds):.0f} to {max(seconds):.0f} s. Hardware: {machines}."

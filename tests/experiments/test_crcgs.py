@@ -17,7 +17,7 @@ from cmir_repro.experiments import crcgs, identity, ledger, versions
 from cmir_repro.experiments.crcgs_task import LabelledBatches, LabelledTask
 from cmir_repro.experiments.presets.crcgs import FULL, METHODS, REFERENCE, SCALES, configure
 from cmir_repro.experiments.run import run
-from cmir_repro.report import crcgs_tables
+from cmir_repro.report import tables
 
 TINY = {
     "model": {
@@ -150,8 +150,7 @@ def test_a_query_without_a_category_is_left_out_and_has_no_precision():
         "scoring == 'hamming-4' and direction == 'i2t' and depth == 'all'"
     )["ap"]
     assert np.isnan(values.to_numpy()).tolist() == [False] * 11 + [True, False, False]
-    ids, points = crcgs_tables.points([run.record], {0}, "cosine")
-    assert len(ids) == len(points) == 13
+    assert len(tables.points([run.record], {0}, "MAP@all", "cosine")) == 13
 
 
 def test_codes_are_the_signs_of_heads_on_the_students_features():
@@ -329,9 +328,9 @@ def test_every_student_runs(method):
 def test_baselines_run_and_stand_in_one_table_with_students():
     for method in ("CCA, ITQ", "DCMH", REFERENCE):
         go(configured(method))
-    found = crcgs_tables.finished("tiny-labels", "mini", "labels")
+    found = tables.finished("crcgs", "tiny-labels", "mini", "labels")
     assert list(found) == ["CCA, ITQ", "DCMH", REFERENCE]
-    table = crcgs_tables.map_table(found)
+    table = tables.means(found)
     assert set(table[table["method"] == "DCMH"]["scoring"]) == {"hamming-4", "hamming-12"}
     fitted = table[table["method"] == "CCA, ITQ"]
     assert fitted["scoring"].unique().tolist() == SCORINGS  # from short to long

@@ -164,8 +164,7 @@ def root(monkeypatch, tmp_path):
 
 
 def shown():
-    found = tables.finished("css", "mini", "3d-3d")
-    return tables.markdown(found, "css", "3d-3d")
+    return tables.markdown("dim", "css", "mini", "3d-3d")
 
 
 def test_a_table_says_which_of_its_records_are_stale(root, monkeypatch):
@@ -200,7 +199,7 @@ def test_a_table_mixes_no_versions_of_one_component(root, monkeypatch):
     monkeypatch.setattr(COMPOSITORS["film"], "version", 2)
     keep(made_up("FiLM", 1))
     with pytest.raises(InputError) as caught:
-        tables.finished("css", "mini", "3d-3d")
+        tables.finished("dim", "css", "mini", "3d-3d")
     assert "'compositor film': 1 (film-0) and 2 (film-1)" in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -70,6 +70,8 @@ def test_a_table_is_of_the_committed_ledger_and_of_the_users_where_that_has_noth
     keep(made_up("TIRG", 0, finished="2026-02-02"))
     other = configure(task="2d-3d", seed=7).model_dump(mode="json")
     keep(made_up("TIRG", 7, task="2d-3d", run="other", config=other))
-    shown = {task: tables.finished("css", "mini", task)["TIRG"] for task in ("3d-3d", "2d-3d")}
+    shown = {
+        task: tables.finished("dim", "css", "mini", task)["TIRG"] for task in ("3d-3d", "2d-3d")
+    }
     assert [(r.seed, r.origin) for r in shown["3d-3d"]] == [(0, "committed"), (1, "committed")]
     assert [(r.seed, r.origin) for r in shown["2d-3d"]] == [(7, "own")]

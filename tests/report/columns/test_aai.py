@@ -4,11 +4,10 @@ import pandas as pd
 import pytest
 from made_up_records import made_up_run
 
-from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
 from cmir_repro.experiments import ledger
 from cmir_repro.experiments.presets.aai import FULL, REFERENCE, configure
-from cmir_repro.report import aai_tables
+from cmir_repro.report import tables
 
 IDS = ["a", "b"]
 SENTENCES = [("a", "a1"), ("a", "a2"), ("b", "b1"), ("b", "b2")]
@@ -45,17 +44,19 @@ def two(monkeypatch, tmp_path):
     for seed in (0, 1):
         keep(REFERENCE, seed, {"itc": itc}, {"itc": 10.0 + seed})
         keep(FULL, seed, {"itc": itc, "itm": ([1, 1], [1, 1, 6, 1])}, {"itc": 11.0, "itm": 40.0})
-    return aai_tables.finished("css", "mini", "3d")
+    return tables.finished("aai", "css", "mini", "3d")
 
 
 def test_an_image_brings_its_recalls_and_the_mean_of_its_sentences(two):
-    ids, found = aai_tables.points(two[REFERENCE], {0}, "itc")
+    found = tables.points(two[REFERENCE], {0}, "RSUM", "itc")
     # a: rank 1 is three hits; its sentences have three and one (10 only). b: none; none and three.
-    assert dict(zip(ids, found, strict=True)) == {"a": 300 + (300 + 100) / 2, "b": 0 + 300 / 2}
+    assert found.to_dict() == {"a": 300 + (300 + 100) / 2, "b": 0 + 300 / 2}
+    found = tables.points(two[REFERENCE], {0}, "t2i R@5", "itc")
+    assert found.to_dict() == {"a": 50, "b": 50}
 
 
 def test_the_difference_is_that_of_the_means(two):
-    found = aai_tables.against(two).set_index("method").loc[FULL]
+    found = tables.against(two).set_index("method").loc[FULL]
     assert (found["scoring"], found["seeds"]) == ("itm", 2)
     ours = ((300 + (300 + 300) / 2) + (300 + (100 + 300) / 2)) / 2
     theirs = ((300 + 200) + 150) / 2
@@ -64,20 +65,31 @@ def test_the_difference_is_that_of_the_means(two):
 
 
 def test_means_over_seeds(two):
-    table = aai_tables.recall_table(two).set_index(["method", "scoring", "metric"])
+    table = tables.means(two).set_index(["method", "scoring", "metric"])
     row = table.loc[(REFERENCE, "itc", "RSUM")]
     assert (row["mean"], row["seeds"]) == (10.5, 2)
     assert (REFERENCE, "itm", "RSUM") not in table.index
 
 
 def test_markdown_has_a_row_a_method_and_says_under_what_rules(two):
-    text = aai_tables.markdown("css", "mini", "3d")
+    text = tables.markdown("aai", "css", "mini", "3d")
     assert f"| {REFERENCE} | 2 |" in text
     assert "| 40.0 [40.0, 40.0] | – |" in text
     assert "`css/image-sentence`" in text
-    assert aai_tables.markdown("css", "mini", "2d").startswith("No run")
+    assert tables.markdown("aai", "css", "mini", "2d").startswith("No run")
 
 
-def test_no_record_is_an_error_that_says_how_to_get_one():
-    with pytest.raises(InputError, match="cmir grid aai"):
-        aai_tables.recall_table({})
+def test_scorings_stand_side_by_side_with_the_difference(two):
+    found = tables.by_scoring(two)
+    assert list(found) == ["ITC", "ITM among the first k", f"minus {REFERENCE}"]
+    assert found.loc[FULL, "ITM among the first k"] == "40.0 [40.0, 40.0]"
+    assert found.loc[REFERENCE, "ITM among the first k"] == "–"
+    assert found.loc[REFERENCE, f"minus {REFERENCE}"] == ""
+    assert found.loc[FULL, f"minus {REFERENCE}"].startswith("+225.0 [")
+
+
+def test_a_method_is_compared_by_the_scorings_that_are_named(two):
+    assert tables.against(two, scoring="itc").iloc[0]["difference"] == 0
+    assert tables.against(two, scoring="itm").empty  # the reference has none
+    named = tables.against(two, scoring="itm", reference_scoring="itc")
+    assert named.equals(tables.against(two))

@@ -1,0 +1,79 @@
+"""Tables of composed retrieval: recall at cut-offs, with DIM beside without."""
+
+import pandas as pd
+
+from cmir_repro.experiments.presets import dim
+from cmir_repro.report import published
+from cmir_repro.report.columns.base import ByMethod, Column, Columns, Found
+
+CUTOFFS = (1, 5, 10)
+
+
+def with_and_without(by_method: ByMethod) -> dict[str, str]:
+    """Each method with DIM -> the same without."""
+    end = dim.WITH_DIM
+    return {method: method.removesuffix(end) for method in by_method if method.endswith(end)}
+
+
+def _hits(queries: pd.DataFrame, metric: str) -> pd.Series:
+    """1 where a query's rank is within the cut-off of "R@k", else 0."""
+    within = queries["rank"].to_numpy() <= int(metric.removeprefix("R@"))
+    return pd.Series(within.astype(float), index=queries["query"])
+
+
+def _columns(found: Found) -> list[Column]:
+    first = next(iter(found.by_method))
+
+    def recall(k: int) -> Column:
+        chance = found.means.loc[(first, f"R@{k}"), "chance"]
+        return Column(f"R@{k}", lambda m: found.mean(m, f"R@{k}"), f"{chance:.2f}")
+
+    def with_dim(method: str) -> str:
+        records = found.by_method.get(method + dim.WITH_DIM)
+        if records is None:
+            return ""
+        same = len(records) == len(found.by_method[method])
+        cell = found.mean(method + dim.WITH_DIM, "R@1")
+        return cell if same else f"{cell} ({len(records)} seeds)"
+
+    where = found.dataset, found.task
+    return [
+        *map(recall, CUTOFFS),
+        Column("R@1 with DIM", with_dim),
+        Column("DIM minus without", lambda m: found.gain(m + dim.WITH_DIM)),
+        Column("published R@1", lambda m: published.r1(m, *where)),
+        Column("why they may differ", lambda m: published.why(m, *where)),
+    ]
+
+
+def _below(found: Found) -> str:
+    record = found.records[0]
+    return (
+        f"{record.result['queries']:,} queries, gallery of {record.result['gallery']:,}; protocol "
+        f"`{record.result['protocol']['name']}`; pictures: {record.data['kind']}; selection: "
+        f"{record.selection}. Mean over seeds with the 95 % t-interval of that mean; the "
+        "difference is a paired bootstrap over queries (the seeds are not resampled: it speaks of "
+        "these runs)."
+    )
+
+
+def _published(found: Found) -> list[str]:
+    notes = published.sources(found.dataset, found.task)
+    return ["", "Published, on the released pictures: " + "; ".join(notes) + "."] if notes else []
+
+
+DIM = Columns(
+    methods=tuple(dim.METHODS),
+    configure=dim.configure,
+    reference="TIRG",
+    metric="R@1",
+    metrics=lambda record, scoring: {f"R@{k}": record.result["metrics"][f"R@{k}"] for k in CUTOFFS},
+    points=_hits,
+    percent=100.0,
+    columns=_columns,
+    below=_below,
+    took="A run",
+    pairs=with_and_without,
+    has_row=lambda method: not method.endswith(dim.WITH_DIM),
+    sources=_published,
+)
