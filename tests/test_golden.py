@@ -120,7 +120,7 @@ def fewer_turns(patch):
     [
         (longer_warm_up, "dim-tirg"),
         (other_order_of_draws, "dim-tirg"),
-        (other_ties, "scoring"),
+        (other_ties, "recall"),
         (other_sign, "dim-tirg"),
         (seed_forgotten, "dim-tirg"),
         (last_taken_for_best, "dim-tirg"),

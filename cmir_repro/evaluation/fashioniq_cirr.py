@@ -19,6 +19,7 @@ from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.fashioniq_cirr import join
 from cmir_repro.evaluation import recall
 from cmir_repro.evaluation.features import align, load_features
+from cmir_repro.evaluation.tied_ranks import Ranks
 
 QueryFeatures = Callable[[str], np.ndarray]  # name of a text -> (T, D) number
 
@@ -308,11 +309,11 @@ def _category(
     arguments = triplets.target[each], ranked, source, protocol
     ranks = recall.ranks(flat, features, *arguments)
     counts = recall.pool(*arguments)
-    hits = {f"R@{k}": (ranks <= k, recall.chance_recall(counts, k)) for k in protocol.cutoffs}
+    hits = {f"R@{k}": (ranks.hits(k), recall.chance_recall(counts, k)) for k in protocol.cutoffs}
     if protocol.subset_cutoffs:
         subset, sizes = _subset_ranks(triplets, each, place, images, flat, protocol)
         for k in protocol.subset_cutoffs:
-            hits[f"R_s@{k}"] = (subset <= k, float(np.minimum(k / sizes, 1).mean()))
+            hits[f"R_s@{k}"] = (subset.hits(k), float(np.minimum(k / sizes, 1).mean()))
     draws = {}
     for key, (hit, chance) in hits.items():
         values = 100.0 * hit.reshape(len(rows), -1).mean(axis=1)  # a triplet's share of hits
@@ -321,7 +322,7 @@ def _category(
         "queries": len(each),
         "gallery": len(ranked),
         "ids": triplets.ids[each].tolist(),
-        "ranks": ranks.tolist(),
+        "ranks": ranks.expected.tolist(),
         "draws": draws,
     }
 
@@ -333,21 +334,22 @@ def _subset_ranks(
     images: np.ndarray,
     queries: np.ndarray,
     protocol: Protocol,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rank of the target among its triplet's few images, and how many these are: (Q,) each."""
-    ranks, sizes = np.empty(len(rows)), np.empty(len(rows))
+) -> tuple[Ranks, np.ndarray]:
+    """Rank of the target among its triplet's few images, and how many these are, (Q,)."""
+    ranks, sizes = Ranks.empty(len(rows)), np.empty(len(rows))
     for i, row in enumerate(rows):
         left_out = triplets.source[row] if protocol.drop_source else None
         names = [name for name in triplets.members[row].tolist() if name != left_out]
         # One gallery, one query: ties and tolerance stay those of recall.
-        ranks[i] = recall.ranks(
+        found = recall.ranks(
             queries[i : i + 1],
             images[[place[name] for name in names]],
             triplets.target[[row]],
             np.array(names),
             np.array([-1]),
             protocol,
-        )[0]
+        )
+        ranks.put(slice(i, i + 1), found)
         sizes[i] = len(names)
     return ranks, sizes
 
