@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cmir_repro.core.errors import InputError
-from cmir_repro.core.protocol import PRESETS, Protocol
+from cmir_repro.core.errors import InputError, check_seed
+from cmir_repro.core.protocol import Protocol, check_scorer
 from cmir_repro.evaluation import recall
 from cmir_repro.evaluation.features import images_of, load_features
 from cmir_repro.evaluation.recall import LEVEL, RESAMPLES
@@ -92,10 +92,7 @@ def checked(image_of: np.ndarray, G: int, S: int, protocol: Protocol) -> np.ndar
     Raises:
         InputError: it does not fit G images and S sentences, or these not the protocol.
     """
-    if protocol.direction != "both":
-        raise InputError(
-            f"{protocol.name} is not for images and sentences; these are: {', '.join(names())}"
-        )
+    check_scorer(protocol, "image_text")
     image_of = np.asarray(image_of)
     if image_of.shape != (S,) or image_of.dtype.kind not in "iu":
         raise InputError(f"image_of must be ({S},) int, got {image_of.shape} {image_of.dtype}")
@@ -155,7 +152,7 @@ def summary(both: BothRanks, protocol: Protocol, seed: int) -> dict:
         many are queries); queries is their sum, gallery that of the items of a fold. chance of
         RSUM is the sum of those of its recalls.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(check_seed(seed))
     G = len(both.image_to_sentence)
     parts = [
         _fold(
@@ -329,8 +326,3 @@ def table(result: dict) -> str:
         interval = f"{m['low']:>10.2f} - {m['high']:<10.2f}"
         lines.append(f"{name:<16}{m['value']:>10.2f}  {interval}{chance:>10}")
     return "\n".join(lines)
-
-
-def names() -> list[str]:
-    """The presets for images and sentences."""
-    return [name for name, protocol in PRESETS.items() if protocol.direction == "both"]

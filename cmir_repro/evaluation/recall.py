@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cmir_repro.core.errors import InputError, one_of
-from cmir_repro.core.protocol import Protocol
+from cmir_repro.core.errors import InputError, check_seed, one_of
+from cmir_repro.core.protocol import Protocol, check_scorer
 from cmir_repro.evaluation import intervals
 from cmir_repro.evaluation.features import Truth, align, load_features, truth_of
 from cmir_repro.evaluation.tied_ranks import Ranks
@@ -251,7 +251,7 @@ def summary(ranks: Ranks, protocol: Protocol, seed: int, pool: Pool) -> dict:
         raise InputError(f"{len(ranks)} ranks but a pool of {len(pool.left)} queries")
 
     def metric(values: np.ndarray, statistic: str, chance: float | None) -> dict:
-        generator = np.random.default_rng(seed)
+        generator = np.random.default_rng(check_seed(seed))
         low, high = intervals.bootstrap(
             values, statistic, generator=generator, n=RESAMPLES, level=LEVEL
         )
@@ -289,7 +289,8 @@ def score(
     protocol: Protocol,
     seed: int = 0,
 ) -> tuple[Ranks, dict]:
-    """`ranks` and their `summary` in one call."""
+    """`ranks` and their `summary` in one call, where the protocol is nothing more."""
+    check_scorer(protocol, "recall")
     found = ranks(queries, gallery, query_labels, gallery_labels, source, protocol)
     counts = pool(query_labels, gallery_labels, source, protocol)
     return found, summary(found, protocol, seed, counts)
@@ -320,6 +321,7 @@ def score_files(
     """
     q, g = load_features(queries, query_ids), load_features(gallery, gallery_ids)
     truth = truth or truth_of(q, g, need_source=protocol.drop_source)
+    _check_targets(truth, protocol, g.path)
     rows = truth.source_rows() if protocol.drop_source else None
     found, result = score(
         align(q, truth.query_ids),
@@ -335,6 +337,19 @@ def score_files(
         "query_ids": [str(i) for i in truth.query_ids],
         "ranks": found.expected.tolist(),
     }
+
+
+def _check_targets(truth: Truth, protocol: Protocol, path: Path) -> None:
+    """Refuse labels that several images share where only one image may be right."""
+    if protocol.relevance != "the target image":
+        return
+    names, counts = np.unique(truth.gallery_labels, return_counts=True)
+    if (counts > 1).any():
+        raise InputError(
+            f"{protocol.name} counts one image as right, but {counts.max()} images of {path} have "
+            f"the label {names[counts.argmax()].item()!r}; give each its id as label, or score "
+            "under own/same-caption"
+        )
 
 
 def table(result: dict) -> str:

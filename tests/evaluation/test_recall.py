@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.core.protocol import Protocol, preset
+from cmir_repro.core.protocol import PRESETS, Protocol, preset
 from cmir_repro.evaluation import recall
 from cmir_repro.evaluation.features import Truth, save_features
 from cmir_repro.evaluation.recall import chance_recall, pool, ranks, recall_at, score, summary
@@ -251,6 +251,29 @@ def test_summary_holds_the_protocol_and_every_cutoff():
     assert score(q, g, ql, gl, source, protocol, seed=3)[1] == result
     other = score(q, g, ql, gl, source, protocol, seed=4)[1]
     assert other["metrics"]["mean rank"]["low"] != result["metrics"]["mean rank"]["low"]
+
+
+@pytest.mark.parametrize("name", [n for n, p in PRESETS.items() if p.scorer != "recall"])
+def test_a_protocol_that_is_more_than_recall_names_its_command(name):
+    q, g, ql, gl, source = gaussian_case()
+    with pytest.raises(InputError, match=r"not scored by `cmir score`, .*; use `cmir score-"):
+        score(q, g, ql, gl, source, preset(name))
+
+
+def test_one_target_and_repeated_labels_do_not_go_together(tmp_path):
+    names, labels = np.array(["a", "b", "c"]), np.array(["x", "x", "y"])
+    save_features(tmp_path / "g.npz", names, np.eye(3), labels=labels)
+    save_features(tmp_path / "q.npz", names, np.eye(3), labels=labels, source=names[[2, 2, 0]])
+    files = tmp_path / "q.npz", tmp_path / "g.npz"
+    with pytest.raises(InputError, match=r"2 images of .*g\.npz have the label 'x'"):
+        recall.score_files(*files, preset("own/target"))
+    assert recall.score_files(*files, preset("own/same-caption"))["queries"] == 3
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 0.5, True])
+def test_a_seed_out_of_bounds_is_refused(seed):
+    with pytest.raises(InputError, match="must be a whole number from 0 to 4294967295"):
+        score(*gaussian_case(), CSS, seed=seed)
 
 
 def test_summary_refuses_what_does_not_belong_together():

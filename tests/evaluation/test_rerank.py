@@ -228,7 +228,7 @@ def test_what_made_the_ranking_is_said():
         ({"image_of": np.array([0, 0, 0, 0])}, "have no sentence"),
         ({"images": np.ones((2, 3))}, "images have 3 dimensions, sentences 2"),
         ({"protocol": preset("coco-5k")}, "got 2"),
-        ({"protocol": preset("tirg/css")}, "not for images and sentences"),
+        ({"protocol": preset("tirg/css")}, "not scored by `cmir score-images-sentences`"),
     ],
 )
 def test_bad_input_is_refused(edit, message):
