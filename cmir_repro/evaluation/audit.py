@@ -5,9 +5,10 @@ only one of them ranks the target within k, the query does not show that a model
 shortcut). The audit counts such queries and looks at a model, and at what a second one gains over
 it, on the others. It takes the rank of every query: anybody's files will do.
 
-A rank file is parquet or CSV with the columns `query` (any id) and `rank` (1 is first; halves are
-means over ties, and 1.5 is not within 1). A query with several truths may have a row for each: the
-best counts. The per-query tables of a ledger (`results/queries`) are such files.
+A rank file is parquet or CSV with the columns `query` (any id) and `rank` (1 is first; an expected
+rank over ties need not be whole, and 1.5 is not within 1). A query with several truths may have a
+row for each: the best counts. The per-query tables of a ledger (`results/queries`) are such files;
+their columns of ties make a hit the expected one, as in recall.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ import pandas as pd
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.readers.csv_table import read_csv
 from cmir_repro.evaluation import intervals
+from cmir_repro.evaluation.tied_ranks import Ranks
 from cmir_repro.evaluation.verdicts import sentence
 
 CUTOFFS = (1, 10)
@@ -49,8 +51,8 @@ class Audit(NamedTuple):
     seeds: int
 
 
-def read_ranks(path: Path) -> pd.Series:
-    """Best rank (float64) of every query, by its id (str).
+def read_ranks(path: Path) -> pd.DataFrame:
+    """The best row of every query: index query (str), columns rank (float64) and others there are.
 
     Raises:
         InputError: the file is missing, damaged or neither parquet nor CSV; it lacks a column or
@@ -72,32 +74,34 @@ def read_ranks(path: Path) -> pd.Series:
                 f"{path} ranks by more than one {column}: "
                 f"{', '.join(sorted(table[column].unique()))}; keep the rows of one"
             )
-    rank = pd.to_numeric(table["rank"], errors="coerce").to_numpy(np.float64)
-    bad = ~(np.isfinite(rank) & (rank >= 1))
+    rank = pd.to_numeric(table["rank"], errors="coerce").astype(np.float64)
+    bad = ~(np.isfinite(rank) & (rank >= 1)).to_numpy()
     if bad.any():
         row = table.iloc[int(bad.argmax())]
         raise InputError(
             f"{path}: rank {row['rank']!s} of query {row['query']!s} is no number of at least 1"
         )
-    return pd.Series(rank, index=table["query"].astype(str)).groupby(level=0, sort=False).min()
+    table = table.assign(query=table["query"].astype(str), rank=rank)
+    return table.sort_values("rank", kind="stable").drop_duplicates("query").set_index("query")
 
 
 def audit(
-    image_only: Sequence[pd.Series],
-    text_only: Sequence[pd.Series],
-    model: Sequence[pd.Series],
-    other: Sequence[pd.Series] | None = None,
+    image_only: Sequence[pd.DataFrame],
+    text_only: Sequence[pd.DataFrame],
+    model: Sequence[pd.DataFrame],
+    other: Sequence[pd.DataFrame] | None = None,
     within: Sequence[int] = CUTOFFS,
     seed: int = 0,
 ) -> Audit:
     """Who needs composition, and what models make of it.
 
-    A query is solved by an input if any of its runs ranks the target within k; it needs
-    composition if no run of either does. Which queries these are is taken as given: intervals of
-    recalls and gains are for other seeds of the models and other queries of that kind.
+    A query is solved by an input if any of its runs ranks the target within k (where it ties, more
+    likely than not); it needs composition if no run of either does. Which queries these are is
+    taken as given: intervals of recalls and gains are for other seeds of the models and other
+    queries of that kind. Runs that know nothing solve their share by chance.
 
     Args:
-        image_only, text_only: ranks of each run by query id, see `read_ranks`; one run or several.
+        image_only, text_only: ranks of one run or several, see `read_ranks`.
         model: a run or several, one a seed.
         other: of a second model, the same seeds in the same order.
         within: the k that count as solved, and the cut-offs of recall.
@@ -110,23 +114,23 @@ def audit(
     runs = {IMAGE: image_only, TEXT: text_only, MODEL: model}
     runs |= {} if other is None else {OTHER: other}
     ranks = _aligned(runs)
-    if other is not None and len(ranks[MODEL]) != len(ranks[OTHER]):
+    if other is not None and len(model) != len(other):
         raise InputError(
-            f"{len(ranks[MODEL])} runs of the model and {len(ranks[OTHER])} of the other cannot be "
-            "paired; give the same seeds of both"
+            f"{len(model)} runs of the model and {len(other)} of the other cannot be paired; give "
+            "the same seeds of both"
         )
     if not within or min(within) < 1:
         raise InputError(f"cut-offs are ranks of at least 1, got {list(within)}")
     shares, parts = [], []
     for k in within:
-        hits = {role: ranks[role] <= k for role in (IMAGE, TEXT)}  # (runs, Q)
+        hits = {role: _hits(ranks[role], k) >= 0.5 for role in (IMAGE, TEXT)}  # (runs, Q)
         solved = hits[IMAGE].any(axis=0) | hits[TEXT].any(axis=0)
         shares += [{"within": k, **row} for row in _shares(hits, seed)]
         chosen = {ALL: np.full(len(solved), True), SOLVED: solved, COMPOSED: ~solved}
         for name, queries in chosen.items():
             row = {"within": k, "queries": name, "count": int(queries.sum())}
             parts += [row | _recalls(ranks, queries, m, seed) for m in within]
-    return Audit(pd.DataFrame(shares), pd.DataFrame(parts), len(ranks[MODEL]))
+    return Audit(pd.DataFrame(shares), pd.DataFrame(parts), len(model))
 
 
 def audit_files(
@@ -201,25 +205,27 @@ def _table(path: Path) -> pd.DataFrame:
         raise InputError(f"{path} is missing or no readable parquet file") from error
 
 
-def _aligned(runs: Mapping[str, Sequence[pd.Series]]) -> dict[str, np.ndarray]:
-    """Ranks of each role, (runs, Q), the queries in the order of the first run."""
+def _aligned(runs: Mapping[str, Sequence[pd.DataFrame]]) -> dict[str, list[Ranks]]:
+    """Ranks of each run of each role, the queries in the order of the first run."""
     for role, found in runs.items():
         if not len(found):
             raise InputError(f"no run of {role} was given")
-    first = runs[IMAGE][0]
+    first = runs[IMAGE][0].index
     for role, found in runs.items():
         for i, run in enumerate(found):
-            lacks, more = first.index.difference(run.index), run.index.difference(first.index)
+            lacks, more = first.difference(run.index), run.index.difference(first)
             if len(lacks) or len(more):
                 raise InputError(
                     f"{role}, run {i + 1}, ranks other queries than image only, run 1: "
                     f"{len(lacks)} missing, {len(more)} more, for instance "
                     f"{str([*lacks, *more][0])!r}"
                 )
-    return {
-        role: np.stack([run.reindex(first.index).to_numpy() for run in found])
-        for role, found in runs.items()
-    }
+    return {role: [Ranks.of_table(run.loc[first]) for run in found] for role, found in runs.items()}
+
+
+def _hits(ranks: Sequence[Ranks], k: int) -> np.ndarray:
+    """(runs, Q) in [0, 1]."""
+    return np.stack([run.hits(k) for run in ranks])
 
 
 def _shares(hits: Mapping[str, np.ndarray], seed: int) -> list[dict]:
@@ -238,11 +244,10 @@ def _shares(hits: Mapping[str, np.ndarray], seed: int) -> list[dict]:
     return rows
 
 
-def _recalls(ranks: Mapping[str, np.ndarray], queries: np.ndarray, k: int, seed: int) -> dict:
+def _recalls(ranks: Mapping[str, Sequence[Ranks]], queries: np.ndarray, k: int, seed: int) -> dict:
     """Recall within k of the models on some of the queries, and the second's gain."""
-    hits = {
-        role: 100.0 * (ranks[role][:, queries] <= k) for role in (MODEL, OTHER) if role in ranks
-    }
+    both = [role for role in (MODEL, OTHER) if role in ranks]
+    hits = {role: 100.0 * _hits(ranks[role], k)[:, queries] for role in both}
     row = {"metric": f"R@{k}"}
     names = ("recall", "low", "high")
     row |= dict(zip(names, np.clip(_interval(hits[MODEL], seed), 0, 100), strict=True))

@@ -88,7 +88,8 @@ class ComposedExperiment(Experiment):
 
     def score(self, features: Embedded, seed: int = 0) -> tuple[pd.DataFrame, dict]:
         ranks, result = score(features, self.data, "test", seed)
-        return pd.DataFrame({"query": self.task.split("test").query_ids, "rank": ranks}), result
+        ids = self.task.split("test").query_ids
+        return pd.DataFrame({"query": ids, **ranks.columns()}), result
 
     def _words(self) -> list[str]:
         """The vocabulary; empty where the tokeniser is that of a saved net."""
