@@ -123,7 +123,7 @@ ledger = _typer(help="Records of runs: merge two ledgers.")
 app.add_typer(prepare, name="prepare")
 
 System = Annotated[str, typer.Argument(help="dim, aai or crcgs")]
-Scale = Annotated[str, typer.Option(help="mini: minutes on a CPU; paper: a GPU")]
+Scale = Annotated[str, typer.Option(help="mini: minutes; full: hours; paper: a GPU")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto: what there is")]
 Seed = Annotated[int, typer.Option(help="of weights, batches and bootstrap")]
 Bootstrap = Annotated[int, typer.Option("--seed", help="of the bootstrap")]
@@ -321,7 +321,7 @@ def export(
 @app.command()
 def reproduce(
     dataset: Annotated[str, typer.Option(help="css, or one that was prepared")] = "css",
-    scale: Annotated[str, typer.Option(help="mini, paper or auto: by the device")] = "auto",
+    scale: Annotated[str, typer.Option(help="mini, full, paper or auto: by the device")] = "auto",
     in_place: Annotated[
         bool, typer.Option("--in-place", help="write over notebooks/, cleaned (maintainers)")
     ] = False,
