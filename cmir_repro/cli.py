@@ -30,7 +30,7 @@ app.add_typer(prepare, name="prepare")
 
 
 System = Annotated[str, typer.Argument(help="dim, aai or crcgs")]
-Scale = Annotated[str, typer.Option(help="mini: minutes on a CPU; paper: a GPU")]
+Scale = Annotated[str, typer.Option(help="mini: minutes; full: hours; paper: a GPU")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto: what there is")]
 Seed = Annotated[int, typer.Option(callback=check_seed, help="of weights, batches and bootstrap")]
 Bootstrap = Annotated[int, typer.Option("--seed", callback=check_seed, help="of the bootstrap")]
@@ -250,7 +250,7 @@ def export(
 @app.command()
 def reproduce(
     dataset: Annotated[str, typer.Option(help="css, or one that was prepared")] = "css",
-    scale: Annotated[str, typer.Option(help="mini, paper or auto: by the device")] = "auto",
+    scale: Annotated[str, typer.Option(help="mini, full, paper or auto: by the device")] = "auto",
     in_place: Annotated[
         bool, typer.Option("--in-place", help="write over notebooks/, cleaned (maintainers)")
     ] = False,

@@ -130,7 +130,10 @@ def test_long_summaries_end_between_words():
         (["ledger", "merge"], "missing argument 'FOLDER'; type: cmir ledger merge --help"),
         (["prepare", "css", "--scale", "huge"], "'huge' is not one of 'mini', "),
         (["prepare", "css", "--root", "nowhere"], "does not exist"),
-        (["reproduce", "--scale", "huge"], "scale 'huge' is unknown; allowed: auto, mini, paper"),
+        (
+            ["reproduce", "--scale", "huge"],
+            "scale 'huge' is unknown; allowed: auto, mini, full, paper",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

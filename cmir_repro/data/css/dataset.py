@@ -1,7 +1,8 @@
 """CSS, generated and rendered here: the data set that every notebook runs on by default.
 
-Two sizes. `paper` has the counts of the released data; `mini` is the same world, smaller, in
-smaller pictures. Rendering goes in chunks and starts again where it stopped.
+Three sizes. `paper` has counts and pictures of the released data, `full` its counts in small
+pictures; `mini` is the same world, smaller. Rendering goes in chunks and starts again where it
+stopped.
 """
 
 import hashlib
@@ -41,10 +42,12 @@ class Scale:
     height: int
 
 
+_RELEASED = {"bases": (1000, 1000), "edits": (6004, 6019)}
 SCALES = {
     "mini": Scale(bases=(150, 50), edits=(900, 300), width=90, height=60),
-    # Counts and picture size of the released data.
-    "paper": Scale(bases=(1000, 1000), edits=(6004, 6019), width=180, height=120),
+    # Counts of the released data, and its picture size.
+    "full": Scale(**_RELEASED, width=90, height=60),
+    "paper": Scale(**_RELEASED, width=180, height=120),
 }
 
 
@@ -58,7 +61,7 @@ def prepare(scale: str, device: str = "cpu", progress: bool = True) -> Prepared:
     """Open the CSS data set of a scale; generate and render it first where it is missing.
 
     Args:
-        scale: "mini" or "paper".
+        scale: a key of SCALES.
         device: torch device that renders the 3D view.
         progress: show a bar while rendering.
 
