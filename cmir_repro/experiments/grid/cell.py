@@ -5,8 +5,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Literal, NamedTuple
 
 from accelerate import PartialState
@@ -51,28 +51,45 @@ def take(cell: RunConfig, device: str = "cpu", progress: bool = False) -> Outcom
         pass  # they are known to each other from here on
     chief = PartialState().is_main_process
     name = identity.name(cell)
-    with locks.attempt(paths.runs() / name) if chief else nullcontext(True) as mine:
-        state = ELSEWHERE if not mine else THERE if identity.current(cell) else None
-        state = broadcast_object_list([state])[0]
-        if state:
+    try:
+        with locks.attempt(paths.runs() / name) if chief else nullcontext(True) as mine:
+            state = ELSEWHERE if not mine else THERE if identity.current(cell) else DONE
+            state = broadcast_object_list([state])[0]
+            if state == DONE:
+                run(cell, device=device, progress=progress, command=command(cell.system, cell))
             return Outcome(cell, state)
-        try:
-            run(cell, device=device, progress=progress, command=command(cell.system, cell))
-        except KeyboardInterrupt:
-            return Outcome(cell, STOPPED)
-        except (InputError, TrainingError) as error:
-            return Outcome(cell, FAILED, " ".join(str(error).split()))
-        except (MemoryError, RuntimeError) as error:
-            if not _memory(error):
-                raise
-            return Outcome(cell, DIED, "is out of memory")
-        return Outcome(cell, DONE)
+    except KeyboardInterrupt:
+        return Outcome(cell, STOPPED)
+    except (InputError, TrainingError) as error:
+        return Outcome(cell, FAILED, " ".join(str(error).split()))
+    except (MemoryError, RuntimeError) as error:
+        if not _memory(error):
+            raise
+        return Outcome(cell, DIED, "is out of memory")
 
 
-def interruptible() -> None:
-    """Let a termination signal stop this process as Ctrl-C does: a cell keeps its checkpoint."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+@contextmanager
+def interruptible(seconds: int | None = None) -> Iterator[None]:
+    """A termination signal, and the end of some seconds, stop this process as Ctrl-C does.
+
+    A training ends its step and keeps a checkpoint, `take` says "stopped". Nothing changes where
+    this is not the main thread: signals reach only that.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {
+        signal.SIGTERM: signal.default_int_handler,
+        signal.SIGALRM: lambda *_: signal.raise_signal(signal.SIGINT),
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    signal.alarm(seconds or 0)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def one_thread(threads: int = 1, nice: int = 0) -> None:

@@ -94,6 +94,8 @@ def drive(
                 waiting, again = deque(elsewhere), False
                 continue
             for outcome in pool.wait():
+                if stopping and outcome.state == DIED:  # some workers know no other way to stop
+                    outcome = outcome._replace(state=STOPPED)
                 key = _key(outcome.cell)
                 tries[key, outcome.state] += 1
                 retried = not stopping and _again(outcome, tries[key, outcome.state], pool)

@@ -1,10 +1,8 @@
 """The grid from end to end: what is missing, done by a backend, and told line by line."""
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from cmir_repro.core.device import choose
@@ -173,7 +171,7 @@ def _prepare(missing: list[RunConfig], device: str, progress: bool) -> None:
 
 def _run(report: _Report, device: str, seconds: int | None, progress: bool) -> None:
     if isinstance(report.backend, settings.Here):
-        with _alarm(seconds):
+        with interruptible(seconds), suppress(KeyboardInterrupt):  # that is between two cells
             drive(Here(device, progress), report.cells, lambda: False, report.tell)
         return
     board = Board(progress)
@@ -188,26 +186,10 @@ def _run(report: _Report, device: str, seconds: int | None, progress: bool) -> N
 
 
 def _pool(backend: settings.Backend, device: str, board: Board) -> Pool:
-    from cmir_repro.experiments.grid import local
+    from cmir_repro.experiments.grid import cluster, local
 
+    if isinstance(backend, settings.Slurm):
+        return cluster.Jobs(backend, device)
+    if isinstance(backend, settings.Dask):
+        return cluster.Tasks(backend, device)
     return local.Workers(backend, device, board.show)
-
-
-@contextmanager
-def _alarm(seconds: int | None) -> Iterator[None]:
-    """Ctrl-C after so long: training ends its step, saves, and says where it stopped."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGALRM, signal.SIGTERM)}
-    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
-    interruptible()
-    signal.alarm(seconds or 0)
-    try:
-        yield
-    except KeyboardInterrupt:  # between two cells
-        pass
-    finally:
-        signal.alarm(0)
-        for number, handler in before.items():
-            signal.signal(number, handler)

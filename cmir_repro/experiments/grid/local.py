@@ -117,11 +117,10 @@ class Workers:
 def work(conn: Connection, settings: Local, device: str) -> None:
     """What a worker does: cells that it is told, until there is none or it is out of memory."""
     os.setsid()
-    interruptible()
     one_thread(settings.threads, settings.nice)
     sys.stdout = _Told(conn)
     threading.Thread(target=_stop_with_parent, daemon=True).start()
-    with suppress(EOFError, OSError, KeyboardInterrupt):
+    with suppress(EOFError, OSError, KeyboardInterrupt), interruptible():
         load(settings.imports)
         while True:
             cell = conn.recv()

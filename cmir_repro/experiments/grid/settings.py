@@ -52,7 +52,7 @@ class Dask(Backend):
     threads: int = Field(1, ge=1)
 
 
-BACKENDS = {"here": Here, "local": Local}
+BACKENDS = {"here": Here, "local": Local, "slurm": Slurm, "dask": Dask}
 
 
 def read(path: Path) -> Backend:
