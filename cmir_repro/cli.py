@@ -21,7 +21,9 @@ from cmir_repro.core.settings import parse
 if TYPE_CHECKING:
     from cmir_repro.core.protocol import Protocol
 
-TIME_RAN_OUT = 3  # beside the statuses of `command_line`: the grid is not full
+# Beside the statuses of `command_line`. The grid: time ran out, or others are at the rest; some
+# cells cannot be run.
+TIME_RAN_OUT, CELLS_FAILED = 3, 4
 
 app = group(help="Cross-modal image retrieval: data, runs, scores and tables of three papers.")
 prepare = group(cls=Scripts, help="Bring a data set into the prepared layout.")
@@ -82,7 +84,7 @@ def run(
 
 @app.command()
 def grid(
-    system: System = "dim",
+    system: Annotated[str, typer.Argument(help="dim, aai, crcgs or all")] = "all",
     scale: Scale = "mini",
     dataset: Annotated[
         list[str] | None, typer.Option(help="may be repeated; default: css, and photos if there")
@@ -94,25 +96,29 @@ def grid(
         list[str] | None, typer.Option(help="may be repeated; default: all of the tables")
     ] = None,
     seed: Annotated[list[int] | None, typer.Option(help="may be repeated; default: 0 1 2")] = None,
+    backend: Annotated[
+        Path | None, typer.Option(metavar="FILE.yml", help="where; default: in this process")
+    ] = None,
     seconds: Annotated[
         int | None, typer.Option(min=1, help="stop after so long; default: when done")
     ] = None,
     device: Device = "auto",
     list_only: Annotated[bool, typer.Option("--list", help="only tell what is missing")] = False,
 ) -> None:
-    """Run what the tables lack; status 3: time ran out."""
+    """Run what the tables lack; status 3: time ran out, 4: some failed."""
     from cmir_repro.experiments import grid as cells
+    from cmir_repro.experiments.grid import settings
 
-    with _training():
-        filled = cells.fill(
-            system, scale, dataset, task, method, seed or cells.SEEDS,
-            device=device, seconds=seconds, list_only=list_only,
-        )  # fmt: skip
+    filled = cells.fill(
+        system, scale, dataset, task, method, seed or cells.SEEDS,
+        device=device, backend=settings.read(backend) if backend else None,
+        seconds=seconds, list_only=list_only,
+    )  # fmt: skip
     if list_only:
-        for name in filled.left:
-            print(name)
+        for name, time in zip(filled.left, filled.times, strict=True):
+            print(f"{name}  {time}")
     elif filled.left:
-        raise typer.Exit(TIME_RAN_OUT)
+        raise typer.Exit(CELLS_FAILED if filled.failed else TIME_RAN_OUT)
 
 
 @app.command()

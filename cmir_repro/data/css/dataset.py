@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro.core import paths
+from cmir_repro.core import locks, paths
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.data import prepared
 from cmir_repro.data.css import sentences, tags, world
@@ -60,6 +60,8 @@ def folder(scale: str) -> Path:
 def prepare(scale: str, device: str = "cpu", progress: bool = True) -> Prepared:
     """Open the CSS data set of a scale; generate and render it first where it is missing.
 
+    Where another process does so, wait for it.
+
     Args:
         scale: a key of SCALES.
         device: torch device that renders the 3D view.
@@ -69,17 +71,27 @@ def prepare(scale: str, device: str = "cpu", progress: bool = True) -> Prepared:
         InputError: unknown scale, a damaged file, or a folder that cannot be written.
     """
     target = folder(scale)
-    if not (target / "dataset.json").exists():
-        _write(target, scale, device, progress)
+    if (target / "dataset.json").exists():
+        data = _opened(target, scale)
+        if data.info.get("described") == DESCRIBED:
+            return data
+    with locks.alone(target, f"prepares css at {scale}"):
+        if not (target / "dataset.json").exists():
+            _write(target, scale, device, progress)
+        data = _opened(target, scale)
+        if data.info.get("described") != DESCRIBED:  # scenes and pictures stay as they are
+            _finish(target, scale, data.images, data.queries)
+            data = Prepared(target)
+    return data
+
+
+def _opened(target: Path, scale: str) -> Prepared:
     data = Prepared(target)
     # Through JSON, so that tuples and lists compare equal.
     if data.info["provenance"] != json.loads(json.dumps(_provenance(scale))):
         raise InputError(
             f"{target} was made by another version of the generator; delete that folder"
         )
-    if data.info.get("described") != DESCRIBED:  # scenes and pictures stay as they are
-        _finish(target, scale, data.images, data.queries)
-        data = Prepared(target)
     return data
 
 
