@@ -42,6 +42,7 @@ Ties = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option(metavar="FILE", help="result and every query's, as JSON")]
 Features = Annotated[Path, typer.Option(metavar="FILE", help=".npz, or .npy with ids")]
+Ranks = Annotated[str, typer.Argument(help="files with query and rank, a comma between seeds")]
 Ids = Annotated[Path | None, typer.Option(metavar="FILE", help="for .npy: an id a line, or a CSV")]
 
 
@@ -200,6 +201,21 @@ def score_labels(
 
     result = labels.score_files(queries, database, _protocol(protocol, ties), seed)
     _finish(result, labels.table(result), out)
+
+
+@app.command()
+def audit(
+    image_only: Ranks,
+    text_only: Ranks,
+    model: Ranks,
+    other: Annotated[str, typer.Option(metavar="FILES", help="of a second model")] = "",
+    out: Out = None,
+) -> None:
+    """How many queries one input alone solves, and recall on the others."""
+    from cmir_repro.evaluation import audit as shortcuts
+
+    found = shortcuts.audit_files(image_only, text_only, model, other or None)
+    _finish(shortcuts.as_dict(found), shortcuts.text(found), out)
 
 
 @app.command()

@@ -25,7 +25,7 @@ COMMANDS = [
         [name]
         for name in ("run", "grid", "score", "record", "score-images-sentences", "score-labels")
     ),
-    *([name] for name in ("tables", "export", "reproduce", "prepare", "ledger")),
+    *([name] for name in ("tables", "audit", "export", "reproduce", "prepare", "ledger")),
     ["ledger", "merge"],
     *(["prepare", name] for name in SCRIPTS),
 ]
@@ -297,6 +297,18 @@ def test_arrays_bring_their_ids_in_files_of_their_own(files):
     assert "g.npy" in refused(*given, "--query-ids", "q.csv")
     ids = ["--query-ids", "q.csv", "--gallery-ids", "g.csv"]
     assert "2 queries, 3 gallery items" in said(*given, *ids)
+
+
+def test_rank_files_are_audited_printed_and_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, ranks in {"i": (1, 20, 30), "t": (20, 1, 30), "m": (1, 1, 2)}.items():
+        lines = [f"q{n},{rank}" for n, rank in enumerate(ranks)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["query,rank", *lines]) + "\n")
+    printed = said("audit", "i.csv", "t.csv", "m.csv,m.csv", "--other", "m.csv,i.csv", "--out", "o")
+    assert "need composition          10       1  R@1 " in printed
+    assert len(json.loads((tmp_path / "o").read_text())["parts"]) == 12
+    (tmp_path / "m.csv").write_text("query,place\nq0,1\n")
+    assert "m.csv has no column 'rank'" in refused("audit", "i.csv", "t.csv", "m.csv")
 
 
 # Tables, ledgers

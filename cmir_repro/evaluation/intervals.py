@@ -1,6 +1,9 @@
-"""How sure a number is: over the queries of one run, between two runs, over a few seeds."""
+"""How sure a number is: over the queries of one run, between two runs, over a few seeds, and over
+seeds and queries (or methods and queries) together.
+"""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -115,6 +118,142 @@ def over_seeds(values: np.ndarray, level: float = 0.95) -> OverSeeds:
     return OverSeeds(mean, float(mean - half), float(mean + half), n)
 
 
+class Crossed(NamedTuple):
+    """A mean over runs that all answer the same queries; see `over_seeds_and_queries`."""
+
+    mean: float
+    low: float
+    high: float
+    seeds: int  # 1: the interval is over queries only
+
+    @property
+    def difference(self) -> float:
+        """The mean, where the values are differences."""
+        return self.mean
+
+
+def over_seeds_and_queries(
+    values: np.ndarray, *, generator: np.random.Generator | None = None, level: float = 0.95
+) -> Crossed:
+    """Mean over seeds and queries, with an interval for other seeds *and* other queries.
+
+    Every seed answers the same queries, so the design is crossed, and a value is a mean + a part of
+    the seed + a part of the query + a rest. Two components of the mean's variance are estimated
+    from the mean squares of that table (Searle, Casella & McCulloch 1992, ch. 4): V_S, the variance
+    of the S means over queries by S, and V_Q, what the queries add to it, at least 0. The interval
+    is mean -+ sqrt(t^2 V_S + z^2 V_Q), t of S - 1 degrees of freedom, z normal: each component
+    with its own quantile, as Banerjee (1961, Sankhya 23 A) does for two means and shows to cover
+    at least the level. It is never narrower than the interval over the queries alone.
+
+    Why not by resampling both ways (the pigeonhole bootstrap, Owen 2007): that counts the rest
+    twice, and from 2 or 3 seeds it knows too little of their spread. Nor with the degrees of
+    freedom of Satterthwaite, which are many where a few seeds happen to agree. Percent of 2000
+    simulated tables of 900 queries whose 95 % interval holds the truth, by the standard deviations
+    of the parts (tests/evaluation/test_crossed_intervals.py repeats some); the price is width
+    where seeds do not matter:
+
+    ===================  =====  ========  =============  ==========  ============
+    seed, query, rest    seeds  this one  Satterthwaite  pigeonhole  queries only
+    ===================  =====  ========  =============  ==========  ============
+    1.3, 1, 30 (as CSS)  2      97.6      93.1           92.3        77.0
+    1.3, 1, 30           3      97.2      96.1           95.3        77.8
+    1.3, 1, 30           10     94.5      94.5           97.7        76.6
+    0, 10, 30            2      99.3      97.8           98.6        95.4
+    0, 10, 30            3      98.4      97.5           99.2        94.8
+    1, 22, 20            2      98.4      93.4           92.4        86.1
+    1, 22, 20            3      98.1      95.4           94.8        90.9
+    3, 5, 20             2      95.5      90.4           72.0        35.5
+    3, 5, 20             3      95.5      95.0           81.3        38.4
+    ===================  =====  ========  =============  ==========  ============
+
+    Args:
+        values: (S, Q) float; row a seed, column a query. For a paired comparison, the differences
+            of two methods with the same seed: see `paired_over_seeds_and_queries`.
+        generator: of the bootstrap over queries, which is all that one seed allows.
+
+    Raises:
+        InputError: not (S, Q), no value, one that is not finite, one query of several seeds, one
+            seed without a generator, bad `level`.
+    """
+    # Not scipy.stats: it takes longer to import than everything else here together.
+    from scipy.special import ndtri, stdtrit
+
+    values = _table(values)
+    _check_level(level)
+    S, Q = values.shape
+    mean = float(values.mean())
+    if S == 1:
+        if generator is None:
+            raise InputError("one seed: pass a generator, its queries are resampled")
+        return Crossed(mean, *bootstrap(values[0], generator=generator, level=level), 1)
+    if Q == 1:
+        raise InputError("one query says nothing of others; give the values of several")
+    by_seed, by_query = values.mean(axis=1), values.mean(axis=0)
+    rest = values - by_seed[:, None] - by_query + mean
+    v_seeds = by_seed.var(ddof=1) / S
+    v_queries = by_query.var(ddof=1) / Q  # of seeds at hand: part of the queries, and of the rest
+    v_rest = (rest**2).sum() / ((S - 1) * (Q - 1)) / (S * Q)
+    t, z = stdtrit(S - 1, (1 + level) / 2), ndtri((1 + level) / 2)
+    both = t**2 * v_seeds + z**2 * max(v_queries - v_rest, 0)
+    half = math.sqrt(max(both, z**2 * v_queries))
+    return Crossed(mean, mean - half, mean + half, S)
+
+
+def paired_over_seeds_and_queries(
+    a: np.ndarray,
+    b: np.ndarray,
+    *,
+    generator: np.random.Generator | None = None,
+    level: float = 0.95,
+    ids_a: np.ndarray | None = None,
+    ids_b: np.ndarray | None = None,
+) -> Crossed:
+    """Mean difference of two methods, seed by seed and query by query.
+
+    Args:
+        a, b: (S, Q) float each; row s of both is the same seed, column q the same query.
+        generator, level: as in `over_seeds_and_queries`.
+        ids_a, ids_b: (Q,) query ids of each method, as in `paired_bootstrap`.
+
+    Raises:
+        InputError: shapes or ids differ, or as in `over_seeds_and_queries`.
+    """
+    a, b = _table(a), _table(b)
+    if a.shape != b.shape:
+        raise InputError(
+            f"methods to compare have (seeds, queries) {a.shape} and {b.shape}; "
+            "give the seeds that both have, on the same queries"
+        )
+    _same_queries(ids_a, ids_b, a.shape[1])
+    return over_seeds_and_queries(a - b, generator=generator, level=level)
+
+
+def over_methods_and_queries(tables: Sequence[np.ndarray], level: float = 0.95) -> Crossed:
+    """Mean over methods, say the gain of many fusions, for other methods, seeds and queries.
+
+    The methods stand for all that might have been tried: they take the place of the seeds in
+    `over_seeds_and_queries`. Seeds belong to their method (seed 0 of two nets shares the order of
+    the batches and no weight) and so need no part of their own: what they do to a method's mean is
+    in the spread of these means.
+
+    Args:
+        tables: of each method its values, (S, Q) float; S may differ, the Q queries are the same.
+
+    Returns:
+        The plain mean of the methods' means; `seeds` counts the methods.
+
+    Raises:
+        InputError: fewer than two methods, other numbers of queries, or as in
+            `over_seeds_and_queries`.
+    """
+    means = [_table(values).mean(axis=0) for values in tables]
+    if len(means) < 2:
+        raise InputError(f"a statement over methods needs at least two of them, got {len(means)}")
+    if len({len(m) for m in means}) > 1:
+        raise InputError(f"methods have {', '.join(str(len(m)) for m in means)} queries")
+    return over_seeds_and_queries(np.stack(means), level=level)
+
+
 def _means(values: np.ndarray, generator: np.random.Generator, n: int) -> np.ndarray:
     """Means of n resamples, (n,)."""
     Q = len(values)
@@ -170,6 +309,17 @@ def _checked(values: np.ndarray) -> np.ndarray:
     return values
 
 
+def _table(values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or values.size == 0:
+        raise InputError(f"values must be (seeds, queries), at least one of each: {values.shape}")
+    bad = ~np.isfinite(values)
+    if bad.any():
+        seed, query = np.argwhere(bad)[0]
+        raise InputError(f"the value of seed {seed} and query {query} is not finite")
+    return values
+
+
 def _same_queries(ids_a: np.ndarray | None, ids_b: np.ndarray | None, Q: int) -> None:
     if ids_a is None and ids_b is None:
         return
@@ -180,4 +330,6 @@ def _same_queries(ids_a: np.ndarray | None, ids_b: np.ndarray | None, Q: int) ->
             raise InputError(f"{len(ids)} query ids for {Q} values")
     for row, (a, b) in enumerate(zip(ids_a, ids_b, strict=True)):
         if a != b:
-            raise InputError(f"row {row} is query {a!r} in one run and {b!r} in the other")
+            raise InputError(
+                f"row {row} is query {str(a)!r} in one run and {str(b)!r} in the other"
+            )

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from cmir_repro.evaluation.verdicts import ONE_SEED, Interval
+
 
 def table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> list[str]:
     """The lines of a table, its cells as they are: no padding, so that one row moves one line."""
@@ -23,5 +25,15 @@ def mean(row: pd.Series) -> str:
 
 
 def difference(row: pd.Series) -> str:
-    """ "difference [low, high]" of a row of `tables.against`, with signs."""
-    return f"{row['difference']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
+    """`interval` of a row of `tables.against`; with one seed it says that it is over queries."""
+    return interval(row) + (f" ({ONE_SEED})" if row["seeds"] == 1 else "")
+
+
+def interval(found: Interval) -> str:
+    """ "difference [low, high]", with signs."""
+    return f"{found.difference:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
+
+
+def bounds(found: Interval) -> str:
+    """ "[low, high]" of percentages."""
+    return f"[{found.low:.1f}, {found.high:.1f}]"

@@ -14,7 +14,7 @@ from pathlib import Path
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import write_text
-from cmir_repro.report import overview, published, summary, tables
+from cmir_repro.report import composition, overview, published, summary, tables
 
 README, RESULTS = "README.md", "docs/results"
 START, STOP = "<!-- table: {} -->", "<!-- end of table -->"
@@ -36,6 +36,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "css-mini-3d-3d": partial(tables.markdown, "dim", "css", "mini", "3d-3d"),
     "css-mini-2d-3d": partial(tables.markdown, "dim", "css", "mini", "2d-3d"),
     "photos-mini": partial(tables.markdown, "dim", "photos", "mini", "photo"),
+    "audit-css-mini-3d-3d": partial(composition.markdown, "css", "mini", "3d-3d"),
+    "audit-photos-mini": partial(composition.markdown, "photos", "mini", "photo"),
     "css-paper-3d-3d": partial(tables.markdown, "dim", "css", "paper", "3d-3d"),
     "css-paper-2d-3d": partial(tables.markdown, "dim", "css", "paper", "2d-3d"),
     "aai-css-mini-3d": partial(tables.markdown, "aai", "css", "mini", "3d"),

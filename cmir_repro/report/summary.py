@@ -2,13 +2,23 @@
 
 from typing import NamedTuple
 
+from cmir_repro.evaluation.verdicts import verdict
 from cmir_repro.experiments.presets import aai, crcgs
 from cmir_repro.experiments.presets.dim import WITH_DIM
 from cmir_repro.report import markdown as md
 from cmir_repro.report import tables
 from cmir_repro.report.columns import COLUMNS
 
-HEAD = ("task at scale `mini`", "method", "seeds", "mean [95 %]", "minus", "difference [95 %]")
+HEAD = (
+    "task at scale `mini`",
+    "method",
+    "seeds",
+    "chosen by",
+    "mean [95 %]",
+    "difference [95 %]",
+    "probability of improvement",
+    "verdict",
+)
 TIRG = COLUMNS["dim"].reference
 
 
@@ -44,27 +54,26 @@ GROUPS = (
 
 
 def markdown() -> str:
-    """One row a method: its mean over seeds with the t-interval, and what it is compared with."""
+    """One row a method: its mean and what it is compared with, both with intervals over seeds and
+    queries together.
+    """
     return "\n".join(md.table(HEAD, [row for group in GROUPS for row in _rows(group)]))
 
 
 def _rows(group: Group) -> list[list[str]]:
-    columns = COLUMNS[group.setting[0]]
     found = tables.finished(*group.setting, (*group.methods, *group.pairs.values()))
-    gains = tables.against(found, group.pairs).set_index("method")
-    means = tables.means(found) if found else None
+    gains = tables.against(found, group.pairs).set_index("method", drop=False)
     rows = []
     for method in group.methods:
         if method not in found:
-            rows.append([group.task, method, "0", "no run yet", "", ""])
+            rows.append([group.task, method, "0", "", "no run yet", "", "", ""])
             continue
-        chosen = (means["method"] == method) & (means["metric"] == columns.metric)
-        if "scoring" in means:
-            chosen &= means["scoring"] == columns.best(found[method])
-        (mean,) = (row for _, row in means[chosen].iterrows())
-        compared = ["", ""]
+        mean, records = tables.headline(found, method), found[method]
+        compared = ["", "", ""]
         if method in gains.index:
             gain = gains.loc[method]
-            compared = [gain["minus"], md.difference(gain)]
-        rows.append([group.task, method, str(mean["seeds"]), md.mean(mean), *compared])
+            told = f"{verdict(gain)} {gain['minus']}"
+            compared = [md.difference(gain), f"{gain['probability']:.2f}", told]
+        shown = [str(mean.seeds), tables.chosen(records), f"{mean.mean:.1f} {md.bounds(mean)}"]
+        rows.append([group.task, method, *shown, *compared])
     return rows

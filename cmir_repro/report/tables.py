@@ -4,7 +4,7 @@ What of them is a system's own stands in `columns`; which records may stand in o
 `comparable`. Here all records of a table are of one system, which they name.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.evaluation import intervals
 from cmir_repro.experiments.ledger import Record, queries
-from cmir_repro.report import comparable
+from cmir_repro.report import comparable, differences
 from cmir_repro.report import markdown as md
 from cmir_repro.report.columns import COLUMNS
 from cmir_repro.report.columns.base import ByMethod, Columns, Found
@@ -89,10 +89,11 @@ def against(
     reference_scoring: str | None = None,
     metric: str | None = None,
 ) -> pd.DataFrame:
-    """Methods minus a reference in points of a metric: paired bootstrap over queries.
+    """Methods minus a reference in points of a metric, over seeds and queries together.
 
-    A query (an image with its sentences, an image with its tags) has the mean of its points over
-    the seeds that both methods have. The seeds are not resampled: it speaks of these runs.
+    A query (an image with its sentences, an image with its tags) has its points of each seed that
+    both methods have; see `intervals.over_seeds_and_queries`. With one seed the interval is over
+    the queries only.
 
     Args:
         reference: the method that all others are compared with, or method -> its reference; by
@@ -103,53 +104,74 @@ def against(
         metric: by default R@1, RSUM, or MAP@all as mean of both directions.
 
     Returns:
-        Columns method, minus, scoring (as in `means`), seeds, difference, low, high, p; no rows
-        where a reference lacks.
+        Columns method, minus, scoring (as in `means`), seeds and the fields of
+        `differences.Compared`; no rows where a reference lacks.
 
     Raises:
         InputError: runs to compare have other queries.
     """
-    columns = _columns(by_method) if by_method else None
     rows = []
-    for method, other in _pairs(by_method, reference, columns).items():
-        ours, theirs = by_method.get(method, []), by_method.get(other, [])
-        seeds = {r.seed for r in ours} & {r.seed for r in theirs}
-        if not seeds:
-            continue
-        mine = scoring or columns.best(ours)
-        its = reference_scoring or scoring or columns.best(theirs)
-        if not (_has(columns, ours, mine) and _has(columns, theirs, its)):
-            continue
-        of = metric or columns.metric
-        found = _difference(points(ours, seeds, of, mine), points(theirs, seeds, of, its))
-        row = {"method": method, "minus": other, **_scored(mine), "seeds": len(seeds)}
-        rows.append(row | found._asdict())
-    names = ["method", "minus", "seeds", *intervals.Difference._fields]
+    for method, minus, mine, ours, theirs in _compared(
+        by_method, reference, scoring, reference_scoring, metric
+    ):
+        row = {"method": method, "minus": minus, **_scored(mine), "seeds": ours.shape[1]}
+        rows.append(row | differences.compared(ours, theirs, _columns(by_method).percent)._asdict())
+    names = ["method", "minus", "seeds", *differences.Compared._fields]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=names)
+
+
+def over_methods(
+    by_method: ByMethod, reference: str | dict[str, str] | None = None, metric: str | None = None
+) -> intervals.Crossed | None:
+    """The mean of all differences of `against`, for other methods, seeds and queries.
+
+    None with fewer than two. Arguments and errors as there.
+    """
+    found = [pair[3:] for pair in _compared(by_method, reference, metric=metric)]
+    if len(found) < 2:
+        return None
+    return differences.over_methods(found, _columns(by_method).percent)
 
 
 def points(
     records: list[Record], seeds: set[int], metric: str, scoring: str | None = None
-) -> pd.Series:
-    """What each unit brings to a metric, mean over seeds: percent (float64) by id (str).
+) -> pd.DataFrame:
+    """What each unit brings to a metric, worth `Columns.percent` points each: a row a unit by its
+    id, a column a seed.
 
     Units that the metric leaves out are not there.
 
     Raises:
         InputError: two runs have other queries.
     """
-    columns, total = COLUMNS[records[0].system], None
+    columns, found = COLUMNS[records[0].system], {}
     for record in records:
         if record.seed not in seeds:
             continue
         table = queries(record.run, record.origin)
         if scoring is not None:
             table = table[table["scoring"] == scoring]
-        found = columns.points(table, metric)
-        if total is not None and not total.index.equals(found.index):
+        found[record.seed] = columns.points(table, metric)
+        if not found[record.seed].index.equals(next(iter(found.values())).index):
             raise InputError(f"{record.run} ranks other queries than the same method's others")
-        total = found if total is None else total + found
-    return columns.percent * (total / len(seeds)).dropna()
+    return pd.DataFrame(found)[sorted(found)].dropna()
+
+
+def headline(by_method: ByMethod, method: str) -> intervals.Crossed:
+    """The mean of what the system's methods are compared by, over seeds and queries together; with
+    one seed the interval is over its queries only.
+    """
+    columns, records = _columns(by_method), by_method[method]
+    seeds = {r.seed for r in records}
+    found = points(records, seeds, columns.metric, columns.best(records))
+    values = columns.percent * found.to_numpy().T
+    return intervals.over_seeds_and_queries(values, generator=np.random.default_rng(0))
+
+
+def chosen(records: list[Record]) -> str:
+    """How the weights that were scored were chosen, in a word or two."""
+    rules = {"validation" if r.selection.startswith("best") else r.selection for r in records}
+    return ", ".join(sorted(rules))
 
 
 def wide(table: pd.DataFrame) -> pd.DataFrame:
@@ -209,22 +231,26 @@ def markdown(system: str, dataset: str, scale: str, task: str) -> str:
     if not by_method:
         return NO_RUN
     columns, table = COLUMNS[system], means(by_method)
-    gains = against(by_method, columns.pairs(by_method) if columns.pairs else None).set_index(
-        "method"
-    )
+    pairs = columns.pairs(by_method) if columns.pairs else None
+    gains = against(by_method, pairs)
     keys = [name for name in ("method", "scoring", "metric") if name in table]
-    found = Found(by_method, table.set_index(keys, drop=False), gains, dataset, task)
+    found = Found(
+        by_method, table.set_index(keys, drop=False), gains.set_index("method"), dataset, task
+    )
     shown = columns.columns(found)
     rows = [
-        [method, str(len(records)), *(column.cell(method) for column in shown)]
+        [method, str(len(records)), chosen(records), *(column.cell(method) for column in shown)]
         for method, records in by_method.items()
         if columns.has_row(method)
     ]
-    chance = ["*chance*", "", *(column.chance for column in shown)]
-    lines = md.table(["method", "seeds", *(column.head for column in shown)], [*rows, chance])
+    chance = ["*chance*", "", "", *(column.chance for column in shown)]
+    head = ["method", "seeds", "chosen by", *(column.head for column in shown)]
     below = f"{columns.below(found)} {_ran(columns.took, found.records)}"
     remarks = comparable.remarks(by_method, columns.configure)
-    return "\n".join([*lines, "", below, *remarks, *columns.sources(found)])
+    over = over_methods(by_method, pairs) if columns.over else None
+    told = differences.markdown(gains, over, columns.over)
+    lines = [*md.table(head, [*rows, chance]), "", below, *remarks, *columns.sources(found)]
+    return "\n".join([*lines, "", f"{columns.metric}, differences:", "", *told] if told else lines)
 
 
 def _columns(by_method: ByMethod) -> Columns:
@@ -241,22 +267,33 @@ def _pairs(
     return {method: reference for method in by_method if method != reference}
 
 
+def _compared(
+    by_method: ByMethod,
+    reference: str | dict[str, str] | None = None,
+    scoring: str | None = None,
+    reference_scoring: str | None = None,
+    metric: str | None = None,
+) -> Iterator[tuple[str, str, str | None, pd.DataFrame, pd.DataFrame]]:
+    """Method, its reference, the method's scoring, points of both; see `against`."""
+    columns = _columns(by_method) if by_method else None
+    for method, other in _pairs(by_method, reference, columns).items():
+        ours, theirs = by_method.get(method, []), by_method.get(other, [])
+        seeds = {r.seed for r in ours} & {r.seed for r in theirs}
+        if not seeds:
+            continue
+        mine = scoring or columns.best(ours)
+        its = reference_scoring or scoring or columns.best(theirs)
+        if _has(columns, ours, mine) and _has(columns, theirs, its):
+            of = metric or columns.metric
+            yield method, other, mine, points(ours, seeds, of, mine), points(theirs, seeds, of, its)
+
+
 def _has(columns: Columns, records: list[Record], scoring: str | None) -> bool:
     return scoring is None or scoring in columns.scorings(records[0])
 
 
 def _scored(scoring: str | None) -> dict[str, str]:
     return {} if scoring is None else {"scoring": scoring}
-
-
-def _difference(ours: pd.Series, theirs: pd.Series) -> intervals.Difference:
-    return intervals.paired_bootstrap(
-        ours.to_numpy(),
-        theirs.to_numpy(),
-        generator=np.random.default_rng(0),
-        ids_a=ours.index.to_numpy(dtype=str),
-        ids_b=theirs.index.to_numpy(dtype=str),
-    )
 
 
 def _ran(took: str, records: list[Record]) -> str:

@@ -44,7 +44,7 @@ def test_pages_are_checked_written_and_left_alone(root):
     assert pages.check() == pages.write() == []
     text = page.read_text()
     assert text.startswith("# A page\n<!-- table: css-mini-3d-3d -->\n| method |")
-    assert "| TIRG | 3 | 63.0 [55.5, 70.5] |" in text
+    assert "| TIRG | 3 | last step | 63.0 [55.5, 70.5] |" in text
     assert text.count(NO_RUN) == 1
     assert text.count("\nbetween\n") == 1
     assert readme.read_text().startswith("Before\n<!-- table: summary -->\n|")
@@ -58,8 +58,9 @@ def test_the_summary_says_what_is_known_and_what_was_not_run(root):
     rows = pages.TABLES["summary"]().splitlines()[2:]
     assert len(rows) == 6
     tirg = next(row for row in rows if "| TIRG |" in row)
-    assert "| 3 | 63.0 [55.5, 70.5] |" in tirg
-    assert sum("| 0 | no run yet |" in row for row in rows) == 5
+    # One of four queries, in each seed: 25 -+ 1.96 * 50 / sqrt(4).
+    assert "| 3 | last step | 25.0 [-24.0, 74.0] |" in tirg
+    assert sum("| 0 |  | no run yet |" in row for row in rows) == 5
 
 
 def test_the_pages_do_not_show_a_users_runs(root):

@@ -10,6 +10,7 @@ from cmir_repro.core.protocol import preset
 from cmir_repro.experiments.presets.dim import ablation_name, configure
 from cmir_repro.report import tables
 from cmir_repro.report.columns.dim import with_and_without
+from cmir_repro.report.differences import Compared
 
 
 def test_means_over_seeds_come_with_the_t_interval(three_seeds):
@@ -132,14 +133,7 @@ def test_cells_of_the_ablation_are_asked_for_by_name(root):
 def test_what_has_no_record_is_refused_and_has_no_difference():
     with pytest.raises(InputError, match=r"no run of this setting .*cmir grid"):
         tables.means({})
-    assert list(tables.against({})) == [
-        "method",
-        "minus",
-        "seeds",
-        "difference",
-        "low",
-        "high",
-        "p",
-    ]
+    assert list(tables.against({})) == ["method", "minus", "seeds", *Compared._fields]
+    assert tables.over_methods({}) is None
     with pytest.raises(InputError, match="system 'clip' is unknown; allowed: dim, aai, crcgs"):
         tables.finished("clip", "css", "mini", "3d-3d")

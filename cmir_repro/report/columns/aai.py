@@ -6,7 +6,7 @@ import pandas as pd
 from cmir_repro.evaluation.tied_ranks import Ranks
 from cmir_repro.experiments.ledger import Record
 from cmir_repro.experiments.presets import aai
-from cmir_repro.report.columns.base import Column, Columns, Found
+from cmir_repro.report.columns.base import INTERVALS, Column, Columns, Found
 
 CUTOFFS = (1, 5, 10)
 DIRECTIONS = ("i2t", "t2i")
@@ -61,9 +61,8 @@ def _below(found: Found) -> str:
         f"{record.result['images']:,} images, {record.result['sentences']:,} sentences; protocol "
         f"`{record.result['protocol']['name']}`; pictures: {record.data['kind']}; selection: "
         f"{record.selection}; ITM orders the first {record.config['rerank']} by ITC. R@1 by ITM "
-        "where there is a fusion encoder. Mean over seeds with the 95 % t-interval of that mean; "
-        "the difference is a paired bootstrap over images with their sentences (the seeds are not "
-        "resampled), by ITM where there is a fusion encoder."
+        f"where there is a fusion encoder. {INTERVALS}; a query is an image with its sentences, "
+        "and the difference is by ITM where there is a fusion encoder."
     )
 
 

@@ -11,6 +11,10 @@ from cmir_repro.report import comparable
 from cmir_repro.report import markdown as md
 
 ByMethod = dict[str, list[Record]]
+INTERVALS = (
+    "Means over seeds have the 95 % t-interval of that mean, on these queries; differences have "
+    "95 % intervals over seeds and queries together, with one seed over queries only"
+)
 
 
 class Found(NamedTuple):
@@ -65,6 +69,7 @@ class Columns:
         best: records of a method -> the scoring that it is compared by; None likewise.
         names: scorings in words.
         pairs: method -> its reference, where not all have `reference`.
+        over: what the compared methods are, where the mean of their differences is of interest.
         has_row: whether a method has a row of its own in the Markdown table.
         finished: dataset, scale, task, methods -> records of each, where `comparable.finished` is
             too strict.
@@ -85,6 +90,7 @@ class Columns:
     best: Callable[[list[Record]], str | None] = lambda records: None
     names: dict[str, str] = field(default_factory=dict)
     pairs: Callable[[ByMethod], dict[str, str]] | None = None
+    over: str = ""
     has_row: Callable[[str], bool] = lambda method: True
     finished: Callable[[str, str, str, Iterable[str]], ByMethod] | None = None
     sources: Callable[[Found], list[str]] = lambda found: []

@@ -9,7 +9,7 @@ from cmir_repro.core.protocol import Protocol, hashed, only_protocol, preset
 from cmir_repro.experiments.ledger import Record
 from cmir_repro.experiments.presets import crcgs
 from cmir_repro.report import comparable
-from cmir_repro.report.columns.base import ByMethod, Column, Columns, Found
+from cmir_repro.report.columns.base import INTERVALS, ByMethod, Column, Columns, Found
 
 COSINE = "cosine"
 DIRECTIONS = ("i2t", "t2i")
@@ -104,8 +104,7 @@ def _below(found: Found) -> str:
         "MAP@queries by cosine of the real-valued features, bits by Hamming distance of the codes "
         "(mean of both directions, expected over the orders of ties). MAP@all looks at the whole "
         f"database; MAP@queries, the released code's rule, at the first {result['queries']:,} "
-        "only. Mean over seeds with the 95 % t-interval of that mean; the difference, mean of both "
-        "directions by cosine, is a paired bootstrap over queries (the seeds are not resampled)."
+        f"only. {INTERVALS}, of the mean of both directions by cosine."
     )
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from cmir_repro.evaluation.tied_ranks import Ranks
 from cmir_repro.experiments.presets import dim
 from cmir_repro.report import published
-from cmir_repro.report.columns.base import ByMethod, Column, Columns, Found
+from cmir_repro.report.columns.base import INTERVALS, ByMethod, Column, Columns, Found
 
 CUTOFFS = (1, 5, 10)
 
@@ -52,9 +52,7 @@ def _below(found: Found) -> str:
     return (
         f"{record.result['queries']:,} queries, gallery of {record.result['gallery']:,}; protocol "
         f"`{record.result['protocol']['name']}`; pictures: {record.data['kind']}; selection: "
-        f"{record.selection}. Mean over seeds with the 95 % t-interval of that mean; the "
-        "difference is a paired bootstrap over queries (the seeds are not resampled: it speaks of "
-        "these runs)."
+        f"{record.selection}. {INTERVALS}."
     )
 
 
@@ -75,6 +73,7 @@ DIM = Columns(
     below=_below,
     took="A run",
     pairs=with_and_without,
+    over="fusions",
     has_row=lambda method: not method.endswith(dim.WITH_DIM),
     sources=_published,
 )

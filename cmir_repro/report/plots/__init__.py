@@ -4,6 +4,7 @@ Functions return a closed `Figure`: a notebook shows it once, as the last value 
 nothing stays behind in pyplot.
 """
 
+from cmir_repro.report.plots.audit import composition_dots
 from cmir_repro.report.plots.curves import (
     bits_against_map,
     learning_curves,
@@ -27,6 +28,7 @@ from cmir_repro.report.plots.style import save_figure, style
 __all__ = [
     "attention_rows",
     "bits_against_map",
+    "composition_dots",
     "depth_curves",
     "difference_intervals",
     "edit_rows",

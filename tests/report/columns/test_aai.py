@@ -50,9 +50,9 @@ def two(monkeypatch, tmp_path):
 def test_an_image_brings_its_recalls_and_the_mean_of_its_sentences(two):
     found = tables.points(two[REFERENCE], {0}, "RSUM", "itc")
     # a: rank 1 is three hits; its sentences have three and one (10 only). b: none; none and three.
-    assert found.to_dict() == {"a": 300 + (300 + 100) / 2, "b": 0 + 300 / 2}
+    assert found[0].to_dict() == {"a": 300 + (300 + 100) / 2, "b": 0 + 300 / 2}
     found = tables.points(two[REFERENCE], {0}, "t2i R@5", "itc")
-    assert found.to_dict() == {"a": 50, "b": 50}
+    assert found[0].to_dict() == {"a": 50, "b": 50}
 
 
 def test_the_difference_is_that_of_the_means(two):

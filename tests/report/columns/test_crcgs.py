@@ -51,11 +51,12 @@ def two(monkeypatch, tmp_path):
     return tables.finished(*SETTING)
 
 
-def test_points_are_means_of_both_directions_and_of_the_seeds_without_empty_queries(two):
+def test_points_are_means_of_both_directions_seed_by_seed_without_empty_queries(two):
     found = tables.points(two[FULL], {0, 1}, "MAP@all", "cosine")
-    assert found.to_dict() == {"a": (30.5 + 50) / 2, "b": 50.0}
+    assert found[0].to_dict() == {"a": (30 + 50) / 2, "b": 50.0}
+    assert found[1].to_dict() == {"a": (31 + 50) / 2, "b": 50.0}
     found = tables.points(two[FULL], {0}, "i2t MAP@all", "cosine")
-    assert found.to_dict() == {"a": 30, "b": 40}
+    assert found.to_dict() == {0: {"a": 30, "b": 40}}
 
 
 def test_the_difference_is_paired_and_leaves_out_what_cannot_be_compared(two):
@@ -94,9 +95,9 @@ def test_markdown_shows_both_depths_and_chance(two):
     assert "MAP@queries" in head
     assert "i2t MAP@all" in head
     row = next(line for line in lines if line.startswith("| DCMH |"))
-    assert [cell.strip() for cell in row.split("|")[3:6]] == ["–", "–", "–"]
+    assert [cell.strip() for cell in row.split("|")[4:7]] == ["–", "–", "–"]
     assert {line.count("|") for line in lines if line.startswith("|")} == {head.count("|")}
-    assert "| *chance* |  | 30.0 | 30.0 | 30.0 |" in text
+    assert "| *chance* |  |  | 30.0 | 30.0 | 30.0 |" in text
     assert "1 without a relevant item" in text
     assert tables.markdown("crcgs", "css", "paper", "3d-colour-shape").startswith("No run")
 

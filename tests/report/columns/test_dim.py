@@ -7,10 +7,11 @@ from cmir_repro.report import tables
 
 
 def rows_of(text):
-    """The cells of a Markdown table's rows, without the rule below its head."""
-    rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]
-    assert {len(row) for row in rows} == {9}
-    assert rows[1] == ["---"] * 9
+    """The cells of the first Markdown table, without the rule below its head."""
+    first = text.partition("differences:")[0]
+    rows = [line.split("|")[1:-1] for line in first.splitlines() if line.startswith("|")]
+    assert {len(row) for row in rows} == {10}
+    assert rows[1] == ["---"] * 10
     return [[cell.strip() for cell in row] for row in (rows[0], *rows[2:])]
 
 
@@ -22,20 +23,21 @@ def test_markdown_has_a_row_a_method_with_and_without_dim(three_seeds):
     text = tables.markdown("dim", "css", "mini", "3d-3d")
     head, image, film, tirg, chance = rows_of(text)
     assert head == [
-        "method", "seeds", "R@1", "R@5", "R@10", "R@1 with DIM", "DIM minus without",
+        "method", "seeds", "chosen by", "R@1", "R@5", "R@10", "R@1 with DIM", "DIM minus without",
         "published R@1", "why they may differ",
     ]  # fmt: skip
     why = "No source with its number could be read."
-    assert image == ["Image only", "1", "6.0", "28.0", "56.0", "", "", "unknown", why]
-    assert film[:6] == ["FiLM", "1", "50.0", "80.0", "90.0", "55.0"]
-    assert film[6].startswith("+25.0 [+0.0, ")
-    assert tirg[:3] == ["TIRG", "3", "63.0 [55.5, 70.5]"]
-    assert tirg[5] == "70.0 [70.0, 70.0] (2 seeds)"
+    assert image == ["Image only", "1", "last step", "6.0", "28.0", "56.0", "", "", "unknown", why]
+    assert film[:7] == ["FiLM", "1", "last step", "50.0", "80.0", "90.0", "55.0"]
+    assert film[7].startswith("+25.0 [+0.0, ")
+    assert film[7].endswith("] (1 seed: queries only)")
+    assert tirg[:4] == ["TIRG", "3", "last step", "63.0 [55.5, 70.5]"]
+    assert tirg[6] == "70.0 [70.0, 70.0] (2 seeds)"
     # Seeds 0 and 1: hits 1 1 .5 0 against 1 1 1 1.
-    assert tirg[6].startswith("+37.5 [")
-    assert tirg[7] == "73.7 / 76.0"
-    assert "160,000 steps on the released Blender pictures" in tirg[8]
-    assert chance == ["*chance*", "", "0.10", "0.50", "1.00", "", "", "", ""]
+    assert tirg[7].startswith("+37.5 [")
+    assert tirg[8] == "73.7 / 76.0"
+    assert "160,000 steps on the released Blender pictures" in tirg[9]
+    assert chance == ["*chance*", "", "", "0.10", "0.50", "1.00", "", "", "", ""]
     below = text.partition("*chance*")[2]
     for words in (
         "4 queries, gallery of 9",
@@ -54,7 +56,7 @@ def test_markdown_of_photographs_claims_no_published_number(root):
     keep(with_recalls("TIRG", 0, (60, 90, 99), dataset="photos", task="photo", config=config))
     text = tables.markdown("dim", "photos", "mini", "photo")
     tirg = rows_of(text)[1]
-    assert tirg[:3] == ["TIRG", "1", "60.0"]
-    assert tirg[5:8] == ["", "", "none: data of our own"]
-    assert tirg[8] == "Nobody else has measured on these pictures and queries."
+    assert tirg[:4] == ["TIRG", "1", "last step", "60.0"]
+    assert tirg[6:9] == ["", "", "none: data of our own"]
+    assert tirg[9] == "Nobody else has measured on these pictures and queries."
     assert "Published" not in text
