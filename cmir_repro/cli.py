@@ -21,7 +21,9 @@ from cmir_repro.core.settings import parse
 if TYPE_CHECKING:
     from cmir_repro.core.protocol import Protocol
 
-TIME_RAN_OUT = 3  # beside the statuses of `command_line`: the grid is not full
+# Beside the statuses of `command_line`. The grid: time ran out, or others are at the rest; some
+# cells cannot be run.
+TIME_RAN_OUT, CELLS_FAILED = 3, 4
 
 app = group(help="Cross-modal image retrieval: data, runs, scores and tables of three papers.")
 prepare = group(cls=Scripts, help="Bring a data set into the prepared layout.")
@@ -30,7 +32,7 @@ app.add_typer(prepare, name="prepare")
 
 
 System = Annotated[str, typer.Argument(help="dim, aai or crcgs")]
-Scale = Annotated[str, typer.Option(help="mini: minutes on a CPU; paper: a GPU")]
+Scale = Annotated[str, typer.Option(help="mini: minutes; full: hours; paper: a GPU")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto: what there is")]
 Seed = Annotated[int, typer.Option(callback=check_seed, help="of weights, batches and bootstrap")]
 Bootstrap = Annotated[int, typer.Option("--seed", callback=check_seed, help="of the bootstrap")]
@@ -83,7 +85,7 @@ def run(
 
 @app.command()
 def grid(
-    system: System = "dim",
+    system: Annotated[str, typer.Argument(help="dim, aai, crcgs or all")] = "all",
     scale: Scale = "mini",
     dataset: Annotated[
         list[str] | None, typer.Option(help="may be repeated; default: css, and photos if there")
@@ -95,25 +97,29 @@ def grid(
         list[str] | None, typer.Option(help="may be repeated; default: all of the tables")
     ] = None,
     seed: Annotated[list[int] | None, typer.Option(help="may be repeated; default: 0 1 2")] = None,
+    backend: Annotated[
+        Path | None, typer.Option(metavar="FILE.yml", help="where; default: in this process")
+    ] = None,
     seconds: Annotated[
         int | None, typer.Option(min=1, help="stop after so long; default: when done")
     ] = None,
     device: Device = "auto",
     list_only: Annotated[bool, typer.Option("--list", help="only tell what is missing")] = False,
 ) -> None:
-    """Run what the tables lack; status 3: time ran out."""
+    """Run what the tables lack; status 3: time ran out, 4: some failed."""
     from cmir_repro.experiments import grid as cells
+    from cmir_repro.experiments.grid import settings
 
-    with _training():
-        filled = cells.fill(
-            system, scale, dataset, task, method, seed or cells.SEEDS,
-            device=device, seconds=seconds, list_only=list_only,
-        )  # fmt: skip
+    filled = cells.fill(
+        system, scale, dataset, task, method, seed or cells.SEEDS,
+        device=device, backend=settings.read(backend) if backend else None,
+        seconds=seconds, list_only=list_only,
+    )  # fmt: skip
     if list_only:
-        for name in filled.left:
-            print(name)
+        for name, time in zip(filled.left, filled.times, strict=True):
+            print(f"{name}  {time}")
     elif filled.left:
-        raise typer.Exit(TIME_RAN_OUT)
+        raise typer.Exit(CELLS_FAILED if filled.failed else TIME_RAN_OUT)
 
 
 @app.command()
@@ -266,7 +272,7 @@ def export(
 @app.command()
 def reproduce(
     dataset: Annotated[str, typer.Option(help="css, or one that was prepared")] = "css",
-    scale: Annotated[str, typer.Option(help="mini, paper or auto: by the device")] = "auto",
+    scale: Annotated[str, typer.Option(help="mini, full, paper or auto: by the device")] = "auto",
     in_place: Annotated[
         bool, typer.Option("--in-place", help="write over notebooks/, cleaned (maintainers)")
     ] = False,

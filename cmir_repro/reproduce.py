@@ -101,7 +101,7 @@ def reproduce(dataset: str = "css", scale: str = "auto", in_place: bool = False)
     """The notebooks at a scale, then the tables, all into the user's workspace.
 
     Args:
-        scale: "mini", "paper" or "auto": see `device.scale_for`.
+        scale: "mini", "full", "paper" or "auto": see `device.scale_for`.
         in_place: write notebooks and figures over the committed ones too, the notebooks cleaned,
             and the tables of the committed ledger into the pages; for maintainers.
 

@@ -115,7 +115,9 @@ def test_long_summaries_end_between_words():
         ),
         (["grid", "--seed", "a"], "invalid value for '--seed': "),
         (["grid", "--seconds", "0"], "invalid value for '--seconds': "),
-        (["grid", "dum"], "system 'dum' is unknown; allowed: dim, aai, crcgs"),
+        (["grid", "dum"], "system 'dum' is unknown; allowed: dim, aai, crcgs, all"),
+        (["grid", "dim", "--dataset", "bags", "--list"], "data set 'bags' is not prepared yet"),
+        (["grid", "--backend", "no.yml"], "cannot read no.yml: No such file"),
         (["grid", "--method", "TRIG"], "method 'TRIG' is unknown; allowed: "),
         (["run", "dum"], "system 'dum' is unknown; allowed: dim, aai, crcgs"),
         (["run", "--method", "TRIG"], "method 'TRIG' is unknown; allowed: "),
@@ -130,7 +132,10 @@ def test_long_summaries_end_between_words():
         (["ledger", "merge"], "missing argument 'FOLDER'; type: cmir ledger merge --help"),
         (["prepare", "css", "--scale", "huge"], "'huge' is not one of 'mini', "),
         (["prepare", "css", "--root", "nowhere"], "does not exist"),
-        (["reproduce", "--scale", "huge"], "scale 'huge' is unknown; allowed: auto, mini, paper"),
+        (
+            ["reproduce", "--scale", "huge"],
+            "scale 'huge' is unknown; allowed: auto, mini, full, paper",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -217,7 +222,7 @@ def test_the_grid_is_filled_listed_and_stopped(quick, monkeypatch):
     def late(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cmir_repro.experiments.grid.run", late)
+    monkeypatch.setattr("cmir_repro.experiments.grid.cell.run", late)
     stopped = cmir("grid", *ONE_CELL[:-1], "1", "--seconds", "100", "--device", "cpu")
     assert stopped.exit_code == 3
     assert "1 cells are left" in stopped.stdout

@@ -7,9 +7,10 @@ says so.
 
 No single number is "the gap". `centroid_distance` and `mmd` say how far apart the clouds lie,
 `probe_accuracy` whether the modality can still be read off a feature, `alignment` how close the
-pairs lie, `uniformity` how well the sphere is used, `info_nce_bound` how much a pair shares. Two
-sets can lose their gap by collapsing onto one point: read `uniformity` beside the others. Clouds
-that coincide do not mean that the right pairs do: read `alignment` and `info_nce_bound` too.
+pairs lie, `relative_gap` how close by the measure of the sets, `uniformity` how well the sphere is
+used, `info_nce_bound` how much a pair shares. Two sets can lose their gap by collapsing onto one
+point: read `uniformity` beside the others. Clouds that coincide do not mean that the right pairs
+do: read `alignment` and `info_nce_bound` too.
 
 Letters: N, M rows, D dimensions, B rows of a batch.
 """
@@ -33,6 +34,7 @@ DECIMALS = {
     "uniformity_b": 3,
     "info_nce": 2,
     "info_nce_ceiling": 2,
+    "relative_gap": 3,
 }
 
 
@@ -214,6 +216,22 @@ def alignment(a: np.ndarray, b: np.ndarray) -> float:
     return float(((a - b) ** 2).sum(axis=1).mean())
 
 
+def relative_gap(a: np.ndarray, b: np.ndarray) -> float:
+    """How far apart pairs lie by the measure of what lies within a set: relative modality gap.
+
+    d_pair / (d_pair + (d_a + d_b) / 2), d = (1 - cosine) / 2 averaged over pairs, and over distinct
+    rows of a set (Schrodi et al. 2025, "Two Effects, One Trigger", RMG as in their released code).
+    0: pairs coincide; 0.5: a pair is as far apart as any two rows of one set; near 1: the sets are
+    two points. Unlike `alignment` it does not shrink where all features move together. Args and
+    errors are as there.
+    """
+    a, b = _two(a, b, paired=True)
+    n, pair = len(a), alignment(a, b) / 4
+    # Of the n^2 cosines whose sum is the squared length of the sum of rows, n are of a row itself.
+    cosines = [((x.sum(axis=0) ** 2).sum() - n) / (n * (n - 1)) for x in (a, b)]
+    return float(pair / (pair + (1 - sum(cosines) / 2) / 2)) if pair else 0.0
+
+
 def uniformity(x: np.ndarray) -> float:
     """How evenly a set covers the sphere (Wang & Isola 2020, L_uniform, t = 2).
 
@@ -273,7 +291,7 @@ def info_nce_bound(
     if critic is None:
         unit_a, unit_b = _two(unit_a, unit_b)
         a, b = unit_a / temperature, unit_b
-        critic = _inner_products
+        critic = np.inner
     order = np.random.default_rng(seed).permutation(len(unit_a))
     a, b = np.asarray(a)[order], np.asarray(b)[order]
     bounds = []
@@ -302,10 +320,9 @@ def statistics(
         a: (N, D) features.
         b: (N, D) features, or (M, D) where `paired` is false.
         names: what error messages call the two sets.
-        paired: row i of both is a pair. If not, `alignment` and `info_nce` are NaN.
+        paired: row i of both is a pair. If not, what needs pairs is NaN.
         groups: as in `probe_accuracy`.
-        batch: B of `info_nce_bound`.
-        temperature: of `info_nce_bound`.
+        batch, temperature: of `info_nce_bound`.
         seed: of every shuffle and thinning.
 
     Returns:
@@ -325,6 +342,7 @@ def statistics(
         "uniformity_b": uniformity(b),
         "info_nce": info_nce_bound(a, b, batch, temperature, seed=seed) if paired else math.nan,
         "info_nce_ceiling": math.log(batch) if paired else math.nan,
+        "relative_gap": relative_gap(a, b) if paired else math.nan,
     }
 
 
@@ -345,8 +363,7 @@ def table(sets: Mapping[str, tuple[np.ndarray, np.ndarray]], **options) -> pd.Da
     for name, (a, b) in sets.items():
         names = tuple(f"{name}, {which}" for which in options["names"])
         rows[name] = statistics(a, b, **{**options, "names": names})
-    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("sets")
-    frame = frame.round(DECIMALS)
+    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("sets").round(DECIMALS)
     frame[list(DECIMALS)] += 0.0  # -0.0 would print as another number than 0.0
     return frame
 
@@ -381,7 +398,3 @@ def _squared_distances(x, y) -> np.ndarray:
 def _off_diagonal_mean(square) -> float:
     n = len(square)
     return (square.sum() - np.trace(square)) / (n * (n - 1))
-
-
-def _inner_products(x, y) -> np.ndarray:
-    return x @ y.T

@@ -2,6 +2,10 @@
 
 from cmir_repro.core.errors import InputError, one_of
 
+# "mini" is a taste in minutes, "full" the published counts in small pictures with a small net, both
+# for a CPU; "paper" the published pictures and nets, for a GPU.
+SCALES = ("mini", "full", "paper")
+
 
 def choose(wanted: str | None = None) -> str:
     """Name a device: "cuda" where there is a GPU, else "cpu"; or what is asked for.
@@ -22,7 +26,7 @@ def choose(wanted: str | None = None) -> str:
 
 def scale_for(device: str, wanted: str = "auto") -> str:
     """The scale asked for; "auto" is paper on a GPU and mini without one."""
-    one_of("scale", wanted, ("auto", "mini", "paper"))
+    one_of("scale", wanted, ("auto", *SCALES))
     if wanted != "auto":
         return wanted
     return "paper" if device == "cuda" else "mini"

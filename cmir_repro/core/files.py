@@ -1,31 +1,43 @@
-"""Files that are whole or absent: write beside the target, flush to disk, rename."""
+"""Files that are whole or absent: write beside the target, flush to disk, rename.
+
+What is half-written lies in a folder of its own, PARTIAL..., so that no pattern of a reader finds
+it. A process that is killed leaves that folder behind; the next one that writes there removes it.
+"""
 
 import contextlib
 import hashlib
 import json
 import os
+import platform
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from cmir_repro.core.errors import InputError
 
+PARTIAL = ".partial-"
+DAY = 86_400  # seconds after which half-written files of another machine are leftovers
+
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`; rename it to `path` if the block succeeds.
+    """Yield a temporary path; rename it to `path` if the block succeeds.
 
     Raises:
         InputError: the folder is not writable or the disk is full; `path` is left as it was.
     """
     path = Path(path)
-    temporary = None
+    folder = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The suffix stays last: numpy and pandas choose formats by it.
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
+        _sweep(path.parent)
+        prefix = f"{PARTIAL}{os.getpid()}-{platform.node()}-"
+        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=prefix))
+        temporary = folder / path.name  # its suffix too: numpy and pandas choose formats by it
+        temporary.touch()
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
@@ -37,8 +49,29 @@ def atomic(path: Path) -> Iterator[Path]:
             f"cannot write {path}: {reason}; free some space or name a writable folder by CMIR_HOME"
         ) from error
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@cache  # once a process and folder
+def _sweep(folder: Path) -> None:
+    """Remove what processes that are dead left half-written in a folder."""
+    for left in folder.glob(f"{PARTIAL}*"):
+        pid, _, rest = left.name.removeprefix(PARTIAL).partition("-")
+        here = rest.rpartition("-")[0] == platform.node() and pid.isdigit()
+        with contextlib.suppress(OSError):  # another process sweeps too
+            if _dead(int(pid)) if here else time.time() - left.stat().st_mtime > DAY:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def _dead(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # somebody else's, alive
+        return False
+    return False
 
 
 def write_text(path: Path, text: str) -> None:

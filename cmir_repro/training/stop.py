@@ -3,12 +3,24 @@
 import signal
 import threading
 
+_everywhere = threading.Event()
+
+
+def request() -> None:
+    """Ask all trainings of this process to stop, those too that signals do not reach (threads)."""
+    _everywhere.set()
+
+
+def take_back() -> None:
+    """Let later trainings go on after a `request`."""
+    _everywhere.clear()
+
 
 class Stop:
     """Turns a signal into a wish to stop, `asked`; a second one is obeyed at once."""
 
     def __enter__(self) -> "Stop":
-        self.asked = False
+        self.signalled = False
         self.before = {}
         # Signals can be caught in the main thread only; elsewhere they stay as they are.
         if threading.current_thread() is threading.main_thread():
@@ -19,8 +31,12 @@ class Stop:
     def __exit__(self, *_: object) -> None:
         self._put_back()
 
+    @property
+    def asked(self) -> bool:
+        return self.signalled or _everywhere.is_set()
+
     def _ask(self, *_: object) -> None:
-        self.asked = True
+        self.signalled = True
         self._put_back()
 
     def _put_back(self) -> None:

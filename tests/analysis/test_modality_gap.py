@@ -67,6 +67,28 @@ def test_alignment_and_uniformity_are_the_written_out_sums(tiny):
     assert modality_gap.uniformity(a) == pytest.approx(math.log(sum(terms) / 10))
 
 
+def test_relative_gap_is_the_written_out_sum(tiny):
+    a, b = tiny
+
+    def d(x, y):
+        return (1 - sum(u * v for u, v in zip(x, y, strict=True))) / 2
+
+    match = sum(map(d, a, b)) / 5
+    within = [sum(d(x[i], x[j]) for i in range(5) for j in range(5) if i != j) / 20 for x in (a, b)]
+    expected = match / (match + sum(within) / 2)
+    assert modality_gap.relative_gap(a, b) == pytest.approx(expected)
+
+
+def test_relative_gap_has_its_fixed_points(generator):
+    x = generator.normal(size=(400, 8))
+    assert modality_gap.relative_gap(x, 2 * x) == pytest.approx(0, abs=1e-12)
+    assert modality_gap.relative_gap(x, generator.permutation(x)) == pytest.approx(0.5, abs=0.03)
+    # Two tight clouds on opposite sides; and everything on one point, where nothing is apart.
+    point = np.eye(8)[0] + 0.01 * x
+    assert modality_gap.relative_gap(point, -point) > 0.99
+    assert modality_gap.relative_gap(np.ones((3, 4)), np.ones((3, 4))) == 0
+
+
 def test_uniformity_does_not_depend_on_its_blocks(generator):
     x = generator.normal(size=(1500, 4))  # more than one block
     unit = x / np.linalg.norm(x, axis=1, keepdims=True)

@@ -21,10 +21,12 @@ def test_what_is_not_there_or_unknown_is_refused(monkeypatch):
         choose("cuda")
     with pytest.raises(InputError, match="device 'gpu' is unknown; allowed: auto, cpu, cuda"):
         choose("gpu")
-    with pytest.raises(InputError, match="scale 'big' is unknown; allowed: auto, mini, paper"):
+    with pytest.raises(
+        InputError, match="scale 'big' is unknown; allowed: auto, mini, full, paper"
+    ):
         scale_for("cpu", "big")
 
 
 def test_the_scale_follows_the_device_unless_it_is_named():
     assert (scale_for("cpu"), scale_for("cuda")) == ("mini", "paper")
-    assert (scale_for("cpu", "paper"), scale_for("cuda", "mini")) == ("paper", "mini")
+    assert (scale_for("cpu", "full"), scale_for("cuda", "mini")) == ("full", "mini")

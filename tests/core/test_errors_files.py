@@ -3,6 +3,10 @@
 import errno
 import hashlib
 import os
+import platform
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -26,7 +30,9 @@ def test_the_target_appears_whole(tmp_path):
     path = tmp_path / "new" / "folder" / "array.npy"
     with files.atomic(path) as temporary:
         assert temporary.suffix == ".npy"  # numpy would append it otherwise
-        assert temporary.parent == path.parent
+        # On the same disk, and in no reader's way.
+        assert temporary.parent.parent == path.parent
+        assert not list(path.parent.glob("*.npy"))
         temporary.write_bytes(b"abc")
         assert not path.exists()
     assert path.read_bytes() == b"abc"
@@ -65,6 +71,25 @@ def test_it_is_on_disk_before_it_replaces_the_old_file(old, monkeypatch):
     files.write_text(old, "new")
     assert calls == ["fsync", "replace"]
     assert old.read_text() == "new"
+
+
+def test_what_a_killed_process_left_is_never_read_and_removed_at_the_next_start(tmp_path):
+    killed = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom cmir_repro.core import files\n"
+        "with files.atomic(Path(sys.argv[1])) as path:\n"
+        "    path.write_text('{')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", killed, tmp_path / "record.json"], check=False)
+    assert done.returncode == -signal.SIGKILL
+    other, old = tmp_path / ".partial-1-elsewhere-x", tmp_path / ".partial-2-elsewhere-x"
+    mine = tmp_path / f".partial-{os.getpid()}-{platform.node()}-x"
+    for folder in (other, old, mine):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    assert len([*tmp_path.iterdir()]) == 4
+    assert not list(tmp_path.glob("*.json"))
+    files.write_text(tmp_path / "record.json", "{}")
+    assert {*tmp_path.iterdir()} == {tmp_path / "record.json", other, mine}
 
 
 def test_a_folder_that_cannot_be_made_is_named(old):

@@ -46,7 +46,7 @@ def test_css_is_made_and_others_are_opened(tiny_css, monkeypatch, tmp_path):
     assert registry.open("css", "mini").folder == tiny_css.folder
     monkeypatch.setenv("CMIR_DATA", str(tmp_path))
     made = tiny_photos.write(tmp_path / "photos")
-    for scale in ("mini", "paper"):  # a size of its own
+    for scale in ("mini", "full", "paper"):  # a size of its own
         assert registry.open("photos", scale).manifest_hash == made.manifest_hash
 
 

@@ -1,4 +1,4 @@
-"""The grid runs what the ledger lacks, stops in time, and goes on where it stopped."""
+"""In one process the grid runs what the ledger lacks, stops in time, goes on where it stopped."""
 
 import json
 import signal
@@ -10,8 +10,11 @@ from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.experiments import grid, identity, ledger, versions
 from cmir_repro.experiments.dim_task import QueryBatches
+from cmir_repro.experiments.grid import cell as one_cell
+from cmir_repro.experiments.grid.cells import WAVES
 from cmir_repro.experiments.presets import aai, crcgs
 from cmir_repro.experiments.presets.dim import ABLATION, METHODS, SCALES
+from cmir_repro.experiments.systems import SYSTEMS
 
 ONE = {"datasets": ["css"], "tasks": ["3d-3d"], "methods": ["Image only"], "seeds": [0]}
 ABLATED = sum(map(len, ABLATION.values()))
@@ -93,38 +96,57 @@ def test_a_data_set_brings_its_methods_and_its_task(folder):
     }
 
 
-def test_all_methods_of_a_seed_come_before_the_next_seed(folder):
-    methods = ["TIRG", "Text only", "TIRG + DIM, part A"]
-    cells = grid.cells("dim", "paper", seeds=(4, 2), methods=methods)
-    found = [(c.task, c.train.seed, c.method) for c in cells]
-    assert found == [
-        ("3d-3d", 4, "Text only"),
-        ("3d-3d", 4, "TIRG"),
-        ("3d-3d", 2, "Text only"),
-        ("3d-3d", 2, "TIRG"),
-        ("3d-3d", 4, "TIRG + DIM, part A"),  # the ablation last
-        ("3d-3d", 2, "TIRG + DIM, part A"),
-        ("2d-3d", 4, "Text only"),
-        ("2d-3d", 4, "TIRG"),
-        ("2d-3d", 2, "Text only"),
-        ("2d-3d", 2, "TIRG"),
-    ]
-    assert grid.cells("dim", "paper", tasks=["2d-3d"], seeds=(4, 2), methods=methods) == cells[6:]
+def test_the_most_wanted_come_first_and_all_methods_of_a_seed_before_the_next_seed(folder):
+    methods = ["MRN", "TIRG", "Text only", "TIRG + DIM, part A"]
+    cells = grid.cells("dim", "paper", seeds=(1, 0), methods=methods)
+    assert [(c.task, c.method, c.train.seed) for c in cells] == [
+        ("3d-3d", "Text only", 1), ("3d-3d", "TIRG", 1),
+        ("3d-3d", "Text only", 0), ("3d-3d", "TIRG", 0),
+        ("3d-3d", "TIRG + DIM, part A", 1), ("3d-3d", "TIRG + DIM, part A", 0),
+        ("3d-3d", "MRN", 1), ("3d-3d", "MRN", 0),
+        ("2d-3d", "Text only", 1), ("2d-3d", "TIRG", 1),
+        ("2d-3d", "Text only", 0), ("2d-3d", "TIRG", 0),
+        ("2d-3d", "MRN", 1), ("2d-3d", "MRN", 0),
+    ]  # fmt: skip
+    alone = grid.cells("dim", "paper", tasks=["2d-3d"], seeds=(1, 0), methods=methods)
+    assert alone == cells[8:]
+
+
+def test_all_systems_go_together_in_the_order_of_what_is_wanted(folder):
+    cells = grid.cells()
+    assert len(cells) == sum(len(grid.cells(system)) for system in SYSTEMS)
+    waves = [(c.system, c.task) for c in cells]
+    assert list(dict.fromkeys(waves)) == [
+        ("dim", "3d-3d"), ("aai", "3d"), ("crcgs", "3d-colour-shape"), ("dim", "2d-3d"),
+    ]  # fmt: skip
+    aai_seeds = [c.train.seed for c in cells if (c.system, c.method) == ("aai", aai.FULL)]
+    assert aai_seeds == [0, 1, 2]
+    assert [c.method for c in cells if (c.system, c.train.seed) == ("aai", 1)][-1] != aai.FULL
+    for wave in WAVES:
+        assert set(wave.methods) <= SYSTEMS[wave.system].presets.known().keys()
+    assert {c.system for c in grid.cells(methods=["TIRG", "AAI"], tasks=["3d-3d"])} == {"dim"}
+    for wrong in ({"datasets": ["wikipedia"]}, {"tasks": ["2d-2d"]}):
+        with pytest.raises(InputError, match="cmir grid dim or aai or crcgs"):
+            grid.cells(**wrong)
 
 
 def test_a_grid_is_filled_once(quick, monkeypatch):
     (cell,) = grid.cells("dim", **ONE)
     name = identity.name(cell)
     found, said = filled()
-    assert (found, said) == (([], [name], []), ["0 of 1 cells are in the ledger"])
+    assert (found.there, found.run, found.left) == ([], [name], [])
+    assert said[0] == "0 of 1 cells are in the ledger"
+    assert said[1].startswith(f"done {name} in ")
+    assert said[1].endswith("none is left")
     (record,) = ledger.records()
     assert record.run == name
     assert record.command == grid.command("dim", cell)
     assert identity.current(cell)
 
-    monkeypatch.setattr(grid, "run", None)  # calling it would fail
+    monkeypatch.setattr(one_cell, "run", None)  # calling it would fail
     found, said = filled()
-    assert (found, said) == (([name], [], []), ["1 of 1 cells are in the ledger"])
+    assert (found.there, found.run, found.left) == ([name], [], [])
+    assert said == ["1 of 1 cells are in the ledger"]
     monkeypatch.setitem(versions.VERSIONS, "dim", 2)
     assert not identity.current(cell)
 
@@ -145,7 +167,7 @@ def test_a_cell_of_the_committed_ledger_is_done(quick, monkeypatch, tmp_path):
 
 
 def test_listing_runs_nothing(quick, monkeypatch):
-    monkeypatch.setattr(grid, "run", None)
+    monkeypatch.setattr(one_cell, "run", None)
     found, _ = filled(list_only=True)
     assert (found.there, found.run, len(found.left)) == ([], [], 1)
 
@@ -173,7 +195,8 @@ def test_time_running_out_stops_after_the_step_and_the_next_call_goes_on(quick, 
     assert signal.alarm(0) == 0  # none is left behind
     assert signal.getsignal(signal.SIGALRM) is before
     assert (found.run, len(found.left)) == ([], 1)
-    assert said[-1].endswith("1 cells are left")
+    assert said[-1].startswith("stopped after ")
+    assert said[-1].endswith("1 cells are left: unknown")
     assert steps_done() == [2]
     assert not ledger.records()
     assert filled()[0].left == []
@@ -198,5 +221,5 @@ def test_unusable_arguments_end_in_one_line(quick, changes, message):
 
 
 def test_an_unknown_system_lists_those_there_are():
-    with pytest.raises(InputError, match="system 'dum' is unknown; allowed: dim, aai, crcgs"):
+    with pytest.raises(InputError, match="system 'dum' is unknown; allowed: dim, aai, crcgs, all"):
         grid.fill("dum")

@@ -1,7 +1,8 @@
 """CSS, generated and rendered here: the data set that every notebook runs on by default.
 
-Two sizes. `paper` has the counts of the released data; `mini` is the same world, smaller, in
-smaller pictures. Rendering goes in chunks and starts again where it stopped.
+Three sizes. `paper` has counts and pictures of the released data, `full` its counts in small
+pictures; `mini` is the same world, smaller. Rendering goes in chunks and starts again where it
+stopped.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro.core import paths
+from cmir_repro.core import locks, paths
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.data import prepared
 from cmir_repro.data.css import sentences, tags, world
@@ -41,10 +42,12 @@ class Scale:
     height: int
 
 
+_RELEASED = {"bases": (1000, 1000), "edits": (6004, 6019)}
 SCALES = {
     "mini": Scale(bases=(150, 50), edits=(900, 300), width=90, height=60),
-    # Counts and picture size of the released data.
-    "paper": Scale(bases=(1000, 1000), edits=(6004, 6019), width=180, height=120),
+    # Counts of the released data, and its picture size.
+    "full": Scale(**_RELEASED, width=90, height=60),
+    "paper": Scale(**_RELEASED, width=180, height=120),
 }
 
 
@@ -57,8 +60,10 @@ def folder(scale: str) -> Path:
 def prepare(scale: str, device: str = "cpu", progress: bool = True) -> Prepared:
     """Open the CSS data set of a scale; generate and render it first where it is missing.
 
+    Where another process does so, wait for it.
+
     Args:
-        scale: "mini" or "paper".
+        scale: a key of SCALES.
         device: torch device that renders the 3D view.
         progress: show a bar while rendering.
 
@@ -66,17 +71,27 @@ def prepare(scale: str, device: str = "cpu", progress: bool = True) -> Prepared:
         InputError: unknown scale, a damaged file, or a folder that cannot be written.
     """
     target = folder(scale)
-    if not (target / "dataset.json").exists():
-        _write(target, scale, device, progress)
+    if (target / "dataset.json").exists():
+        data = _opened(target, scale)
+        if data.info.get("described") == DESCRIBED:
+            return data
+    with locks.alone(target, f"prepares css at {scale}"):
+        if not (target / "dataset.json").exists():
+            _write(target, scale, device, progress)
+        data = _opened(target, scale)
+        if data.info.get("described") != DESCRIBED:  # scenes and pictures stay as they are
+            _finish(target, scale, data.images, data.queries)
+            data = Prepared(target)
+    return data
+
+
+def _opened(target: Path, scale: str) -> Prepared:
     data = Prepared(target)
     # Through JSON, so that tuples and lists compare equal.
     if data.info["provenance"] != json.loads(json.dumps(_provenance(scale))):
         raise InputError(
             f"{target} was made by another version of the generator; delete that folder"
         )
-    if data.info.get("described") != DESCRIBED:  # scenes and pictures stay as they are
-        _finish(target, scale, data.images, data.queries)
-        data = Prepared(target)
     return data
 
 

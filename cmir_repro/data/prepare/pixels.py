@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from cmir_repro.core import locks
 from cmir_repro.core.errors import InputError
+from cmir_repro.core.files import write_text
 from cmir_repro.core.progress import bar
 
 CHUNK = 512  # pictures drawn at a time
@@ -24,7 +26,8 @@ def fill(
 ) -> None:
     """Write a pixel file chunk by chunk; it appears at `path` when it is whole.
 
-    What an earlier try left, in part or whole, is kept if it was for the same key and shape.
+    What an earlier try left, in part or whole, is kept if it was for the same key and shape. Where
+    another process writes the same file, wait for it.
 
     Args:
         path: where the .npy file shall lie.
@@ -40,12 +43,30 @@ def fill(
     key = hashlib.sha256(f"{key} {shape}".encode()).hexdigest()[:12]
     part = path.with_name(f".{path.stem}-{key}.part")
     finished = path.with_name(f".{path.stem}.key")  # says what the file at `path` was made of
-    if path.exists() and finished.exists() and finished.read_text() == key:
+
+    def there() -> bool:
+        return path.exists() and finished.exists() and finished.read_text() == key
+
+    if there():
         return
+    with locks.alone(path, f"writes {path.name}"):
+        if not there():
+            _draw(path, part, shape, draw, title, dtype)
+            write_text(finished, key)
+
+
+def _draw(
+    path: Path,
+    part: Path,
+    shape: tuple[int, int, int, int],
+    draw: Callable[[slice], np.ndarray],
+    title: str | None,
+    dtype: str,
+) -> None:
+    """Draw what is missing in the file `part`, and move it to `path`."""
     one = int(np.prod(shape[1:])) * np.dtype(dtype).itemsize  # bytes an image
     header = _header(shape, dtype)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with (
             part.open("ab") as file,
             bar(total=shape[0], desc=title, unit="image", disable=title is None) as shown,
@@ -65,7 +86,6 @@ def fill(
                 done = rows.stop
             os.fsync(file.fileno())
         part.replace(path)
-        finished.write_text(key)
     except OSError as error:
         raise InputError(
             f"cannot write {path}: {error.strerror}; free some space or set CMIR_DATA to another "

@@ -79,19 +79,19 @@ _PAPER_TRAIN = {
     "precision": "bf16",
     "evaluate_every": 1000,
 }
-SCALES = {
-    "mini": {
-        "css": {"model": {**_MINI, **_CSS, "image_encoder": "convnet"}, "train": _MINI_TRAIN},
-        "photos": {
-            "model": {
-                **_MINI,
-                "image_encoder": "frozen-mobilenet_v2",
-                "image_weights": "mobilenet_v2-imagenet-fp16.safetensors",
-                "augment": "none",
-            },
-            "train": _MINI_TRAIN,
-        },
+_SMALL_NETS = {
+    "css": {**_MINI, **_CSS, "image_encoder": "convnet"},
+    "photos": {
+        **_MINI,
+        "image_encoder": "frozen-mobilenet_v2",
+        "image_weights": "mobilenet_v2-imagenet-fp16.safetensors",
+        "augment": "none",
     },
+}
+_FULL_TRAIN = {**_MINI_TRAIN, "steps": 6000, "evaluate_every": 1000}
+SCALES = {
+    "mini": {kind: {"model": model, "train": _MINI_TRAIN} for kind, model in _SMALL_NETS.items()},
+    "full": {kind: {"model": model, "train": _FULL_TRAIN} for kind, model in _SMALL_NETS.items()},
     "paper": {
         "css": {
             "model": {**_PAPER, **_CSS, "image_encoder": "vit-s16", "queue": 8192},
@@ -104,7 +104,7 @@ SCALES = {
     },
 }
 # Candidates that the matcher orders: few where it is weak, by validation; 128 is ALBEF's, Flickr.
-RERANK = {"mini": 8, "paper": 128}
+RERANK = {"mini": 8, "full": 8, "paper": 128}
 
 
 class AAIRun(RunConfig):

@@ -12,12 +12,11 @@ from pydantic import Field
 
 from cmir_repro.core import paths
 from cmir_repro.core.config import Config
+from cmir_repro.core.device import SCALES
 from cmir_repro.core.errors import one_of
 from cmir_repro.core.files import read_json
 from cmir_repro.training.loop import TrainConfig
 
-# "mini" fits two cores and minutes, "paper" a GPU.
-SCALES = ("mini", "paper")
 # Data sets of generated scenes; all others are photographs.
 GENERATED = ("css", "css-released")
 

@@ -36,6 +36,7 @@ STATISTICS = {
     "uniformity_a": ("Uniformity of 1st set", "0: collapsed, −4: even", None, (-4, 0)),
     "uniformity_b": ("Uniformity of 2nd set", "0: collapsed, −4: even", None, (-4, 0)),
     "info_nce": ("InfoNCE bound (nats)", "dotted: ceiling, log B", None, (0, 0)),
+    "relative_gap": ("Relative gap", "0: pairs coincide, 0.5: as any two", None, (0, 0.5)),
 }
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import resource
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,13 +111,15 @@ def test_what_is_said_about_scenes_is_added_to_a_folder_of_earlier_code(tiny):
 
 
 def test_an_unknown_scale_is_refused(tiny):
-    with pytest.raises(InputError, match="allowed: mini, paper"):
+    with pytest.raises(InputError, match="allowed: mini, full, paper"):
         css.prepare("huge")
 
 
-def test_paper_has_the_counts_and_the_picture_size_of_the_release():
+def test_paper_has_counts_and_picture_size_of_the_release_and_full_the_counts_in_small():
     paper = css.SCALES["paper"]
     assert paper == css.Scale(bases=(1000, 1000), edits=(6004, 6019), width=180, height=120)
+    mini = css.SCALES["mini"]
+    assert css.SCALES["full"] == replace(paper, width=mini.width, height=mini.height)
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, RuntimeError])

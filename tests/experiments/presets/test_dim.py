@@ -98,7 +98,7 @@ def test_a_data_set_has_a_task_where_none_is_named(dataset, task):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"scale": "huge"}, "scale 'huge' is unknown; allowed: mini, paper"),
+        ({"scale": "huge"}, "scale 'huge' is unknown; allowed: mini, full, paper"),
         ({"dataset": ""}, "dataset = '' is not allowed"),
         ({"task": ""}, "task = '' is not allowed"),
         ({"method": "TIGR"}, "method 'TIGR' is unknown; allowed: Image only, .*TIRG"),

@@ -64,7 +64,7 @@ def test_gap_statistics_draw_a_panel_per_statistic_and_a_mark_per_set(features):
     assert (a.get_color(), a.get_marker()) != (b.get_color(), b.get_marker())
     assert chance.get_xdata()[0] == 50
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["TIRG", "DIM"]
-    ceiling = figure.axes[-1].lines[-1]
+    ceiling = figure.axes[list(STATISTICS).index("info_nce")].lines[-1]
     assert ceiling.get_xdata()[0] == table["info_nce_ceiling"].iloc[0]
 
     figure = plots.gap_statistics(table.drop(columns="alignment"))
