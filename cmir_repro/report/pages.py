@@ -14,7 +14,7 @@ from pathlib import Path
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import write_text
-from cmir_repro.report import composition, overview, published, summary, tables
+from cmir_repro.report import composition, overview, published, scorecard, summary, tables
 
 README, RESULTS = "README.md", "docs/results"
 START, STOP = "<!-- table: {} -->", "<!-- end of table -->"
@@ -33,6 +33,7 @@ def _codes(dataset: str) -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "summary": summary.markdown,
     "overview": overview.markdown,
+    "scorecard": scorecard.markdown,
     "css-mini-3d-3d": partial(tables.markdown, "dim", "css", "mini", "3d-3d"),
     "css-mini-2d-3d": partial(tables.markdown, "dim", "css", "mini", "2d-3d"),
     "photos-mini": partial(tables.markdown, "dim", "photos", "mini", "photo"),

@@ -1,0 +1,290 @@
+"""Each claim of the three abstracts: what would confirm it, what was measured, and the verdict.
+
+Everything measured comes from the ledger, at the largest scale that has records of it. A verdict
+follows from intervals over seeds and queries together, of which each has to leave out zero.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from cmir_repro.evaluation import intervals
+from cmir_repro.evaluation.verdicts import ABOVE, BELOW, sentence, verdict
+from cmir_repro.experiments.presets import aai, crcgs
+from cmir_repro.experiments.presets.dim import FUSIONS, WITH_DIM
+from cmir_repro.report import markdown as md
+from cmir_repro.report import tables
+
+SCALES = ("full", "mini")  # the largest first; `paper` has tables of its own once it is run
+REPRODUCED, PARTLY, NOT, CONTRADICTED = "reproduced", "partly", "not reproduced", "contradicted"
+UNTESTED = "cannot be tested here"
+HEAD = ("paper", "claim", "what would confirm it", "measured", "scale", "verdict")
+
+Setting = tuple[str, str, str]  # system, data set, task
+CSS_3D, CSS_2D = ("dim", "css", "3d-3d"), ("dim", "css", "2d-3d")
+SENTENCES, TAGS = ("aai", "css", "3d"), ("crcgs", "css", "3d-colour-shape")
+
+
+class Gain(NamedTuple):
+    """A method above another, in the metric that its system's methods are compared by."""
+
+    setting: Setting
+    method: str
+    minus: str
+
+    def found(self, scale: str) -> "Measured | None":
+        system, dataset, task = self.setting
+        by_method = tables.finished(system, dataset, scale, task, (self.method, self.minus))
+        rows = list(tables.against(by_method, {self.method: self.minus}).itertuples())
+        return (
+            Measured(sentence(self.method, self.minus, rows[0]), verdict(rows[0])) if rows else None
+        )
+
+
+class MeanGain(NamedTuple):
+    """The mean over fusions of what DIM adds to each, for other fusions, seeds and queries."""
+
+    setting: Setting
+
+    def found(self, scale: str) -> "Measured | None":
+        system, dataset, task = self.setting
+        pairs = {fusion + WITH_DIM: fusion for fusion in FUSIONS}
+        by_method = tables.finished(system, dataset, scale, task, (*pairs, *pairs.values()))
+        over = tables.over_methods(by_method, pairs) if by_method else None
+        if over is None:
+            return None
+        number = f"mean of {over.seeds} fusions: {md.interval(over)}"
+        return Measured(number, verdict(over))
+
+
+class NarrowerGap(NamedTuple):
+    """A statistic of the modality gap that is smaller with a method than with another.
+
+    pair: a key of a record's "gap"; statistic: of `modality_gap.statistics`, less is narrower.
+    """
+
+    setting: Setting
+    method: str
+    minus: str
+    pair: str
+    statistic: str
+
+    def found(self, scale: str) -> "Measured | None":
+        system, dataset, task = self.setting
+        by_method = tables.finished(system, dataset, scale, task, (self.method, self.minus))
+        ours, theirs = (self._by_seed(by_method.get(m, [])) for m in (self.method, self.minus))
+        seeds = sorted(ours.keys() & theirs.keys())
+        if len(seeds) < 2:
+            return None
+        narrowed = np.array([theirs[seed] - ours[seed] for seed in seeds])
+        over = intervals.over_seeds(narrowed)
+        values = [np.mean([found[seed] for seed in seeds]) for found in (theirs, ours)]
+        interval = intervals.Crossed(over.mean, over.low, over.high, over.n)
+        said = (
+            f"{self.pair}, {self.statistic.replace('_', ' ')}: {values[0]:.3f} to {values[1]:.3f}"
+        )
+        narrower = f"narrower by {over.mean:.3f} [{over.low:.3f}, {over.high:.3f}], {over.n} seeds"
+        return Measured(f"{self.method}: {said}, {narrower}", verdict(interval))
+
+    def _by_seed(self, records: list) -> dict[int, float]:
+        gaps = {r.seed: r.result.get("gap", {}).get(self.pair) for r in records}
+        return {seed: gap[self.statistic] for seed, gap in gaps.items() if gap}
+
+
+class Measured(NamedTuple):
+    """What a test says in words, and ABOVE where it confirms, BELOW where it speaks against."""
+
+    words: str
+    verdict: str
+
+
+class Claim(NamedTuple):
+    """What an abstract says, in our words; without tests, `lacks` says what they would need."""
+
+    paper: str
+    says: str
+    confirmed_by: str
+    tests: tuple[Gain | MeanGain | NarrowerGap, ...] = ()
+    lacks: str = ""
+
+
+def _narrower(pair: str) -> tuple[NarrowerGap, ...]:
+    return tuple(
+        NarrowerGap(setting, fusion + WITH_DIM, fusion, pair, statistic)
+        for setting in (CSS_3D, CSS_2D)
+        for fusion in ("TIRG", "Concatenation")
+        for statistic in ("centroid_distance", "mmd2")
+    )
+
+
+def _parts(setting: Setting, *pairs: tuple[str, str]) -> tuple[Gain, ...]:
+    return tuple(Gain(setting, *pair) for pair in pairs)
+
+
+CLAIMS = (
+    Claim(
+        "DIM",
+        "Maximising mutual information improves retrieval.",
+        "Fusions score higher with DIM than without, TIRG and the mean of all.",
+        (
+            *_parts(
+                CSS_3D, ("TIRG" + WITH_DIM, "TIRG"), ("Concatenation" + WITH_DIM, "Concatenation")
+            ),
+            MeanGain(CSS_3D),
+            *_parts(CSS_2D, ("TIRG" + WITH_DIM, "TIRG")),
+        ),
+    ),
+    Claim(
+        "DIM",
+        "It narrows the gap between texts and images.",
+        "Sentences and the images they lead to lie closer as sets with DIM than without.",
+        _narrower("text - target"),
+    ),
+    Claim(
+        "DIM",
+        "Fusion features and the desired images' features share a common subspace.",
+        "What the fusion makes and the targets lie closer as sets with DIM than without.",
+        _narrower("query - target"),
+    ),
+    Claim(
+        "DIM",
+        "It is the state of the art on three large data sets.",
+        "It scores above the methods published until then on the released data.",
+        lacks="needs the released pictures, pretrained nets and a GPU",
+    ),
+    Claim(
+        "AAI",
+        "Alignment and interaction of aggregated features improve retrieval.",
+        "AAI scores higher than the same nets with mean pooling and contrast alone.",
+        _parts(SENTENCES, (aai.FULL, aai.REFERENCE)),
+    ),
+    Claim(
+        "AAI",
+        "Generalised pooling (GPO) makes better global representations.",
+        "GPO scores higher than the mean, alone and within AAI.",
+        _parts(SENTENCES, ("GPO, ITC", aai.REFERENCE), (aai.FULL, "AAI, mean pooling")),
+    ),
+    Claim(
+        "AAI",
+        "A momentum encoder with its many negatives helps.",
+        "Contrast with momentum scores higher than without.",
+        _parts(SENTENCES, ("GPO, ITC, momentum", "GPO, ITC")),
+    ),
+    Claim(
+        "AAI",
+        "Intra-modal separability (IMS) alleviates degraded representations.",
+        "It adds to contrast with momentum, and AAI misses it.",
+        _parts(SENTENCES, ("GPO, ITC, IMS", "GPO, ITC, momentum"), (aai.FULL, "AAI without IMS")),
+    ),
+    Claim(
+        "AAI",
+        "Local mutual information maximisation (LMIM) captures what regions share.",
+        "It adds to contrast with momentum, and AAI misses it.",
+        _parts(SENTENCES, ("GPO, ITC, LMIM", "GPO, ITC, momentum"), (aai.FULL, "AAI without LMIM")),
+    ),
+    Claim(
+        "AAI",
+        "A fusion encoder adds interaction between the modalities.",
+        "Its matching scores rank higher than cosines of the same nets without it.",
+        _parts(SENTENCES, ("GPO, ITC, fusion", "GPO, ITC"), (aai.FULL, "AAI without fusion")),
+    ),
+    Claim(
+        "CRCGS",
+        "The model outperforms strong baselines.",
+        "CRCGS scores higher than its base objective, DSCMR, DCMH and CCA.",
+        _parts(
+            TAGS, *((crcgs.FULL, other) for other in (crcgs.REFERENCE, "DSCMR", "DCMH", "CCA, ITQ"))
+        ),
+    ),
+    Claim(
+        "CRCGS",
+        "Auxiliary generative features improve retrieval.",
+        "They add to the base objective, and CRCGS misses them.",
+        _parts(
+            TAGS,
+            ("Base + generative features", crcgs.REFERENCE),
+            (crcgs.FULL, "CRCGS without generative features"),
+        ),
+    ),
+    Claim(
+        "CRCGS",
+        "Contrast within and between modalities narrows the distance of aligned pairs.",
+        "It adds to the base objective, and CRCGS misses it.",
+        _parts(TAGS, ("Base + contrast", crcgs.REFERENCE), (crcgs.FULL, "CRCGS without contrast")),
+    ),
+    Claim(
+        "CRCGS",
+        "Support-set regularisation further improves contrast.",
+        "It adds to the base objective, and to generative features with contrast.",
+        _parts(
+            TAGS,
+            ("Base + support set", crcgs.REFERENCE),
+            (crcgs.FULL, "Base + generative features"),
+        ),
+    ),
+    Claim(
+        "CRCGS",
+        "This holds on MIRFLICKR-25K, NUS-WIDE and MS COCO.",
+        "The same comparisons on these data.",
+        lacks="needs the released features of these data sets",
+    ),
+)
+
+
+class Scored(NamedTuple):
+    """A claim with what was measured, at one scale, and its verdict."""
+
+    claim: Claim
+    scale: str  # "" where nothing was measured
+    measured: list[Measured]
+    lacking: list[str]  # comparisons without records at that scale
+    verdict: str  # by those that were measured
+
+
+def scored() -> list[Scored]:
+    """Every claim, by the committed ledger.
+
+    Raises:
+        InputError: records that do not compare.
+    """
+    return [_score(claim) for claim in CLAIMS]
+
+
+def markdown() -> str:
+    """The scorecard as a Markdown table, a row a claim."""
+    return "\n".join(md.table(HEAD, map(_row, scored())))
+
+
+def _score(claim: Claim) -> Scored:
+    for scale in SCALES:
+        found = [test.found(scale) for test in claim.tests]
+        measured = [one for one in found if one]
+        if measured:
+            lacking = [_name(test) for test, one in zip(claim.tests, found, strict=True) if not one]
+            return Scored(claim, scale, measured, lacking, _judged(measured))
+    return Scored(claim, "", [], [_name(test) for test in claim.tests], UNTESTED)
+
+
+def _name(test: Gain | MeanGain | NarrowerGap) -> str:
+    return "mean over fusions" if isinstance(test, MeanGain) else f"{test.method} - {test.minus}"
+
+
+def _judged(measured: list[Measured]) -> str:
+    """REPRODUCED where every test confirms, CONTRADICTED where every one speaks against."""
+    words = [one.verdict for one in measured]
+    if all(word == ABOVE for word in words):
+        return REPRODUCED
+    if all(word == BELOW for word in words):
+        return CONTRADICTED
+    return PARTLY if any(word == ABOVE for word in words) else NOT
+
+
+def _row(found: Scored) -> Iterator[str]:
+    claim = found.claim
+    lines = [one.words for one in found.measured]
+    if lacking := list(dict.fromkeys(found.lacking)):
+        lines.append(f"no record yet: {', '.join(lacking)}")
+    measured = "<br>".join(lines) or claim.lacks
+    yield from (claim.paper, claim.says, claim.confirmed_by, measured)
+    yield from (f"`{found.scale}`" if found.scale else "–", f"**{found.verdict}**")
