@@ -233,8 +233,10 @@ def over_methods_and_queries(tables: Sequence[np.ndarray], level: float = 0.95) 
 
     The methods stand for all that might have been tried: they take the place of the seeds in
     `over_seeds_and_queries`. Seeds belong to their method (seed 0 of two nets shares the order of
-    the batches and no weight) and so need no part of their own: what they do to a method's mean is
-    in the spread of these means.
+    the batches and no weight) and need no part of their own: what they do to a method's mean is in
+    the spread of these means. Measured on DIM's gains of nine fusions in three settings of the
+    tables: means of a seed over fusions scatter by 0.30, 0.76 and 0.24 points, where independent
+    ones are expected to by 0.66, 0.87 and 0.29.
 
     Args:
         tables: of each method its values, (S, Q) float; S may differ, the Q queries are the same.
