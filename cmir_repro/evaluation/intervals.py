@@ -142,8 +142,8 @@ def over_seeds_and_queries(
     from the mean squares of that table (Searle, Casella & McCulloch 1992, ch. 4): V_S, the variance
     of the S means over queries by S, and V_Q, what the queries add to it, at least 0. The interval
     is mean -+ sqrt(t^2 V_S + z^2 V_Q), t of S - 1 degrees of freedom, z normal: each component
-    with its own quantile, as Banerjee (1961, Sankhya 23 A) does for two means and shows to cover
-    at least the level. It is never narrower than the interval over the queries alone.
+    with its own quantile, as Banerjee (1960, Sankhya 22) does for means of several populations, to
+    cover at least the level. It is never narrower than the interval over the queries alone.
 
     Why not by resampling both ways (the pigeonhole bootstrap, Owen 2007): that counts the rest
     twice, and from 2 or 3 seeds it knows too little of their spread. Nor with the degrees of
