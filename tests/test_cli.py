@@ -120,6 +120,8 @@ def test_long_summaries_end_between_words():
         (["grid", "--method", "TRIG"], "method 'TRIG' is unknown; allowed: "),
         (["run", "dum"], "system 'dum' is unknown; allowed: dim, aai, crcgs"),
         (["run", "--method", "TRIG"], "method 'TRIG' is unknown; allowed: "),
+        (["run", "--recipe", "tirg/cs"], "recipe 'tirg/cs' is unknown; allowed: fast, tirg/css"),
+        (["run", "aai", "--recipe", "tirg/css"], "--recipe is for dim; settings of aai: -s train."),
         (["run", "--scale", "huge"], "scale 'huge' is unknown; allowed: mini, "),
         (["run", "--dataset", "bags"], "data set 'bags' is not prepared yet; type: cmir prepare"),
         (["run", "-s", "steps=4"], "'steps=4' cannot be read; write model.KEY=VALUE or train.KEY"),
@@ -203,6 +205,14 @@ def test_a_run_is_trained_shown_and_recorded(quick):
     assert f"{record.run}.json" in text
     said(*arguments)  # found again
     assert len(ledger.records()) == 1
+
+
+def test_a_recipe_of_the_original_is_named_in_the_record(quick):
+    recipe = ["--recipe", "tirg/css", "-s", "train.steps=2"]
+    said("run", "--method", "Image only", *recipe, "--device", "cpu")
+    (record,) = ledger.records()
+    assert record.config["train"]["sampler"] == "same-source-pairs"
+    assert "--recipe tirg/css -s train.steps=2" in record.command
 
 
 def test_the_grid_is_filled_listed_and_stopped(quick, monkeypatch):
