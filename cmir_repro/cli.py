@@ -56,6 +56,9 @@ def run(
     task: Annotated[str, typer.Option(help="of the data set; auto: its first")] = "auto",
     scale: Scale = "mini",
     seed: Seed = 0,
+    recipe: Annotated[
+        str | None, typer.Option(metavar="NAME", help="dim only; default: fast, the scale's own")
+    ] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option("--setting", "-s", metavar="KEY=VALUE", help="say train.steps=100, model.…"),
@@ -71,9 +74,13 @@ def run(
     changes = parse(setting or [], {"model": "model", "train": "training"})
     names = {"dataset": dataset, "task": task, "scale": scale}
     named = names | ({"method": method} if method else {})
-    config = SYSTEMS[system].presets.configure(**named, seed=seed, **changes)
+    if recipe and system != "dim":
+        raise InputError(f"--recipe is for dim; settings of {system}: -s train.KEY=VALUE")
+    recipes = {"recipe_name": recipe} if recipe else {}
+    config = SYSTEMS[system].presets.configure(**named, seed=seed, **recipes, **changes)
     typed = ["cmir", "run", system, "--method", config.method, "--seed", str(seed)]
     typed += [word for name, value in names.items() for word in (f"--{name}", value)]
+    typed += ["--recipe", recipe] if recipe else []
     typed += [word for text in setting or [] for word in ("-s", text)]
     with _training():
         record = runs.run(config, device=choose(device), command=shlex.join(typed)).record

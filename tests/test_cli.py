@@ -12,10 +12,12 @@ from typer.testing import CliRunner
 from cmir_repro.cli import app
 from cmir_repro.command_line import shortened
 from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import TIES
 from cmir_repro.data.registry import SCRIPTS
 from cmir_repro.evaluation.features import save_features
 from cmir_repro.experiments import ledger
+from cmir_repro.experiments.grid import cell
 from cmir_repro.experiments.presets.dim import SCALES
 from cmir_repro.report import pages, yours
 from cmir_repro.training import loop
@@ -121,6 +123,8 @@ def test_long_summaries_end_between_words():
         (["grid", "--method", "TRIG"], "method 'TRIG' is unknown; allowed: "),
         (["run", "dum"], "system 'dum' is unknown; allowed: dim, aai, crcgs"),
         (["run", "--method", "TRIG"], "method 'TRIG' is unknown; allowed: "),
+        (["run", "--recipe", "tirg/cs"], "recipe 'tirg/cs' is unknown; allowed: fast, tirg/css"),
+        (["run", "aai", "--recipe", "tirg/css"], "--recipe is for dim; settings of aai: -s train."),
         (["run", "--scale", "huge"], "scale 'huge' is unknown; allowed: mini, "),
         (["run", "--dataset", "bags"], "data set 'bags' is not prepared yet; type: cmir prepare"),
         (["run", "-s", "steps=4"], "'steps=4' cannot be read; write model.KEY=VALUE or train.KEY"),
@@ -209,6 +213,14 @@ def test_a_run_is_trained_shown_and_recorded(quick):
     assert len(ledger.records()) == 1
 
 
+def test_a_recipe_of_the_original_is_named_in_the_record(quick):
+    recipe = ["--recipe", "tirg/css", "-s", "train.steps=2"]
+    said("run", "--method", "Image only", *recipe, "--device", "cpu")
+    (record,) = ledger.records()
+    assert record.config["train"]["sampler"] == "same-source-pairs"
+    assert "--recipe tirg/css -s train.steps=2" in record.command
+
+
 def test_the_grid_is_filled_listed_and_stopped(quick, monkeypatch):
     assert "css-3d-3d-mini-image-only-s0" in said("grid", *ONE_CELL, "--list")
     assert not ledger.records()
@@ -226,6 +238,28 @@ def test_the_grid_is_filled_listed_and_stopped(quick, monkeypatch):
     stopped = cmir("grid", *ONE_CELL[:-1], "1", "--seconds", "100", "--device", "cpu")
     assert stopped.exit_code == 3
     assert "1 cells are left" in stopped.stdout
+
+
+def test_a_cell_that_cannot_be_run_is_one_line_and_the_others_go_on(quick, monkeypatch):
+    real = cell.run
+
+    def broken(config, **options):
+        if config.train.seed == 0:
+            raise InputError("the weights x.safetensors are not here")
+        return real(config, **options)
+
+    monkeypatch.setattr(cell, "run", broken)
+    result = cmir("grid", "dim", *ONE_CELL, "--seed", "1", "--device", "cpu")
+    assert result.exit_code == 4
+    (line,) = [line for line in result.stdout.splitlines() if "weights" in line]
+    assert line.startswith("css-3d-3d-mini-image-only-s0-")
+    assert line.endswith(": the weights x.safetensors are not here")
+    assert [record.seed for record in ledger.records()] == [1]
+    listed = said("grid", "dim", *ONE_CELL, "--seed", "1", "--list").splitlines()
+    assert listed[0] == "1 of 2 cells are in the ledger"
+    assert listed[1].startswith("1 cells are left: ")
+    assert listed[2].startswith("css-3d-3d-mini-image-only-s0-")
+    assert listed[2].endswith(" s")
 
 
 def test_prepare_says_where_the_data_are(tiny_css):

@@ -13,6 +13,7 @@ from accelerate import PartialState
 from cmir_repro.core.distributed import anyone, gather
 from cmir_repro.data.css import dataset as css
 from cmir_repro.experiments import run as experiments
+from cmir_repro.experiments.grid.cell import DONE, take
 from cmir_repro.experiments.presets.dim import configure
 from cmir_repro.systems.dim import Composed, ModelConfig
 from cmir_repro.training.loop import TrainConfig, train
@@ -81,6 +82,7 @@ def run(root, tiny):
         model={"embed_dim": 16, "text_dropout": 0.0},
         training={"optimizer": "sgd", "steps": 4, "batch": 16, "evaluate_every": 2},
     )
+    assert take(config).state == DONE  # as a cell of a grid, by both processes together
     return experiments.run(config, progress=False)
 
 

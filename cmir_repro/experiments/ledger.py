@@ -142,10 +142,13 @@ def read_record(path: Path, origin: str = OWN) -> Record:
     """
     values = read_json(path)
     try:
-        return Record(**{**values, "origin": origin})
+        record = Record(**{**values, "origin": origin})
     except ValidationError as error:
         key = ".".join(map(str, error.errors()[0]["loc"]))
         raise InputError(f"{path} is no ledger record: see {key}") from error
+    if record.run != path.stem:  # a copy would be counted twice
+        raise InputError(f"{path} is the record of {record.run}; call it that, or remove it")
+    return record
 
 
 def records(origin: str | None = None, **wanted: object) -> list[Record]:
@@ -198,7 +201,7 @@ def merge(source: Path, into: Path) -> list[str]:
         The names of the runs that were copied.
 
     Raises:
-        InputError: `source` has no records or a damaged one, or a run that `into` holds with
+        InputError: `source` has no records or a damaged one, or runs that `into` holds with
             another content; then nothing is copied.
     """
     paths_of = sorted((Path(source) / "records").glob("*.json"))

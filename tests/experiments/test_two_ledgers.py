@@ -88,6 +88,20 @@ def test_merging_refuses_another_record_of_a_run_and_copies_nothing(own, tmp_pat
     assert files(tmp_path / "committed") == before
 
 
+def test_what_a_killed_writer_left_is_no_record_and_a_copy_is_refused(own, tmp_path):
+    keep(made_up(seed=2))
+    record = own / "records" / "tirg-2.json"
+    half = own / "records" / ".partial-1-elsewhere-x"
+    half.mkdir()
+    (half / "tirg-3.json").write_text("{")
+    assert ledger.merge(own, tmp_path / "committed") == ["tirg-2"]
+    record.with_name("copy of tirg-2.json").write_bytes(record.read_bytes())
+    message = r"copy of tirg-2\.json is the record of tirg-2; call it that, or remove it"
+    for use in (ledger.records, lambda: ledger.merge(own, tmp_path / "committed")):
+        with pytest.raises(InputError, match=message):
+            use()
+
+
 @pytest.mark.parametrize(
     ("lost", "message"),
     [

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro.core import paths
+from cmir_repro.core import locks, paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.data import prepared, sentences
 from cmir_repro.data.labelled import save_array
@@ -47,6 +47,8 @@ def prepare(
 ) -> Prepared:
     """Write a data set to data/NAME, or open what lies there if it is the same.
 
+    Where another process writes it, wait for that.
+
     Args:
         name: in dataset.json, and of the folder.
         provenance: all that the data depend on, with "kind"; what lies there must have the same.
@@ -63,7 +65,10 @@ def prepare(
     target, same = paths.data() / (folder or name), same or {}
     if (target / "dataset.json").exists():
         return checks.reopen(target, {**provenance, **same, "name": name})
-    return write(target, make(), {"name": name, "provenance": provenance, **same})
+    with locks.alone(target, f"prepares {name}"):
+        if (target / "dataset.json").exists():
+            return checks.reopen(target, {**provenance, **same, "name": name})
+        return write(target, make(), {"name": name, "provenance": provenance, **same})
 
 
 def write(folder: Path, content: Content, info: Mapping | None = None) -> Prepared:

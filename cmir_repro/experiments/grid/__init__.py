@@ -6,10 +6,10 @@ settings    where they run: a YAML file
 drive       cells to workers, until all are done or time is out
 local, cluster   the workers
 estimates   how long it will take
-fill        all of it, for the command line
+filling     all of it, for the command line
 """
 
 from cmir_repro.experiments.grid.cells import ALL, SEEDS, cells, command
-from cmir_repro.experiments.grid.fill import Filled, fill
+from cmir_repro.experiments.grid.filling import Filled, fill
 
 __all__ = ["ALL", "SEEDS", "Filled", "cells", "command", "fill"]

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 
 from tqdm import tqdm
 
@@ -33,6 +34,15 @@ class Board:
         elif time.monotonic() - self.last.get(worker, -EVERY) >= EVERY:
             self.last[worker] = time.monotonic()
             print(f"worker {worker + 1}: {text}", flush=True)
+
+    def around(self, say: Callable[[str], None]) -> Callable[[str], None]:
+        """`say`, so that what it prints stands above the lines."""
+
+        def told(line: str) -> None:
+            with tqdm.external_write_mode(file=sys.stdout):
+                say(line)
+
+        return told
 
     def close(self) -> None:
         for line in self.lines.values():

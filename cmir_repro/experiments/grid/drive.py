@@ -98,7 +98,8 @@ def drive(
                     outcome = outcome._replace(state=STOPPED)
                 key = _key(outcome.cell)
                 tries[key, outcome.state] += 1
-                retried = not stopping and _again(outcome, tries[key, outcome.state], pool)
+                times = tries[key, outcome.state]
+                retried = not (stopping or asked()) and _again(outcome, times, pool)
                 if retried:
                     waiting.appendleft(outcome.cell)
                 stopping |= outcome.state == STOPPED and not pool.resumes

@@ -82,6 +82,8 @@ def fill(
     there = [identity.name(cell) for cell in every if cell not in missing]
     say(f"{len(there)} of {len(every)} cells are in the ledger")
     report = _Report(missing, backend, say)
+    if missing and list_only:
+        say(report.rest())
     if missing and not list_only:
         _prepare(missing, device, progress)
         _run(report, device, seconds, progress)
@@ -123,7 +125,7 @@ class _Report:
             self.elsewhere.remove(name)
         if outcome.state == DONE:
             self.estimates.add(ledger.read(name))
-            self.say(f"done {name} in {shown(seconds)}; {self._rest()}")
+            self.say(f"done {name} in {shown(seconds)}; {self.rest()}")
         elif outcome.state == ELSEWHERE:
             self.elsewhere += [name]
         elif outcome.state == STOPPED:
@@ -139,14 +141,15 @@ class _Report:
         if self.left:
             took = shown(time.monotonic() - self.started)
             begin = "stopped after" if self.stopped or self._untried() else "ended after"
-            self.say(f"{begin} {took}; {self._rest()}")
+            self.say(f"{begin} {took}; {self.rest()}")
         if self.elsewhere:
             self.say(f"other processes are at {', '.join(self.elsewhere)}")
 
     def _untried(self) -> bool:
         return bool(self.left.keys() - {*self.elsewhere, *self.failed})
 
-    def _rest(self) -> str:
+    def rest(self) -> str:
+        """How many are left, and how long they will take."""
         if not self.left:
             return "none is left"
         return f"{len(self.left)} cells are left: {self._time()}"
@@ -175,6 +178,7 @@ def _run(report: _Report, device: str, seconds: int | None, progress: bool) -> N
             drive(Here(device, progress), report.cells, lambda: False, report.tell)
         return
     board = Board(progress)
+    report.say = board.around(report.say)
     with Stop() as stop:
         end = time.monotonic() + seconds if seconds else None
 
