@@ -1,11 +1,14 @@
 """Reproducibility companion for cross-modal image retrieval; `import cmir_repro as cmir`.
 
-The functions of `__all__` are those of `cmir_repro.api`, imported when one is first asked for: the
-command line, evaluation and this import need no torch.
+The functions of `__all__` are those of `cmir_repro.api`. Everything else is named by its source
+file: `cmir.losses.contrastive` is cmir_repro/losses/contrastive.py. Both are imported when they are
+first named, so the command line, evaluation and this import need no torch.
 """
 
 import importlib
 import os
+
+from cmir_repro.core import lazy
 
 __version__ = "0.1.0"
 __all__ = ["load", "plot", "prepare", "run", "score", "table"]
@@ -16,9 +19,19 @@ __all__ = ["load", "plot", "prepare", "run", "score", "table"]
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+_module, _modules = lazy.modules(__name__, __path__)
+
+
 def __getattr__(name: str) -> object:
-    """A function of the API on first use."""
-    if name not in __all__:
-        raise AttributeError(f"cmir_repro has no {name!r}; it offers {', '.join(__all__)}")
-    # By name: modules that read the version here do not thereby depend on the API.
-    return getattr(importlib.import_module("cmir_repro.api"), name)
+    """A function of the API, a package or a module, on first use."""
+    if name in __all__:
+        # By name: modules that read the version here do not thereby depend on the API.
+        return getattr(importlib.import_module("cmir_repro.api"), name)
+    if name in _modules():
+        return _module(name)
+    there = f"functions {', '.join(__all__)} and the modules {', '.join(_modules())}"
+    raise AttributeError(f"cmir_repro has no {name!r}; it offers the {there}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *_modules()]

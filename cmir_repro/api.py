@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cmir_repro.data.prepared import Prepared
     from cmir_repro.experiments.experiment import Run
     from cmir_repro.experiments.export import Shared
+    from cmir_repro.experiments.presets.base import RunConfig
 
 # Names of two feature files -> module of evaluation that scores them.
 SCORERS = {
@@ -65,7 +66,9 @@ def run(
 
     Args:
         method: of the tables of any system, or one of your own that was registered.
+        dataset, scale: that the system has settings for.
         task: of the data set; "auto": its first.
+        seed: of initial weights and batches.
         device: "cpu", "cuda" or "auto": what there is.
         settings: further arguments of the system's `configure`, say training={"steps": 100}.
 
@@ -84,9 +87,8 @@ def run(
     for setting in settings:
         one_of("setting", setting, inspect.signature(configure).parameters)
     config = configure(dataset, task, scale, method, seed, **settings)
-    return run_one(
-        config, device=choose(device), progress=progress, command=f"cmir.run({method!r})"
-    )
+    typed = _command(systems[0], config, settings)
+    return run_one(config, device=choose(device), progress=progress, command=typed)
 
 
 def score(protocol: str, ties: str | None = None, seed: int = 0, **files: Path | str) -> dict:
@@ -159,6 +161,26 @@ def load(folder: Path | str) -> "Shared":
     from cmir_repro.experiments import export
 
     return export.load(Path(folder))
+
+
+def _command(system: str, config: "RunConfig", settings: dict) -> str:
+    """What gets a run again: the grid's command for a method of the tables, else a call of `run`.
+
+    A user's own method is called too: its compositor's class is known to the process only in which
+    it was registered.
+    """
+    from cmir_repro.experiments.grid import command
+    from cmir_repro.experiments.presets import base
+    from cmir_repro.experiments.systems import SYSTEMS
+
+    cell = config.dataset, config.task, config.scale, config.method, config.train.seed
+    named, own = SYSTEMS[system].presets, base.own(system)
+    if config.method not in own and config == named.configure(*cell):
+        return command(system, config)
+    dataset, task, scale, method, seed = cell
+    arguments = [repr(x) for x in (method, dataset, task, scale, seed)]
+    arguments += [f"{key}={value!r}" for key, value in settings.items()]
+    return f"cmir.run({', '.join(arguments)})"
 
 
 def _setting(system: str, dataset: str, task: str, scale: str) -> tuple[str, str, str, str]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ import cmir_repro as cmir
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.evaluation.features import save_features
+from cmir_repro.experiments import own
 from cmir_repro.experiments.presets.dim import SCALES
 from cmir_repro.models.compositors import COMPOSITORS
 
@@ -106,8 +108,50 @@ def test_what_cannot_be_used_is_one_line(tiny, call, said):
 
 
 def test_an_unknown_name_lists_those_there_are():
-    with pytest.raises(AttributeError, match="no 'train'; it offers load, plot, prepare"):
+    said = "no 'train'; it offers the functions load, plot, .* and the modules analysis, api"
+    with pytest.raises(AttributeError, match=said):
         _ = cmir.train
+    with pytest.raises(AttributeError, match="losses has no 'focal'; its modules are contrastive"):
+        _ = cmir.losses.focal
+
+
+def test_a_dotted_name_is_the_path_of_its_file():
+    code = (
+        "import sys, cmir_repro as cmir; assert 'cmir_repro.losses' not in sys.modules; "
+        "print(cmir.losses.contrastive.__file__); print(*dir(cmir)); print(*dir(cmir.losses))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    )
+    file, top, losses = done.stdout.splitlines()
+    assert file == str(CHECKOUT / "cmir_repro" / "losses" / "contrastive.py")
+    assert {"run", "table", "losses", "notebook"} <= set(top.split())  # what a tab completes
+    files = (CHECKOUT / "cmir_repro" / "losses").glob("[a-z]*.py")
+    assert losses.split() == sorted(path.stem for path in files)
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "typed"),
+    [
+        ("TIRG + DIM", {}, "cmir grid dim --scale mini --dataset css --task 3d-3d "),
+        ("TIRG + DIM", {"recipe_name": "fast", "model": {"metric": "batch-softmax"}}, "cmir grid "),
+        ("TIRG", {"training": {"steps": 1}}, "cmir.run('TIRG', 'css', '3d-3d', 'mini', 3, train"),
+        ("Narrow", {}, "cmir.run('Narrow', 'css', '3d-3d', 'mini', 3)"),
+    ],
+)
+def test_the_command_in_a_record_gets_that_run(tiny, monkeypatch, capsys, method, settings, typed):
+    own.register_method("dim", "Narrow", {"compositor": "film"})
+    record = cmir.run(method, seed=3, progress=False, **settings).record
+    assert record.command.startswith(typed)
+    if typed.startswith("cmir grid"):
+        monkeypatch.setattr(sys, "argv", [*shlex.split(record.command), "--list"])
+        with pytest.raises(SystemExit, match=r"^0$"):
+            cmir.cli.main()
+        assert "1 of 1 cells are in the ledger" in capsys.readouterr().out
+    else:
+        again = eval(record.command, {"cmir": cmir})
+        assert again.record.run == record.run
 
 
 def test_a_plot_shows_what_the_table_says(tiny):

@@ -1,0 +1,5 @@
+"""Prepared data sets, their registry, tokenizers and samplers."""
+
+from cmir_repro.core import lazy
+
+__getattr__, __dir__ = lazy.modules(__name__, __path__)

@@ -1,8 +1,8 @@
 """The one layout of prepared data; every data set is written to it and read from it.
 
     dataset.json            name, provenance, sources, licence, counts, what was left out,
-                            protocol (a preset's name), tasks (name -> view that asks, view that
-                            answers), and where training pairs are drawn: see data.pairs
+                            protocol (a preset's name), tasks (name -> view of the queries, of
+                            the gallery), and where training pairs are drawn: see data.pairs
     images.parquet          image (id), split, part, row, label
     queries.parquet         query (id), split, source, target (image ids), text
     pixels-VIEW-PART.npy    uint8 (N, height, width, 3), RGB, memory-mapped
@@ -88,7 +88,7 @@ class Prepared:
         return sorted({name.split("-")[1] for name in self.info["files"] if "pixels" in name})
 
     def views_of(self, task: str) -> tuple[str, str]:
-        """The view that asks and the view that answers.
+        """The view of the queries and the view of the gallery.
 
         Raises:
             InputError: unknown task.

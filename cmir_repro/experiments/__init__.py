@@ -1,0 +1,5 @@
+"""From a configuration to a record of the ledger."""
+
+from cmir_repro.core import lazy
+
+__getattr__, __dir__ = lazy.modules(__name__, __path__)

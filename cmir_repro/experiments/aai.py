@@ -1,4 +1,4 @@
-"""Image <-> sentence retrieval: images ask for sentences, sentences for images."""
+"""Image <-> sentence retrieval: each is the query for the other."""
 
 import hashlib
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Composed retrieval, with and without DIM: an image and a sentence ask for an image."""
+"""Composed retrieval, with and without DIM: an image and a sentence are the query for an image."""
 
 from typing import ClassVar
 

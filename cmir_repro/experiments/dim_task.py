@@ -1,4 +1,4 @@
-"""A prepared data set seen as one task: which view asks, which answers, what is in a batch."""
+"""A prepared data set seen as one task: the view of queries, that of the gallery, batches."""
 
 import numpy as np
 import pandas as pd

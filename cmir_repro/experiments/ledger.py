@@ -173,8 +173,8 @@ def queries(run: str, origin: str | None = None) -> pd.DataFrame:
     """The queries of a run: text columns that say which, and a value (float64).
 
     Composed retrieval: query, rank. Images and sentences: scoring, direction, query, image (the
-    one that asks or whose sentence asks), rank. Labels: scoring, direction, depth, query, ap in
-    percent (NaN: nothing is relevant).
+    query itself or the one it is a sentence of), rank. Labels: scoring, direction, depth, query,
+    ap in percent (NaN: nothing is relevant).
 
     Raises:
         InputError: they are missing or damaged.

@@ -1,0 +1,5 @@
+"""Functions of tensors, one family a file."""
+
+from cmir_repro.core import lazy
+
+__getattr__, __dir__ = lazy.modules(__name__, __path__)

@@ -1,0 +1,5 @@
+"""The one training loop and its checkpoints."""
+
+from cmir_repro.core import lazy
+
+__getattr__, __dir__ = lazy.modules(__name__, __path__)

@@ -1,7 +1,7 @@
 """Compositors: source image and text in, the query vector out. One file a method.
 
 All share the base class `Compositor`, whose docstring says how they are built and called. An own
-one needs no file here: `COMPOSITORS["mine"] = Mine` makes it known by name.
+one needs no file here: `own.register_compositor` of experiments makes it known by name.
 """
 
 from cmir_repro.core.errors import one_of
