@@ -89,8 +89,7 @@ def prepare(
         size,
         allow_missing,
     )
-    checks.tell(data)
-    return data
+    return checks.tell(data)
 
 
 def _with_splits(

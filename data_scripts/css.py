@@ -64,9 +64,7 @@ class Part:
     labels: list[str] | None
 
 
-def released(
-    root: Path, name: str = RELEASED, relevance: str | None = None, progress: bool = True
-) -> Prepared:
+def released(root: Path, name: str = RELEASED, relevance: str | None = None) -> Prepared:
     """Check the released files and write them to data/css-released, or open what lies there.
 
     Args:
@@ -75,27 +73,24 @@ def released(
         relevance: which images answer a query. "file": those with the target's label in the
             file; "index": the target alone; "scene": those that show what the target shows.
             Default: "file" where the file has labels, else "index", as in google/tirg.
-        progress: show bars.
 
     Raises:
         InputError: a file is missing or damaged or says something impossible, another release
             was prepared there before, or the folder cannot be written.
     """
-    file = Path(root) / NPY
+    file = root / NPY
     raw = read_release(file)
     relevance = relevance or ("file" if all(raw[part].labels for part in PARTS) else "index")
     one_of("--relevance", relevance, RELEVANCE)
     digest = sha256(file)
 
     def make() -> Content:
-        return _content(Path(root), raw, digest, relevance, progress)
+        return _content(root, raw, digest, relevance)
 
     return writer.prepare(name, {"sha256": digest, "relevance": relevance}, make, folder=RELEASED)
 
 
-def _content(
-    root: Path, raw: dict[str, Part], digest: str, relevance: str, progress: bool
-) -> Content:
+def _content(root: Path, raw: dict[str, Part], digest: str, relevance: str) -> Content:
     images, queries, unlisted = [], [], 0
     files = {part: _picture_files(root, part, raw[part]) for part in PARTS}
     height, width = load_picture(files["train"][0]).shape[:2]
@@ -112,7 +107,7 @@ def _content(
 
     def draw(target: Path) -> None:
         for part in PARTS:
-            _draw(target, part, raw[part], files[part], (height, width), digest, progress)
+            _draw(target, part, raw[part], files[part], (height, width), digest)
 
     info = {
         "scale": "released",
@@ -287,7 +282,6 @@ def _draw(
     files: list[Path],
     size: tuple[int, int],
     digest: str,
-    progress: bool,
 ) -> None:
     """Write the pixel files of one split: 2D from the objects, 3D from the pictures."""
 
@@ -302,7 +296,7 @@ def _draw(
     key = hashlib.sha256(f"{digest} {seen}".encode()).hexdigest()
     for view, draw, shape in (("2d", in_2d, (CANVAS, CANVAS)), ("3d", in_3d, size)):
         path = target / f"pixels-{view}-{part}.npy"
-        fill(path, (len(files), *shape, 3), draw, key, f"{view} {part}" if progress else None)
+        fill(path, (len(files), *shape, 3), draw, key, f"{view} {part}")
 
 
 def find_root(folder: Path) -> Path:
@@ -344,5 +338,4 @@ def prepare(
         data = released(find_root(root), name, relevance)
     else:
         data = css.prepare(scale or "mini", choose(device))
-    checks.tell(data)
-    return data
+    return checks.tell(data)

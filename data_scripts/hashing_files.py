@@ -2,7 +2,7 @@
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -77,101 +77,6 @@ def chosen(
     return out
 
 
-def hashing_files(
-    files: Sequence[Path],
-    name: str,
-    rows: str,
-    sizes: dict[str, int],
-    seed: int = 0,
-    release: str = "other",
-    partial: bool = False,
-    images: Path | None = None,
-    size: int = 224,
-    progress: bool = True,
-) -> Prepared:
-    """Check the files and write them to data/NAME, or open what lies there if it is equal.
-
-    Args:
-        files: of one release. name: of the data set.
-        release: whose counts the files must give, unless `partial`.
-        rows, sizes, seed: as in `chosen`.
-        images, size: folder of the photographs, where the files name them instead of having
-            their pixels, and the side of their squares in pixels.
-        progress: show bars.
-
-    Raises:
-        InputError: a file is missing, damaged or does not fit the others, counts are not the known
-            ones, a picture is missing, or something else was prepared there before.
-    """
-    with contextlib.ExitStack() as stack:
-        found = find([stack.enter_context(MatFile(file)) for file in files])
-        text, labels = found.text.matrix(), found.labels.matrix()
-        if labels.dtype != np.uint8:
-            raise InputError(f"{found.labels.arrays[0].said()} holds other numbers than 0 and 1")
-        kind = "tags" if text.dtype == np.uint8 else "features"
-        usable = labels.any(1) & (text.any(1) if kind == "tags" else True)
-        there = labels.any(0)  # DAEVR's labels of COCO have an empty column
-        facts = {
-            "rows": len(labels),
-            "numbers of a text": text.shape[1],
-            "categories": int(there.sum()),
-            "categories that no row has": int((~there).sum()),
-            "labels": int(labels.sum(dtype=np.int64)),
-            "rows without a category": int((~labels.any(1)).sum()),
-            "rows without a tag": int((~text.any(1)).sum()),
-        }
-        checks.audit(facts, RELEASES[release], release, partial)
-        use = chosen(rows, sizes, usable, found.sizes, seed)
-        kept = np.flatnonzero(use != "")
-        ids = [f"row-{row:06d}" for row in range(len(use))]
-        if found.names is not None:
-            places = [located(f"name {n}", text) for n, text in enumerate(found.names, start=1)]
-            ids = [image for image, _ in places]
-        table = pd.DataFrame(
-            {
-                "image": np.array(ids, dtype=object)[kept],
-                "split": np.where(use == DATABASE, "train", use)[kept],
-                "label": np.array(ids, dtype=object)[kept],  # categories say what is relevant
-                "trains": (use == "train")[kept],
-            }
-        )
-        digests = {Path(file).name: sha256(Path(file)) for file in files}
-        draw = _drawer(found, kept, table, images, size, repr(digests), progress)
-        text, labels = text[kept], labels[kept][:, there]
-        facts = {**facts, **{part: int((use == part).sum()) for part in (*SPLITS, DATABASE)}}
-        test = use[kept] == "test"
-        facts["relevant pairs of query and database, %"] = round(
-            related(labels[test], labels[~test]), 2
-        )
-        pixels = images is not None or (found.picture is not None and len(found.picture.shape) == 3)
-        record = {
-            "provenance": {
-                "kind": "released",
-                "files": digests,
-                "release": release,
-                "splits": {"rows": rows, "seed": seed, **sizes},
-                "pixels": f"{size} x {size}, middle of the scaled picture"
-                if images
-                else "as stored",
-            },
-            "licence": "not stated",
-            "sources": [],
-            "left_out": [f"rows without a category or a tag: {len(use) - len(kept):,}"],
-            "audit": [{"fact": fact, "found": count} for fact, count in facts.items()],
-            "tasks": {VIEW: [VIEW, VIEW]} if pixels else {},
-        }
-        return labelled_release.finish(
-            name,
-            record,
-            table,
-            {TEXT: text, LABELS: labels},
-            kind=kind,
-            words=[f"{kind[:-1]} {number}" for number in range(1, text.shape[1] + 1)],
-            categories=[f"category {number}" for number in np.flatnonzero(there) + 1],
-            draw=draw,
-        )
-
-
 def _drawer(
     found: Found,
     kept: np.ndarray,
@@ -179,7 +84,6 @@ def _drawer(
     images: Path | None,
     size: int,
     key: str,
-    progress: bool,
 ) -> Callable[[Path], None]:
     """What writes pixels or features of the kept rows into a folder, without holding them all."""
     if images is not None:
@@ -193,7 +97,7 @@ def _drawer(
                 f"{images / gone[0]} is missing, as are {len(gone):,} of {len(files):,} pictures"
             )
         placed = table.assign(part="all", row=np.arange(len(table)))
-        return lambda target: draw_pictures(target, placed, files, size, progress)
+        return lambda target: draw_pictures(target, placed, files, size)
     picture = found.picture
     if picture is None:
         raise InputError(f"no file has {', '.join(KEYS['picture'])}; add it, or give --images")
@@ -221,7 +125,7 @@ def _drawer(
             shape,
             rows,
             digest,
-            path.stem if progress else None,
+            path.stem,
             "uint8" if pixels else "float32",
         )
 
@@ -257,6 +161,71 @@ def prepare(
     if seed < 0 or size < 1:
         raise InputError("--seed must be at least 0 and --size at least 1")
     sizes = {"train": train, "val": val, "test": test}
-    data = hashing_files(files, name, rows, sizes, seed, release, partial, images, size)
-    checks.tell(data)
-    return data
+    with contextlib.ExitStack() as stack:
+        found = find([stack.enter_context(MatFile(file)) for file in files])
+        text, labels = found.text.matrix(), found.labels.matrix()
+        if labels.dtype != np.uint8:
+            raise InputError(f"{found.labels.arrays[0].said()} holds other numbers than 0 and 1")
+        kind = "tags" if text.dtype == np.uint8 else "features"
+        usable = labels.any(1) & (text.any(1) if kind == "tags" else True)
+        there = labels.any(0)  # DAEVR's labels of COCO have an empty column
+        facts = {
+            "rows": len(labels),
+            "numbers of a text": text.shape[1],
+            "categories": int(there.sum()),
+            "categories that no row has": int((~there).sum()),
+            "labels": int(labels.sum(dtype=np.int64)),
+            "rows without a category": int((~labels.any(1)).sum()),
+            "rows without a tag": int((~text.any(1)).sum()),
+        }
+        checks.audit(facts, RELEASES[release], release, partial)
+        use = chosen(rows, sizes, usable, found.sizes, seed)
+        kept = np.flatnonzero(use != "")
+        ids = [f"row-{row:06d}" for row in range(len(use))]
+        if found.names is not None:
+            places = [located(f"name {n}", text) for n, text in enumerate(found.names, start=1)]
+            ids = [image for image, _ in places]
+        table = pd.DataFrame(
+            {
+                "image": np.array(ids, dtype=object)[kept],
+                "split": np.where(use == DATABASE, "train", use)[kept],
+                "label": np.array(ids, dtype=object)[kept],  # categories say what is relevant
+                "trains": (use == "train")[kept],
+            }
+        )
+        digests = {Path(file).name: sha256(Path(file)) for file in files}
+        draw = _drawer(found, kept, table, images, size, repr(digests))
+        text, labels = text[kept], labels[kept][:, there]
+        facts = {**facts, **{part: int((use == part).sum()) for part in (*SPLITS, DATABASE)}}
+        test = use[kept] == "test"
+        facts["relevant pairs of query and database, %"] = round(
+            related(labels[test], labels[~test]), 2
+        )
+        pixels = images is not None or (found.picture is not None and len(found.picture.shape) == 3)
+        record = {
+            "provenance": {
+                "kind": "released",
+                "files": digests,
+                "release": release,
+                "splits": {"rows": rows, "seed": seed, **sizes},
+                "pixels": f"{size} x {size}, middle of the scaled picture"
+                if images
+                else "as stored",
+            },
+            "licence": "not stated",
+            "sources": [],
+            "left_out": [f"rows without a category or a tag: {len(use) - len(kept):,}"],
+            "audit": [{"fact": fact, "found": count} for fact, count in facts.items()],
+            "tasks": {VIEW: [VIEW, VIEW]} if pixels else {},
+        }
+        data = labelled_release.finish(
+            name,
+            record,
+            table,
+            {TEXT: text, LABELS: labels},
+            kind=kind,
+            words=[f"{kind[:-1]} {number}" for number in range(1, text.shape[1] + 1)],
+            categories=[f"category {number}" for number in np.flatnonzero(there) + 1],
+            draw=draw,
+        )
+    return checks.tell(data)

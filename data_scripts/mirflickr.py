@@ -124,8 +124,7 @@ def prepare(
         size,
         allow_missing,
     )
-    checks.tell(data)
-    return data
+    return checks.tell(data)
 
 
 def _numbered(folder: Path) -> tuple[np.ndarray, list[Path]]:

@@ -198,5 +198,4 @@ def prepare(
         size,
         allow_missing,
     )
-    checks.tell(data)
-    return data
+    return checks.tell(data)

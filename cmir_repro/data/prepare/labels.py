@@ -114,7 +114,6 @@ def prepare_tagged(
     pictures: Path | None,
     size: int = 224,
     allow_missing: bool = False,
-    progress: bool = True,
 ) -> Prepared:
     """Write pictures, tags and categories to data/NAME, or open what lies there if it is the same.
 
@@ -128,7 +127,6 @@ def prepare_tagged(
         pictures: folder of the photographs; None writes tags and categories alone.
         size: of the squares, in pixels.
         allow_missing: leave out pictures that are not there.
-        progress: show bars.
 
     Raises:
         InputError: a picture is missing or damaged, something else was prepared there before, or
@@ -190,7 +188,7 @@ def prepare_tagged(
         fill(file, shape, lambda rows: unpacked(text[rows], shape[1]), key, None)
         if files is not None:
             table = images.assign(part="all", row=np.arange(len(images)))
-            draw_pictures(target, table, files, size, progress)
+            draw_pictures(target, table, files, size)
 
     arrays = {LABELS: found.labels[kept].astype(np.uint8)}
     names = {"words": found.words, "categories": found.categories}
