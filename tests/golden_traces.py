@@ -134,7 +134,7 @@ def used(name: str) -> dict[str, int]:
     if name == "pooling":
         return {f"pooler {key}": getattr(pooler, "version", 1) for key, pooler in POOLERS.items()}
     if name in PLAIN:
-        needed = {"world": ("data", "rendering"), "scoring": ("scoring",)}[name]
+        needed = {"world": ("data", "rendering")}.get(name, (name,))
         return {key: versions.VERSIONS[key] for key in needed}
     return versions.used(configs()[name])
 
