@@ -178,8 +178,8 @@ def _sources(source: np.ndarray | None, Q: int, G: int, protocol: Protocol) -> n
     return source
 
 
-def unit_rows(features: np.ndarray, what: str) -> np.ndarray:
-    """Rows scaled to length 1, (N, D) float32, a copy.
+def unit_rows(features: np.ndarray, what: str, dtype: type = np.float32) -> np.ndarray:
+    """Rows scaled to length 1, (N, D) of `dtype`, a copy.
 
     Raises:
         InputError: not (N, D) of numbers, or a row that is zero or not finite, named by `what`.
@@ -199,8 +199,8 @@ def unit_rows(features: np.ndarray, what: str) -> np.ndarray:
             f"first row {bad[0]} ({kind}); its cosine is undefined"
         )
     # Largest entry first: squares of very large or small entries leave float32.
-    wide = np.promote_types(features.dtype, np.float32)
-    unit = (features / largest[:, None].astype(wide)).astype(np.float32)
+    wide = np.promote_types(features.dtype, dtype)
+    unit = (features / largest[:, None].astype(wide)).astype(dtype)
     unit /= np.sqrt(np.einsum("nd,nd->n", unit, unit))[:, None]
     return unit
 

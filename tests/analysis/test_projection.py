@@ -101,7 +101,7 @@ def test_names_of_sets_stay_text(tmp_path):
 
 
 def test_bad_input_is_refused_by_name(sets, tmp_path):
-    with pytest.raises(InputError, match="text: 1 of 29"):
+    with pytest.raises(InputError, match="1 of 29 text features"):
         projection.pca(sets | {"text": np.where(np.arange(29)[:, None] == 3, np.nan, 1.0)})
     with pytest.raises(InputError, match="'text': 2"):
         projection.pca(sets | {"text": sets["text"][:, :2]})

@@ -181,7 +181,7 @@ def squares(files: Sequence[Path], size: int, workers: int = 4) -> np.ndarray:
         workers: threads; decoding and scaling run outside Python's lock.
 
     Raises:
-        InputError: as `pictures.load_picture`.
+        InputError: as `load_picture`.
     """
     out = np.empty((len(files), size, size, 3), dtype=np.uint8)
     with ThreadPoolExecutor(workers) as pool:

@@ -1,8 +1,8 @@
 """FashionIQ and CIRR: the released JSON files as tables.
 
 Both releases have triplets (reference, caption or captions, target) and, per split, the list of
-images that are ranked. What is read here goes into the prepared layout (`data.photographs`), or
-straight to `cmir_repro.evaluation.fashioniq_cirr` where only features count.
+images that are ranked. What is read here goes into the prepared layout
+(`data.prepare.triplets`), or straight to `evaluation.fashioniq_cirr` where only features count.
 """
 
 import json
