@@ -12,7 +12,6 @@ from PIL import Image
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
-from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepare.captions import RELEASES
 from cmir_repro.data.prepare.pictures import FORMATS, find_pictures
@@ -34,7 +33,6 @@ _STOP = (
     "only own same so than too very s t can will just don should now"
 )
 STOP_WORDS = frozenset(_STOP.split())
-RULE = "one shuffle of the images; train, test, val in this order, the others in the database only"
 
 
 class Convention(NamedTuple):
@@ -244,18 +242,20 @@ def prepare(
     options.one_given(images=images, annotations_only=annotations_only)
     if words < 1:
         raise InputError("--words must be at least 1")
-    rules, known = CONVENTIONS[convention], f"coco-{convention}"
+    rules = CONVENTIONS[convention]
     found, counts = read(instances, captions, rules, words, images)
-    checks.audit(counts, rules.expected, known, partial)
-    data = labelled_release.sliced_and_prepared(
-        name or (f"{known}-tags" if annotations_only else known),
+    return labelled_release.prepare_tagged(
+        f"coco-{convention}",
         found,
-        RULE,
+        counts,
+        rules.expected,
         labelled_release.shuffled,
+        labelled_release.SHUFFLED,
         {"train": train, "val": val, "test": test},
         seed,
         images,
-        size,
-        allow_missing,
+        name=name,
+        size=size,
+        allow_missing=allow_missing,
+        partial=partial,
     )
-    return checks.tell(data)

@@ -107,31 +107,46 @@ def content(
 
 
 def prepare_tagged(
-    name: str,
+    release: str,
     found: Tagged,
-    chosen: Mapping[str, np.ndarray],
-    made: dict,
+    facts: Mapping[str, int],
+    expected: Mapping[str, int],
+    split: Callable[[np.ndarray, dict[str, int], int], dict[str, np.ndarray]],
+    rule: str,
+    sizes: dict[str, int],
+    seed: int,
     pictures: Path | None,
+    *,
+    name: str | None = None,
     size: int = 224,
     allow_missing: bool = False,
+    partial: bool = False,
 ) -> Prepared:
-    """Write pictures, tags and categories to data/NAME, or open what lies there if it is the same.
+    """Audit pictures with tags and categories, split them, and write them or open what is there.
 
     Args:
-        name: of the folder: lower-case letters, digits, - and _.
+        release: names the data, and what is audited; without pictures they are RELEASE-tags.
         found: what was read.
-        chosen: "train", "val", "test" -> (n,) int64, rows of `found`. The others are in the
-            database only. They are drawn before anything is left out, so a missing picture moves
-            no other.
-        made: more that the data depend on, into the provenance: the rule and seed of `chosen`.
+        facts, expected: counts of what was read, and those that the release must give.
+        split: from labels (N, C), `sizes` and `seed` to "train", "val", "test" -> (n,) int64, rows
+            of `found`. The others are in the database only. They are drawn before anything is left
+            out, so a missing picture moves no other.
+        rule: in words what `split` does, for dataset.json.
+        sizes: train, val, test -> how many images.
         pictures: folder of the photographs; None writes tags and categories alone.
+        name: of the folder, if another one: lower-case letters, digits, - and _.
         size: of the squares, in pixels.
         allow_missing: leave out pictures that are not there.
+        partial: take other counts than the expected ones.
 
     Raises:
-        InputError: a picture is missing or damaged, something else was prepared there before, or
-            the folder cannot be written.
+        InputError: counts differ, there are too few images, a picture is missing or damaged,
+            something else was prepared there before, or the folder cannot be written.
     """
+    checks.audit(facts, expected, release, partial)
+    if seed < 0 or size < 1:
+        raise InputError("--seed must be at least 0 and --size at least 1")
+    chosen = split(found.labels, sizes, seed)
     use = np.full(len(found.ids), DATABASE, dtype=object)
     for part in SPLITS:
         use[chosen[part]] = part
@@ -169,7 +184,7 @@ def prepare_tagged(
             "kind": "released",
             "files": found.files,
             "pixels": pixels_told(size if pictures else None),
-            **made,
+            "splits": {"rule": rule, "seed": seed, **sizes},
         },
         "coverage": covered(here),
         "sources": found.sources,
@@ -192,7 +207,8 @@ def prepare_tagged(
 
     arrays = {LABELS: found.labels[kept].astype(np.uint8)}
     names = {"words": found.words, "categories": found.categories}
-    return finish(name, record, images, arrays, kind="tags", **names, draw=draw)
+    name = name or (release if pictures else f"{release}-tags")
+    return checks.tell(finish(name, record, images, arrays, kind="tags", **names, draw=draw))
 
 
 def hold_out(split: np.ndarray, val: float, seed: int) -> np.ndarray:
@@ -216,6 +232,12 @@ def hold_out(split: np.ndarray, val: float, seed: int) -> np.ndarray:
     out = np.array(split, dtype=object)
     out[rng.choice(train, round(val * len(train)), replace=False)] = "val"
     return out
+
+
+# What `shuffled` does, for dataset.json.
+SHUFFLED = (
+    "one shuffle of the images; train, test, val in this order, the others in the database only"
+)
 
 
 def shuffled(labels: np.ndarray, sizes: Mapping[str, int], seed: int) -> dict[str, np.ndarray]:
@@ -254,41 +276,6 @@ def rows_with(rows: Sequence[Sequence[str]]) -> pd.Series:
     row, word = _flat(rows)
     once = pd.DataFrame({"row": row, "word": word}).drop_duplicates()
     return once["word"].value_counts(sort=False)
-
-
-def sliced_and_prepared(
-    name: str,
-    found: Tagged,
-    rule: str,
-    split: Callable[[np.ndarray, dict[str, int], int], dict[str, np.ndarray]],
-    sizes: dict[str, int],
-    seed: int,
-    pictures: Path | None,
-    size: int,
-    allow_missing: bool,
-) -> Prepared:
-    """Split what was read and prepare it.
-
-    Args:
-        name, found, pictures, size, allow_missing: as in `prepare_tagged`.
-        rule: in words what `split` does, for dataset.json.
-        split: from labels (N, C), how many images each split gets, and a seed, to `chosen`.
-        sizes: train, val, test -> how many images.
-
-    Raises:
-        InputError: as `prepare_tagged`, or there are too few images.
-    """
-    if seed < 0 or size < 1:
-        raise InputError("--seed must be at least 0 and --size at least 1")
-    return prepare_tagged(
-        name,
-        found,
-        split(found.labels, sizes, seed),
-        {"splits": {"rule": rule, "seed": seed, **sizes}},
-        pictures,
-        size,
-        allow_missing,
-    )
 
 
 def related(query: np.ndarray, database: np.ndarray) -> float:
