@@ -16,8 +16,8 @@ from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepare.captions import RELEASES
 from cmir_repro.data.prepare.pictures import FORMATS, find_pictures
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.readers import captions_json
-from cmir_repro.data.readers.captions_json import json_field, json_list, located, read_json
+from cmir_repro.data.readers.captions import coco
+from cmir_repro.data.readers.files import json_field, located, read_json
 from cmir_repro.data.readers.tags import Tagged
 from cmir_repro.data.tokenizers import clean
 from data_scripts import options
@@ -82,7 +82,7 @@ def read_instances(files: Sequence[Path]) -> Instances:
     for file in files:
         value = read_json(file, dict)
         listed = {}
-        for number, entry in enumerate(json_list(file, value, "categories")):
+        for number, entry in enumerate(json_field(file.name, value, "categories", list)):
             place = f"{file.name}, category {number}"
             key, name = json_field(place, entry, "id", int), json_field(place, entry, "name", str)
             if key in listed or name in listed.values() or not name.isprintable():
@@ -94,14 +94,14 @@ def read_instances(files: Sequence[Path]) -> Instances:
         place_of = {key: position for position, key in enumerate(listed)}
         folder = file.stem.rpartition("_")[2]  # instances_train2014 -> train2014
         here = {}
-        for number, entry in enumerate(json_list(file, value, "images")):
+        for number, entry in enumerate(json_field(file.name, value, "images", list)):
             place = f"{file.name}, image {number}"
             key = json_field(place, entry, "id", int)
             image, path = located(place, json_field(place, entry, "file_name", str))
             if key in here or image in found:
                 raise InputError(f"{place}: {image!r} is listed twice; get the file again")
             here[key] = found[image] = (path, folder, set())
-        for number, entry in enumerate(json_list(file, value, "annotations")):
+        for number, entry in enumerate(json_field(file.name, value, "annotations", list)):
             place = f"{file.name}, annotation {number}"
             image, category = (
                 json_field(place, entry, k, int) for k in ("image_id", "category_id")
@@ -132,7 +132,7 @@ def read(
         InputError: a file is missing or damaged, or nothing is left.
     """
     table, names = read_instances(instance_files)
-    told = pd.concat([captions_json.coco(file, None).sentences for file in caption_files])
+    told = pd.concat([coco(file, None).sentences for file in caption_files])
     said = [convention.words(text) for text in told["text"]]
     counted = Counter(word for row in said for word in row if word not in STOP_WORDS)
     vocabulary = sorted(sorted(counted), key=counted.get, reverse=True)[:words]

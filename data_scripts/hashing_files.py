@@ -19,7 +19,7 @@ from cmir_repro.data.prepare.labels import related
 from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, find_pictures
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.readers.captions_json import located
+from cmir_repro.data.readers.files import located
 from cmir_repro.data.readers.hashing_arrays import KEYS, NAMES, Found, find
 from cmir_repro.data.readers.matlab import MatFile
 from data_scripts import options
@@ -158,8 +158,8 @@ def prepare(
     Arrays are found by name, in whichever file they are. The audit is printed and, with --release,
     must give the known counts.
     """
-    if seed < 0 or size < 1:
-        raise InputError("--seed must be at least 0 and --size at least 1")
+    if size < 1:
+        raise InputError("--size must be at least 1")
     sizes = {"train": train, "val": val, "test": test}
     with contextlib.ExitStack() as stack:
         found = find([stack.enter_context(MatFile(file)) for file in files])

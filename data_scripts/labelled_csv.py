@@ -23,8 +23,7 @@ from cmir_repro.data.prepare.pictures import (
     present,
 )
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.readers.captions_json import located
-from cmir_repro.data.readers.csv_table import NO_VALUE, read_csv
+from cmir_repro.data.readers.files import NO_VALUE, located, read_csv
 from cmir_repro.data.tokenizers import clean
 from data_scripts import options
 

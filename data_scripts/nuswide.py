@@ -11,7 +11,7 @@ from cmir_repro.core.files import sha256
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers import tags as tag_files
-from cmir_repro.data.readers.fashioniq_cirr import inside_path
+from cmir_repro.data.readers.files import inside_path
 from cmir_repro.data.readers.tags import Tagged
 from data_scripts import options
 

@@ -16,7 +16,7 @@ from cmir_repro.data.prepare.attributes import draw_queries, hold_out_pairs
 from cmir_repro.data.prepare.pictures import VIEW, fill_squares, first_of, inside, pixel_digests
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.readers.csv_table import NO_VALUE, read_csv
+from cmir_repro.data.readers.files import NO_VALUE, read_csv
 from cmir_repro.data.sampling import generator_of
 from data_scripts import options
 

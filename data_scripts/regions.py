@@ -12,9 +12,8 @@ from cmir_repro.data.prepare import captions, checks
 from cmir_repro.data.prepare.captions import RELEASES
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.readers import captions_json
-from cmir_repro.data.readers.captions_json import Captions
-from cmir_repro.data.readers.captions_text import lines
+from cmir_repro.data.readers.captions import Captions, tables
+from cmir_repro.data.readers.files import lines, located
 from data_scripts import options
 
 FEATURES = "regions"
@@ -57,7 +56,7 @@ def read(root: Path) -> tuple[Captions, dict[str, Features]]:
         for number, image in enumerate(ids):
             place = f"{part}_ids.txt, image {number + 1}"
             # An id is a word, and no file is looked for under it.
-            image, _ = captions_json.located(place, image)
+            image, _ = located(place, image)
             rows.append((image, image, split, texts[EACH * number : EACH * (number + 1)]))
         for file in (f"{part}_caps.txt", f"{part}_ims.npy", f"{part}_ids.txt"):
             if (root / file).exists():
@@ -66,7 +65,7 @@ def read(root: Path) -> tuple[Captions, dict[str, Features]]:
     kinds = {here.array.shape[1:] for here in features.values()}
     if len(kinds) > 1:
         raise InputError(f"{root}: the parts have features of different shapes: {sorted(kinds)}")
-    return captions_json.tables(str(root), rows, files, EACH), features
+    return tables(str(root), rows, files, EACH), features
 
 
 def _open(path: Path) -> np.ndarray:

@@ -11,7 +11,7 @@ from cmir_repro.data.labelled import IMAGE, LABELS, TEXT
 from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.readers.captions_text import lines
+from cmir_repro.data.readers.files import lines
 from cmir_repro.data.readers.matlab import MatFile
 from data_scripts import options
 

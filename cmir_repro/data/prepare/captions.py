@@ -26,7 +26,7 @@ from cmir_repro.data.prepare.pictures import (
 )
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.readers.captions_json import Captions
+from cmir_repro.data.readers.captions import Captions
 
 ANY = "own/image-sentence"  # protocol of what has not the counts of a published test set
 

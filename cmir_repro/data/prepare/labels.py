@@ -144,8 +144,8 @@ def prepare_tagged(
             something else was prepared there before, or the folder cannot be written.
     """
     checks.audit(facts, expected, release, partial)
-    if seed < 0 or size < 1:
-        raise InputError("--seed must be at least 0 and --size at least 1")
+    if size < 1:
+        raise InputError("--size must be at least 1")
     chosen = split(found.labels, sizes, seed)
     use = np.full(len(found.ids), DATABASE, dtype=object)
     for part in SPLITS:

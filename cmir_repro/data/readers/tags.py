@@ -14,7 +14,7 @@ import numpy as np
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.progress import bar
-from cmir_repro.data.readers.captions_text import lines
+from cmir_repro.data.readers.files import lines
 
 CHUNK = 2**22  # bytes of a matrix read at a time, and the longest line; our choice
 _BLANK, _DIGIT, _END, _OTHER = range(4)

@@ -15,8 +15,7 @@ from cmir_repro.core.protocol import preset
 from cmir_repro.data import sentences
 from cmir_repro.data.prepare import captions
 from cmir_repro.data.prepare.captions import ANY, RELEASES, Release
-from cmir_repro.data.readers.captions_json import coco, karpathy
-from cmir_repro.data.readers.captions_text import csv_column
+from cmir_repro.data.readers.captions import coco, csv_column, karpathy
 from cmir_repro.evaluation import image_text
 
 
