@@ -360,10 +360,21 @@ def table(result: dict) -> str:
         f"relevant: {p['relevance']}, ties: {p['ties']}",
         f"{result['queries']} queries, {result['gallery']} gallery items",
         "",
-        f"{'':<12}{'value':>10}  {'95 % interval':^23}{'chance':>10}",
+        *metric_lines(result["metrics"]),
     ]
-    for name, m in result["metrics"].items():
+    return "\n".join(lines)
+
+
+def metric_lines(metrics: dict[str, dict], width: int = 12, heading: str = "") -> list[str]:
+    """Value, interval and chance of each metric, aligned, under a heading.
+
+    Args:
+        metrics: name -> value, low, high, chance (None: unknown).
+        width: of the names. heading: of the names.
+    """
+    lines = [f"{heading:<{width}}{'value':>10}  {'95 % interval':^23}{'chance':>10}"]
+    for name, m in metrics.items():
         chance = "-" if m["chance"] is None else f"{m['chance']:.2f}"
         interval = f"{m['low']:>10.2f} - {m['high']:<10.2f}"
-        lines.append(f"{name:<12}{m['value']:>10.2f}  {interval}{chance:>10}")
-    return "\n".join(lines)
+        lines.append(f"{name:<{width}}{m['value']:>10.2f}  {interval}{chance:>10}")
+    return lines
