@@ -13,7 +13,6 @@ from cmir_repro.core import paths
 from cmir_repro.core.device import choose
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import sha256
-from cmir_repro.data import prepared
 from cmir_repro.data.css import dataset as css
 from cmir_repro.data.css import world
 from cmir_repro.data.css.render_2d import CANVAS, draw_2d
@@ -91,19 +90,16 @@ def released(root: Path, name: str = RELEASED, relevance: str | None = None) -> 
 
 
 def _content(root: Path, raw: dict[str, Part], digest: str, relevance: str) -> Content:
-    images, queries, unlisted = [], [], 0
+    parts, unlisted = [], 0
     files = {part: _picture_files(root, part, raw[part]) for part in PARTS}
     height, width = load_picture(files["train"][0]).shape[:2]
     for part in PARTS:
         unlisted += len(list((root / "images").glob(f"css_{part}_*.png"))) - len(files[part])
-        images.append(_images(part, raw[part], relevance))
-        queries.append(_queries(part, raw[part].queries))
-    tables = prepared.hold_out(
-        pd.concat(images, ignore_index=True),
-        pd.concat(queries, ignore_index=True),
-        css.VAL_FRACTION,
-        css.WORLD_SEED,
-    )
+        queries = raw[part].queries
+        form = queries["text"].str.split().str[0]
+        parts.append(
+            css.tables(part, _labels(part, raw[part], relevance), queries.assign(form=form))
+        )
 
     def draw(target: Path) -> None:
         for part in PARTS:
@@ -130,7 +126,7 @@ def _content(root: Path, raw: dict[str, Part], digest: str, relevance: str) -> C
             f"images that the .npy does not list: {unlisted}",
         ],
     }
-    return Content(*tables, info, draw=draw)
+    return Content(*css.split_tables(parts), info, draw=draw)
 
 
 def read_release(file: Path) -> dict[str, Part]:
@@ -228,19 +224,15 @@ def _picture_files(root: Path, part: str, raw: Part) -> list[Path]:
     return files
 
 
-def _images(part: str, raw: Part, relevance: str) -> pd.DataFrame:
-    numbers = np.arange(len(raw.colors))
+def _labels(part: str, raw: Part, relevance: str) -> list[str]:
+    """What images have in common that answer the same query, by the rule `relevance`."""
     if relevance == "file" and raw.labels is None:
         raise InputError(f"{NPY}, {part}: there are no labels; use --relevance index or scene")
-    labels = {
+    return {
         "file": lambda: raw.labels,
-        "index": lambda: [str(i) for i in numbers],
+        "index": lambda: [str(i) for i in range(len(raw.colors))],
         "scene": lambda: world.labels(_on_grid(part, raw)),
     }[relevance]()
-    ids = [f"css_{part}_{i:06d}" for i in numbers]
-    return pd.DataFrame(
-        {"image": ids, "split": part, "part": part, "row": numbers, "label": labels}
-    )
 
 
 def _on_grid(part: str, raw: Part) -> np.ndarray:
@@ -259,20 +251,6 @@ def _on_grid(part: str, raw: Part) -> np.ndarray:
         ]
         thing[MATERIAL] = 0  # not part of a label
     return scenes
-
-
-def _queries(part: str, table: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "query": [f"css_{part}_query_{i:06d}" for i in range(len(table))],
-            "split": part,
-            "source": [f"css_{part}_{i:06d}" for i in table["source"]],
-            "target": [f"css_{part}_{i:06d}" for i in table["target"]],
-            "text": table["text"],
-            "edit": table["edit"],
-            "form": table["text"].str.split().str[0],
-        }
-    )
 
 
 def _draw(
