@@ -217,15 +217,11 @@ def prepare(
             "left_out": [f"rows without a category or a tag: {len(use) - len(kept):,}"],
             "audit": [{"fact": fact, "found": count} for fact, count in facts.items()],
             "tasks": {VIEW: [VIEW, VIEW]} if pixels else {},
+            "text": {
+                "kind": kind,
+                "names": [f"{kind[:-1]} {number}" for number in range(1, text.shape[1] + 1)],
+            },
+            "categories": [f"category {number}" for number in np.flatnonzero(there) + 1],
         }
-        data = labelled_release.finish(
-            name,
-            record,
-            table,
-            {TEXT: text, LABELS: labels},
-            kind=kind,
-            words=[f"{kind[:-1]} {number}" for number in range(1, text.shape[1] + 1)],
-            categories=[f"category {number}" for number in np.flatnonzero(there) + 1],
-            draw=draw,
-        )
-    return checks.tell(data)
+        arrays = {TEXT: text, LABELS: labels}
+        return checks.tell(labelled_release.finish(name, record, table, arrays, draw))

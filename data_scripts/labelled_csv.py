@@ -203,6 +203,8 @@ def prepare(
         "coverage": {"images": {"here": len(table), "listed": listed}},
         "audit": [{"fact": fact, "found": found} for fact, found in facts.items()],
         "tasks": {VIEW: [VIEW, VIEW]},
+        "text": {"kind": "tags", "names": vocabulary},
+        "categories": names,
     }
     table = images_[["image", "split", "label"]]
 
@@ -210,14 +212,5 @@ def prepare(
         placed = table.assign(part="all", row=np.arange(len(table)))
         draw_pictures(target, placed, files, settings.size)
 
-    data = labelled_release.finish(
-        name,
-        record,
-        table,
-        {TEXT: tags, LABELS: labels_},
-        kind="tags",
-        words=vocabulary,
-        categories=names,
-        draw=draw,
-    )
-    return checks.tell(data)
+    arrays = {TEXT: tags, LABELS: labels_}
+    return checks.tell(labelled_release.finish(name, record, table, arrays, draw))

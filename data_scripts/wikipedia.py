@@ -132,14 +132,9 @@ def prepare(
         },
         "left_out": [],
         "audit": [{"fact": fact, "found": found} for fact, found in facts.items()],
+        "text": {"kind": "features", "names": [f"topic {n + 1}" for n in range(text.shape[1])]},
+        "categories": categories,
     }
-    data = labelled_release.finish(
-        name,
-        record,
-        images,
-        {TEXT: text, LABELS: np.eye(len(categories), dtype=np.uint8)[numbers], IMAGE: picture},
-        kind="features",
-        words=[f"topic {number}" for number in range(1, text.shape[1] + 1)],
-        categories=categories,
-    )
-    return checks.tell(data)
+    labels = np.eye(len(categories), dtype=np.uint8)[numbers]
+    arrays = {TEXT: text, LABELS: labels, IMAGE: picture}
+    return checks.tell(labelled_release.finish(name, record, images, arrays))

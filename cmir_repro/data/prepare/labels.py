@@ -28,70 +28,54 @@ def finish(
     record: Mapping,
     images: pd.DataFrame,
     arrays: Mapping[str, np.ndarray],
-    *,
-    kind: str,
-    words: list[str],
-    categories: list[str],
     draw: Callable[[Path], None] | None = None,
 ) -> Prepared:
     """Write images with text and categories to data/NAME, or open what lies there if it is equal.
 
     Args:
         name: of the folder, and in dataset.json: lower-case letters, digits, - and _.
-        record: for dataset.json: provenance, sources, licence, left_out, and perhaps audit,
-            coverage, protocol and tasks.
-        images, arrays, kind, words, categories, draw: as in `content`.
+        record: for dataset.json: as in `content`, and provenance, sources, licence, left_out, and
+            perhaps audit, coverage, protocol and tasks.
+        images, arrays, draw: as in `content`.
 
     Raises:
         InputError: the name cannot be used, something else was prepared there before, or
             something does not fit together.
     """
-    record = {
-        "protocol": PROTOCOL,
-        "tasks": {},
-        **record,
-        "tables_sha256": checks.tables_hash(images, pd.DataFrame({"word": words + categories})),
-    }
+    named = [*record["text"]["names"], *record["categories"]]
+    tables = checks.tables_hash(images, pd.DataFrame({"word": named}))
+    record = {"protocol": PROTOCOL, "tasks": {}, **record, "tables_sha256": tables}
     same = {key: record[key] for key in ("protocol", "sources", "licence", "tables_sha256")}
-
-    def make() -> Content:
-        return content(
-            record, images, arrays, kind=kind, words=words, categories=categories, draw=draw
-        )
-
-    return writer.prepare(name, record["provenance"], make, same)
+    provenance = record["provenance"]
+    return writer.prepare(name, provenance, lambda: content(record, images, arrays, draw), same)
 
 
 def content(
     info: Mapping,
     images: pd.DataFrame,
     arrays: Mapping[str, np.ndarray],
-    *,
-    kind: str,
-    words: list[str],
-    categories: list[str],
     draw: Callable[[Path], None] | None = None,
 ) -> Content:
     """A data set of one part, "all".
 
     Args:
-        info: for dataset.json.
+        info: for dataset.json, with "text", {"kind": a key of KINDS, "names": D names}, and
+            "categories", C names.
         images: columns image, split, label and, where only a share of train is trained on, trains
             (bool); part and row are added, in this order.
         arrays: TEXT (N, D), LABELS (N, C) and perhaps IMAGE (N, F), in the order of `images`.
-        kind: a key of KINDS. words: D names. categories: C names.
         draw: called with the folder, for pixels and what is too large for memory: it writes TEXT
             where `arrays` has none.
 
     Raises:
         InputError: something does not fit together.
     """
-    one_of("text kind", kind, KINDS)
+    one_of("text kind", info["text"]["kind"], KINDS)
     table = images.assign(part="all", row=np.arange(len(images)))
 
     def check(text: np.ndarray) -> None:
-        rows = np.arange(len(table))
-        labelled.assemble(table, rows, text, arrays[LABELS], words, categories)
+        rows, names = np.arange(len(table)), info["text"]["names"]
+        labelled.assemble(table, rows, text, arrays[LABELS], names, info["categories"])
 
     def draw_and_check(folder: Path) -> None:
         if draw is not None:
@@ -101,8 +85,6 @@ def content(
 
     if TEXT in arrays:
         check(arrays[TEXT])
-    text = {"kind": kind, "names": list(words)}
-    info = {**info, "text": text, "categories": list(categories)}
     return Content(table, info=info, arrays=arrays, draw=draw_and_check)
 
 
@@ -191,6 +173,8 @@ def prepare_tagged(
         "licence": found.licence,
         "left_out": [*found.left_out, f"images that are missing: {gone:,}"],
         "tasks": {VIEW: [VIEW, VIEW]} if pictures else {},
+        "text": {"kind": "tags", "names": found.words},
+        "categories": found.categories,
     }
     if gone:
         record["protocol"] = incomplete(PROTOCOL, f"{gone:,} pictures missing")
@@ -206,9 +190,8 @@ def prepare_tagged(
             draw_pictures(target, table, files, size)
 
     arrays = {LABELS: found.labels[kept].astype(np.uint8)}
-    names = {"words": found.words, "categories": found.categories}
     name = name or (release if pictures else f"{release}-tags")
-    return checks.tell(finish(name, record, images, arrays, kind="tags", **names, draw=draw))
+    return checks.tell(finish(name, record, images, arrays, draw))
 
 
 def hold_out(split: np.ndarray, val: float, seed: int) -> np.ndarray:
