@@ -10,6 +10,8 @@ DATASET ?= css
 SECONDS ?= 3600
 DEVICE ?= cpu
 PY := .venv/bin/python
+# Where Python may not keep what it compiled, each of the many processes here compiles torch anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: reproduce test setup lint unit installed notebooks grid bench clean
 
@@ -34,8 +36,9 @@ lint: setup
 	$(PY) -m ruff format --check .
 	.venv/bin/lint-imports --no-logo --no-cache
 
+# A file's tests stay in one process, because they share what is made once; a process has one thread.
 unit: setup
-	$(PY) -m pytest -m 'not science and not installed'
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m 'not science and not installed' -n logical --maxprocesses 4 --dist loadfile
 
 installed: setup
 	$(PY) -m pytest -m installed

@@ -15,8 +15,8 @@ import typer
 
 from cmir_repro.command_line import Scripts, group
 from cmir_repro.core import paths
+from cmir_repro.core.config import parse
 from cmir_repro.core.errors import InputError, check_seed, one_of
-from cmir_repro.core.settings import parse
 
 if TYPE_CHECKING:
     from cmir_repro.core.protocol import Protocol

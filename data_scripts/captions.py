@@ -10,8 +10,8 @@ from cmir_repro.data.prepare import captions as writing
 from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare.captions import RELEASES, Release
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.readers import captions_json, captions_text
-from cmir_repro.data.readers.captions_json import MOST, Captions
+from cmir_repro.data.readers import captions as reading
+from cmir_repro.data.readers.captions import MOST, Captions
 from data_scripts import options
 
 
@@ -90,8 +90,7 @@ def prepare(
         size,
         allow_missing,
     )
-    checks.tell(data)
-    return data
+    return checks.tell(data)
 
 
 def _with_splits(
@@ -103,11 +102,11 @@ def _with_splits(
 ) -> Read:
     """Layouts that come with Karpathy's splits; one of the first three is given."""
     if karpathy:
-        found, key = captions_json.karpathy(karpathy, most), karpathy.name
+        found, key = reading.karpathy(karpathy, most), karpathy.name
     elif albef:
-        found, key = captions_json.albef(*albef, most), albef[-1].name
+        found, key = reading.albef(*albef, most), albef[-1].name
     else:
-        found, key = captions_text.multi30k(multi30k, most), "flickr30k"
+        found, key = reading.multi30k(multi30k, most), "flickr30k"
     key = release or writing.release_of(key)
     made = {"captions_per_image": most or "all"}
     return Read(found, key if key != "other" else "captions", RELEASES[key], made)
@@ -118,7 +117,7 @@ def _one_of_coco(
 ) -> Read:
     """COCO's own file of one part; its images are not those of Karpathy's test split."""
     release = RELEASES["coco"]._replace(protocol=writing.ANY, expected={})
-    found, made = _drawn(captions_json.coco(file, most), seed, shares)
+    found, made = _drawn(reading.coco(file, most), seed, shares)
     return Read(found, "coco-captions", release, {"captions_per_image": most or "all", **made})
 
 
@@ -134,7 +133,7 @@ def _table(
     """A CSV, one sentence a row."""
     if not (id and text):
         raise InputError("--csv needs --id and --text, the columns of image and sentence")
-    found = captions_text.csv_column(file, id, text, suffix)
+    found = reading.csv_column(file, id, text, suffix)
     if images:
         found = writing.merge_copies(found, images)
     found, made = _drawn(found, seed or 0, shares)

@@ -12,13 +12,12 @@ from PIL import Image
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
-from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepare.captions import RELEASES
 from cmir_repro.data.prepare.pictures import FORMATS, find_pictures
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.readers import captions_json
-from cmir_repro.data.readers.captions_json import json_field, json_list, located, read_json
+from cmir_repro.data.readers.captions import coco
+from cmir_repro.data.readers.files import json_field, located, read_json
 from cmir_repro.data.readers.tags import Tagged
 from cmir_repro.data.tokenizers import clean
 from data_scripts import options
@@ -34,7 +33,6 @@ _STOP = (
     "only own same so than too very s t can will just don should now"
 )
 STOP_WORDS = frozenset(_STOP.split())
-RULE = "one shuffle of the images; train, test, val in this order, the others in the database only"
 
 
 class Convention(NamedTuple):
@@ -84,7 +82,7 @@ def read_instances(files: Sequence[Path]) -> Instances:
     for file in files:
         value = read_json(file, dict)
         listed = {}
-        for number, entry in enumerate(json_list(file, value, "categories")):
+        for number, entry in enumerate(json_field(file.name, value, "categories", list)):
             place = f"{file.name}, category {number}"
             key, name = json_field(place, entry, "id", int), json_field(place, entry, "name", str)
             if key in listed or name in listed.values() or not name.isprintable():
@@ -96,14 +94,14 @@ def read_instances(files: Sequence[Path]) -> Instances:
         place_of = {key: position for position, key in enumerate(listed)}
         folder = file.stem.rpartition("_")[2]  # instances_train2014 -> train2014
         here = {}
-        for number, entry in enumerate(json_list(file, value, "images")):
+        for number, entry in enumerate(json_field(file.name, value, "images", list)):
             place = f"{file.name}, image {number}"
             key = json_field(place, entry, "id", int)
             image, path = located(place, json_field(place, entry, "file_name", str))
             if key in here or image in found:
                 raise InputError(f"{place}: {image!r} is listed twice; get the file again")
             here[key] = found[image] = (path, folder, set())
-        for number, entry in enumerate(json_list(file, value, "annotations")):
+        for number, entry in enumerate(json_field(file.name, value, "annotations", list)):
             place = f"{file.name}, annotation {number}"
             image, category = (
                 json_field(place, entry, k, int) for k in ("image_id", "category_id")
@@ -134,7 +132,7 @@ def read(
         InputError: a file is missing or damaged, or nothing is left.
     """
     table, names = read_instances(instance_files)
-    told = pd.concat([captions_json.coco(file, None).sentences for file in caption_files])
+    told = pd.concat([coco(file, None).sentences for file in caption_files])
     said = [convention.words(text) for text in told["text"]]
     counted = Counter(word for row in said for word in row if word not in STOP_WORDS)
     vocabulary = sorted(sorted(counted), key=counted.get, reverse=True)[:words]
@@ -244,19 +242,20 @@ def prepare(
     options.one_given(images=images, annotations_only=annotations_only)
     if words < 1:
         raise InputError("--words must be at least 1")
-    rules, known = CONVENTIONS[convention], f"coco-{convention}"
+    rules = CONVENTIONS[convention]
     found, counts = read(instances, captions, rules, words, images)
-    checks.audit(counts, rules.expected, known, partial)
-    data = labelled_release.sliced_and_prepared(
-        name or (f"{known}-tags" if annotations_only else known),
+    return labelled_release.prepare_tagged(
+        f"coco-{convention}",
         found,
-        RULE,
+        counts,
+        rules.expected,
         labelled_release.shuffled,
+        labelled_release.SHUFFLED,
         {"train": train, "val": val, "test": test},
         seed,
         images,
-        size,
-        allow_missing,
+        name=name,
+        size=size,
+        allow_missing=allow_missing,
+        partial=partial,
     )
-    checks.tell(data)
-    return data

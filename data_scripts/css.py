@@ -13,7 +13,6 @@ from cmir_repro.core import paths
 from cmir_repro.core.device import choose
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import sha256
-from cmir_repro.data import prepared
 from cmir_repro.data.css import dataset as css
 from cmir_repro.data.css import world
 from cmir_repro.data.css.render_2d import CANVAS, draw_2d
@@ -64,9 +63,7 @@ class Part:
     labels: list[str] | None
 
 
-def released(
-    root: Path, name: str = RELEASED, relevance: str | None = None, progress: bool = True
-) -> Prepared:
+def released(root: Path, name: str = RELEASED, relevance: str | None = None) -> Prepared:
     """Check the released files and write them to data/css-released, or open what lies there.
 
     Args:
@@ -75,44 +72,38 @@ def released(
         relevance: which images answer a query. "file": those with the target's label in the
             file; "index": the target alone; "scene": those that show what the target shows.
             Default: "file" where the file has labels, else "index", as in google/tirg.
-        progress: show bars.
 
     Raises:
         InputError: a file is missing or damaged or says something impossible, another release
             was prepared there before, or the folder cannot be written.
     """
-    file = Path(root) / NPY
+    file = root / NPY
     raw = read_release(file)
     relevance = relevance or ("file" if all(raw[part].labels for part in PARTS) else "index")
     one_of("--relevance", relevance, RELEVANCE)
     digest = sha256(file)
 
     def make() -> Content:
-        return _content(Path(root), raw, digest, relevance, progress)
+        return _content(root, raw, digest, relevance)
 
     return writer.prepare(name, {"sha256": digest, "relevance": relevance}, make, folder=RELEASED)
 
 
-def _content(
-    root: Path, raw: dict[str, Part], digest: str, relevance: str, progress: bool
-) -> Content:
-    images, queries, unlisted = [], [], 0
+def _content(root: Path, raw: dict[str, Part], digest: str, relevance: str) -> Content:
+    parts, unlisted = [], 0
     files = {part: _picture_files(root, part, raw[part]) for part in PARTS}
     height, width = load_picture(files["train"][0]).shape[:2]
     for part in PARTS:
         unlisted += len(list((root / "images").glob(f"css_{part}_*.png"))) - len(files[part])
-        images.append(_images(part, raw[part], relevance))
-        queries.append(_queries(part, raw[part].queries))
-    tables = prepared.hold_out(
-        pd.concat(images, ignore_index=True),
-        pd.concat(queries, ignore_index=True),
-        css.VAL_FRACTION,
-        css.WORLD_SEED,
-    )
+        queries = raw[part].queries
+        form = queries["text"].str.split().str[0]
+        parts.append(
+            css.tables(part, _labels(part, raw[part], relevance), queries.assign(form=form))
+        )
 
     def draw(target: Path) -> None:
         for part in PARTS:
-            _draw(target, part, raw[part], files[part], (height, width), digest, progress)
+            _draw(target, part, raw[part], files[part], (height, width), digest)
 
     info = {
         "scale": "released",
@@ -135,7 +126,7 @@ def _content(
             f"images that the .npy does not list: {unlisted}",
         ],
     }
-    return Content(*tables, info, draw=draw)
+    return Content(*css.split_tables(parts), info, draw=draw)
 
 
 def read_release(file: Path) -> dict[str, Part]:
@@ -233,19 +224,15 @@ def _picture_files(root: Path, part: str, raw: Part) -> list[Path]:
     return files
 
 
-def _images(part: str, raw: Part, relevance: str) -> pd.DataFrame:
-    numbers = np.arange(len(raw.colors))
+def _labels(part: str, raw: Part, relevance: str) -> list[str]:
+    """What images have in common that answer the same query, by the rule `relevance`."""
     if relevance == "file" and raw.labels is None:
         raise InputError(f"{NPY}, {part}: there are no labels; use --relevance index or scene")
-    labels = {
+    return {
         "file": lambda: raw.labels,
-        "index": lambda: [str(i) for i in numbers],
+        "index": lambda: [str(i) for i in range(len(raw.colors))],
         "scene": lambda: world.labels(_on_grid(part, raw)),
     }[relevance]()
-    ids = [f"css_{part}_{i:06d}" for i in numbers]
-    return pd.DataFrame(
-        {"image": ids, "split": part, "part": part, "row": numbers, "label": labels}
-    )
 
 
 def _on_grid(part: str, raw: Part) -> np.ndarray:
@@ -266,20 +253,6 @@ def _on_grid(part: str, raw: Part) -> np.ndarray:
     return scenes
 
 
-def _queries(part: str, table: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "query": [f"css_{part}_query_{i:06d}" for i in range(len(table))],
-            "split": part,
-            "source": [f"css_{part}_{i:06d}" for i in table["source"]],
-            "target": [f"css_{part}_{i:06d}" for i in table["target"]],
-            "text": table["text"],
-            "edit": table["edit"],
-            "form": table["text"].str.split().str[0],
-        }
-    )
-
-
 def _draw(
     target: Path,
     part: str,
@@ -287,7 +260,6 @@ def _draw(
     files: list[Path],
     size: tuple[int, int],
     digest: str,
-    progress: bool,
 ) -> None:
     """Write the pixel files of one split: 2D from the objects, 3D from the pictures."""
 
@@ -302,7 +274,7 @@ def _draw(
     key = hashlib.sha256(f"{digest} {seen}".encode()).hexdigest()
     for view, draw, shape in (("2d", in_2d, (CANVAS, CANVAS)), ("3d", in_3d, size)):
         path = target / f"pixels-{view}-{part}.npy"
-        fill(path, (len(files), *shape, 3), draw, key, f"{view} {part}" if progress else None)
+        fill(path, (len(files), *shape, 3), draw, key, f"{view} {part}")
 
 
 def find_root(folder: Path) -> Path:
@@ -344,5 +316,4 @@ def prepare(
         data = released(find_root(root), name, relevance)
     else:
         data = css.prepare(scale or "mini", choose(device))
-    checks.tell(data)
-    return data
+    return checks.tell(data)

@@ -44,86 +44,6 @@ RELEASED = {
 }
 
 
-def released(
-    root: Path,
-    removal: str = "word",
-    size: int = 224,
-    allow_missing: bool = False,
-    partial: bool = False,
-    progress: bool = True,
-) -> Prepared:
-    """Check the released files and write them to the prepared layout, or open what lies there.
-
-    Args:
-        root: folder with `labels`, `women` and test_queries.txt.
-        removal: how training pairs are found, "word" or "substring": see data.pairs.
-        size: side of the square that pictures are resized to, in pixels.
-        allow_missing: leave out pictures that are not there, and the queries that need them.
-        partial: accept label files that are not all there or say something else than released.
-        progress: show bars.
-
-    Raises:
-        InputError: a file is missing or damaged, leads out of `root` or differs from the release,
-            other files or arguments were prepared there before, or the disk is full.
-    """
-    one_of("--removal", removal, training_pairs.REMOVALS)
-    if not 16 <= size <= 1024:
-        raise InputError(f"--size {size} is out of range; 16 to 1024 pixels")
-    root = Path(root)
-    lines = read_labels(root, partial)
-    queries = read_queries(root, lines, partial)
-    audit = audit_raw(lines, queries)
-    differing = [
-        f"{count:,} {fact} instead of {RELEASED[fact]:,}"
-        for fact, count in audit.items()
-        if RELEASED.get(fact, count) != count
-    ]
-    if differing and not partial:
-        raise InputError(
-            f"{root} is not the released set: {'; '.join(differing)}; get the files again, or "
-            "give --partial if some is all you have"
-        )
-    found = states(root, lines["path"])
-    lost = np.array([state is None for state in found])
-    _check_missing(root, lines, queries, lost, allow_missing)
-
-    provenance = {
-        "kind": "released",
-        "files": _digests(root),
-        "missing pictures": int(lost.sum()),
-        "removal": removal,
-        "size": size,
-        "val_fraction": VAL_FRACTION,
-        "val_queries": VAL_QUERIES,
-        "seed": SEED,
-    }
-
-    def make() -> Content:
-        blank = (lines["caption"] == "") & (lines["split"] == "train")
-        images, kept = _images(lines, ~(lost | blank))
-        test = _test_queries(lines, queries, lost)
-        val = _val_queries(images, removal)
-        files = [root / path for path in lines["path"].to_numpy()[kept]]
-        info = {
-            "sources": SOURCES,
-            "licence": "not stated by the source",
-            "protocol": _protocol(differing, lost),
-            "tasks": {VIEW: [VIEW, VIEW]},
-            "training_pairs": _rule(removal),
-            "left_out": _left_out(root, lines, queries, test, lost, blank),
-            "coverage": _coverage(lines, lost, queries, test),
-            "audit": _rows({**audit, **_audit_val(images, val)}),
-        }
-        return Content(
-            images,
-            pd.concat([val, test], ignore_index=True),
-            info,
-            draw=lambda target: draw_pictures(target, images, files, size, progress),
-        )
-
-    return writer.prepare(NAME, provenance, make)
-
-
 def _protocol(differing: list[str], lost: np.ndarray) -> str:
     lacks = [f"{lost.sum():,} pictures missing"] if lost.any() else []
     lacks += ["label files not those of the release"] if differing else []
@@ -348,6 +268,59 @@ def prepare(
     (--partial, --allow-missing) the protocol's name says so, which keeps the results out of the
     tables of the full set.
     """
-    data = released(unpacked(root, archive, NAME), removal, size, allow_missing, partial)
-    checks.tell(data)
-    return data
+    one_of("--removal", removal, training_pairs.REMOVALS)
+    if not 16 <= size <= 1024:
+        raise InputError(f"--size {size} is out of range; 16 to 1024 pixels")
+    root = unpacked(root, archive, NAME)
+    lines = read_labels(root, partial)
+    queries = read_queries(root, lines, partial)
+    audit = audit_raw(lines, queries)
+    differing = [
+        f"{count:,} {fact} instead of {RELEASED[fact]:,}"
+        for fact, count in audit.items()
+        if RELEASED.get(fact, count) != count
+    ]
+    if differing and not partial:
+        raise InputError(
+            f"{root} is not the released set: {'; '.join(differing)}; get the files again, or "
+            "give --partial if some is all you have"
+        )
+    found = states(root, lines["path"])
+    lost = np.array([state is None for state in found])
+    _check_missing(root, lines, queries, lost, allow_missing)
+
+    provenance = {
+        "kind": "released",
+        "files": _digests(root),
+        "missing pictures": int(lost.sum()),
+        "removal": removal,
+        "size": size,
+        "val_fraction": VAL_FRACTION,
+        "val_queries": VAL_QUERIES,
+        "seed": SEED,
+    }
+
+    def make() -> Content:
+        blank = (lines["caption"] == "") & (lines["split"] == "train")
+        images, kept = _images(lines, ~(lost | blank))
+        test = _test_queries(lines, queries, lost)
+        val = _val_queries(images, removal)
+        files = [root / path for path in lines["path"].to_numpy()[kept]]
+        info = {
+            "sources": SOURCES,
+            "licence": "not stated by the source",
+            "protocol": _protocol(differing, lost),
+            "tasks": {VIEW: [VIEW, VIEW]},
+            "training_pairs": _rule(removal),
+            "left_out": _left_out(root, lines, queries, test, lost, blank),
+            "coverage": _coverage(lines, lost, queries, test),
+            "audit": _rows({**audit, **_audit_val(images, val)}),
+        }
+        return Content(
+            images,
+            pd.concat([val, test], ignore_index=True),
+            info,
+            draw=lambda target: draw_pictures(target, images, files, size),
+        )
+
+    return checks.tell(writer.prepare(NAME, provenance, make))

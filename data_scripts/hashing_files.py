@@ -2,7 +2,7 @@
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,7 +19,7 @@ from cmir_repro.data.prepare.labels import related
 from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, find_pictures
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.readers.captions_json import located
+from cmir_repro.data.readers.files import located
 from cmir_repro.data.readers.hashing_arrays import KEYS, NAMES, Found, find
 from cmir_repro.data.readers.matlab import MatFile
 from data_scripts import options
@@ -77,32 +77,90 @@ def chosen(
     return out
 
 
-def hashing_files(
-    files: Sequence[Path],
-    name: str,
-    rows: str,
-    sizes: dict[str, int],
-    seed: int = 0,
-    release: str = "other",
-    partial: bool = False,
-    images: Path | None = None,
-    size: int = 224,
-    progress: bool = True,
+def _drawer(
+    found: Found,
+    kept: np.ndarray,
+    table: pd.DataFrame,
+    images: Path | None,
+    size: int,
+    key: str,
+) -> Callable[[Path], None]:
+    """What writes pixels or features of the kept rows into a folder, without holding them all."""
+    if images is not None:
+        if found.names is None:
+            raise InputError(f"--images needs the names of the pictures, {' or '.join(NAMES)}")
+        paths_ = pd.Series([located("names", found.names[row])[1] for row in kept])
+        files = find_pictures(images, paths_)
+        gone = [path for path, file in zip(paths_, files, strict=True) if file is None]
+        if gone:
+            raise InputError(
+                f"{images / gone[0]} is missing, as are {len(gone):,} of {len(files):,} pictures"
+            )
+        placed = table.assign(part="all", row=np.arange(len(table)))
+        return lambda target: draw_pictures(target, placed, files, size)
+    picture = found.picture
+    if picture is None:
+        raise InputError(f"no file has {', '.join(KEYS['picture'])}; add it, or give --images")
+    said = picture.arrays[0].said()
+    if len(picture.shape) == 3:
+        types = picture.arrays[0].take(slice(0, 1)).dtype
+        if picture.shape[2] != 3 or types != np.uint8:
+            raise InputError(f"{said} of {types} are no pictures (height, width, 3, N) of uint8")
+    elif len(picture.shape) != 1:
+        raise InputError(f"{said} is neither pictures nor a matrix of features")
+
+    def rows(part: slice) -> np.ndarray:
+        block = picture.take(kept[part])
+        if len(picture.shape) == 1 and not np.isfinite(block).all():
+            raise InputError(f"{said} holds a number that is not finite")
+        return block
+
+    def draw(target: Path) -> None:
+        pixels = len(picture.shape) == 3
+        path = target / f"pixels-{VIEW}-all.npy" if pixels else array_file(target, IMAGE)
+        shape = (len(kept), *picture.shape)
+        digest = hashlib.sha256(f"{key} {kept.tolist()}".encode()).hexdigest()
+        fill(
+            path,
+            shape,
+            rows,
+            digest,
+            path.stem,
+            "uint8" if pixels else "float32",
+        )
+
+    return draw
+
+
+def prepare(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="of one release, .mat or .h5py")
+    ],
+    *,
+    name: options.OwnName,
+    release: Annotated[Literal[tuple(RELEASES)], typer.Option(help="counts demanded")] = "other",
+    partial: options.Partial = False,
+    rows: Annotated[Literal[ROWS], typer.Option(help="that are queries")] = "random",
+    train: options.TrainImages = 10_000,
+    val: options.ValImages = 2_000,
+    test: options.TestImages = 2_000,
+    seed: options.Seed = 0,
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="of the pictures that FAll or imgs name"),
+    ] = None,
+    size: options.Size = 224,
 ) -> Prepared:
-    """Check the files and write them to data/NAME, or open what lies there if it is equal.
+    """Files of arrays that papers on hashing pass around: MIRFLICKR, NUS-WIDE, MS-COCO.
 
-    Args:
-        files: of one release. name: of the data set.
-        release: whose counts the files must give, unless `partial`.
-        rows, sizes, seed: as in `chosen`.
-        images, size: folder of the photographs, where the files name them instead of having
-            their pixels, and the side of their squares in pixels.
-        progress: show bars.
+    cmir prepare hashing-files --name flickr --release flickr --rows first FLICKR-25K.mat
 
-    Raises:
-        InputError: a file is missing, damaged or does not fit the others, counts are not the known
-            ones, a picture is missing, or something else was prepared there before.
+    Arrays are found by name, in whichever file they are. The audit is printed and, with --release,
+    must give the known counts.
     """
+    if size < 1:
+        raise InputError("--size must be at least 1")
+    sizes = {"train": train, "val": val, "test": test}
     with contextlib.ExitStack() as stack:
         found = find([stack.enter_context(MatFile(file)) for file in files])
         text, labels = found.text.matrix(), found.labels.matrix()
@@ -136,7 +194,7 @@ def hashing_files(
             }
         )
         digests = {Path(file).name: sha256(Path(file)) for file in files}
-        draw = _drawer(found, kept, table, images, size, repr(digests), progress)
+        draw = _drawer(found, kept, table, images, size, repr(digests))
         text, labels = text[kept], labels[kept][:, there]
         facts = {**facts, **{part: int((use == part).sum()) for part in (*SPLITS, DATABASE)}}
         test = use[kept] == "test"
@@ -159,104 +217,11 @@ def hashing_files(
             "left_out": [f"rows without a category or a tag: {len(use) - len(kept):,}"],
             "audit": [{"fact": fact, "found": count} for fact, count in facts.items()],
             "tasks": {VIEW: [VIEW, VIEW]} if pixels else {},
+            "text": {
+                "kind": kind,
+                "names": [f"{kind[:-1]} {number}" for number in range(1, text.shape[1] + 1)],
+            },
+            "categories": [f"category {number}" for number in np.flatnonzero(there) + 1],
         }
-        return labelled_release.finish(
-            name,
-            record,
-            table,
-            {TEXT: text, LABELS: labels},
-            kind=kind,
-            words=[f"{kind[:-1]} {number}" for number in range(1, text.shape[1] + 1)],
-            categories=[f"category {number}" for number in np.flatnonzero(there) + 1],
-            draw=draw,
-        )
-
-
-def _drawer(
-    found: Found,
-    kept: np.ndarray,
-    table: pd.DataFrame,
-    images: Path | None,
-    size: int,
-    key: str,
-    progress: bool,
-) -> Callable[[Path], None]:
-    """What writes pixels or features of the kept rows into a folder, without holding them all."""
-    if images is not None:
-        if found.names is None:
-            raise InputError(f"--images needs the names of the pictures, {' or '.join(NAMES)}")
-        paths_ = pd.Series([located("names", found.names[row])[1] for row in kept])
-        files = find_pictures(images, paths_)
-        gone = [path for path, file in zip(paths_, files, strict=True) if file is None]
-        if gone:
-            raise InputError(
-                f"{images / gone[0]} is missing, as are {len(gone):,} of {len(files):,} pictures"
-            )
-        placed = table.assign(part="all", row=np.arange(len(table)))
-        return lambda target: draw_pictures(target, placed, files, size, progress)
-    picture = found.picture
-    if picture is None:
-        raise InputError(f"no file has {', '.join(KEYS['picture'])}; add it, or give --images")
-    said = picture.arrays[0].said()
-    if len(picture.shape) == 3:
-        types = picture.arrays[0].take(slice(0, 1)).dtype
-        if picture.shape[2] != 3 or types != np.uint8:
-            raise InputError(f"{said} of {types} are no pictures (height, width, 3, N) of uint8")
-    elif len(picture.shape) != 1:
-        raise InputError(f"{said} is neither pictures nor a matrix of features")
-
-    def rows(part: slice) -> np.ndarray:
-        block = picture.take(kept[part])
-        if len(picture.shape) == 1 and not np.isfinite(block).all():
-            raise InputError(f"{said} holds a number that is not finite")
-        return block
-
-    def draw(target: Path) -> None:
-        pixels = len(picture.shape) == 3
-        path = target / f"pixels-{VIEW}-all.npy" if pixels else array_file(target, IMAGE)
-        shape = (len(kept), *picture.shape)
-        digest = hashlib.sha256(f"{key} {kept.tolist()}".encode()).hexdigest()
-        fill(
-            path,
-            shape,
-            rows,
-            digest,
-            path.stem if progress else None,
-            "uint8" if pixels else "float32",
-        )
-
-    return draw
-
-
-def prepare(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="of one release, .mat or .h5py")
-    ],
-    *,
-    name: options.OwnName,
-    release: Annotated[Literal[tuple(RELEASES)], typer.Option(help="counts demanded")] = "other",
-    partial: options.Partial = False,
-    rows: Annotated[Literal[ROWS], typer.Option(help="that are queries")] = "random",
-    train: options.TrainImages = 10_000,
-    val: options.ValImages = 2_000,
-    test: options.TestImages = 2_000,
-    seed: options.Seed = 0,
-    images: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="of the pictures that FAll or imgs name"),
-    ] = None,
-    size: options.Size = 224,
-) -> Prepared:
-    """Files of arrays that papers on hashing pass around: MIRFLICKR, NUS-WIDE, MS-COCO.
-
-    cmir prepare hashing-files --name flickr --release flickr --rows first FLICKR-25K.mat
-
-    Arrays are found by name, in whichever file they are. The audit is printed and, with --release,
-    must give the known counts.
-    """
-    if seed < 0 or size < 1:
-        raise InputError("--seed must be at least 0 and --size at least 1")
-    sizes = {"train": train, "val": val, "test": test}
-    data = hashing_files(files, name, rows, sizes, seed, release, partial, images, size)
-    checks.tell(data)
-    return data
+        arrays = {TEXT: text, LABELS: labels}
+        return checks.tell(labelled_release.finish(name, record, table, arrays, draw))

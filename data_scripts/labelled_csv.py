@@ -16,15 +16,14 @@ from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepare.captions import drawn_splits
 from cmir_repro.data.prepare.labels import bag_of_words, related
 from cmir_repro.data.prepare.pictures import (
-    SUFFIXES,
     VIEW,
     draw_pictures,
-    find_pictures,
+    first_of,
     pixel_digests,
+    present,
 )
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.readers.captions_json import located
-from cmir_repro.data.readers.csv_table import NO_VALUE, read_csv
+from cmir_repro.data.readers.files import NO_VALUE, located, read_csv
 from cmir_repro.data.tokenizers import clean
 from data_scripts import options
 
@@ -49,109 +48,6 @@ class Settings:
             raise InputError("--id, --text and --labels must name different columns, --labels some")
         if self.size < 1 or self.at_least < 1:
             raise InputError("--size and --at-least must be at least 1")
-
-
-def labelled_csv(
-    name: str,
-    csv: Path,
-    images: Path,
-    settings: Settings,
-    licence: str = "not stated",
-    source: str | None = None,
-    allow_missing: bool = False,
-    progress: bool = True,
-) -> Prepared:
-    """Check CSV and pictures and write them to data/NAME, or open what lies there if it is equal.
-
-    Args:
-        name: of the data set: lower-case letters, digits, - and _.
-        csv: one picture a row. images: folder with the pictures.
-        licence, source: recorded; where they are from and what may be done with them.
-        allow_missing: leave out pictures that are not there.
-        progress: show bars.
-
-    Raises:
-        InputError: a name, column or value cannot be used, a picture is missing or damaged,
-            something else was prepared there before, or the folder cannot be written.
-    """
-    table, said, names = _read(Path(csv), settings)
-    listed = len(table)
-    files, here = _find(images, table, allow_missing)
-    table, said = table[here].reset_index(drop=True), [said[row] for row in np.flatnonzero(here)]
-
-    digests, broken = pixel_digests(files, progress)
-    if broken.any():
-        raise InputError(digests[broken.argmax()])
-    first = table["image"].groupby(digests).transform("first")
-    kept = (first == table["image"]).to_numpy()
-    place = pd.Series(np.arange(kept.sum()), table["image"][kept])[first].to_numpy()
-    images_, files = table[kept].reset_index(drop=True), [files[row] for row in kept.nonzero()[0]]
-    # A category or a word of any of equal pictures is one of the picture.
-    labels = np.zeros((len(images_), len(names)), dtype=np.uint8)
-    rows, columns = table["labels"].explode().dropna().pipe(lambda s: (s.index, s.astype(int)))
-    labels[place[rows], columns] = 1
-    words = [[] for _ in range(len(images_))]
-    for row, more in zip(place, said, strict=True):
-        words[row] += more
-
-    images_["split"] = drawn_splits(len(images_), settings.val, settings.test, settings.seed)
-    counted = labelled_release.rows_with(
-        [words[row] for row in np.flatnonzero(images_["split"] == "train")]
-    )
-    vocabulary = sorted(counted.index[counted >= settings.at_least])
-    if not vocabulary:
-        raise InputError(f"{csv}: no word of {settings.text} is in {settings.at_least} training "
-                         "rows; give another --text or --at-least")  # fmt: skip
-    tags = bag_of_words(words, vocabulary)
-    without = {"a category": ~labels.any(1), "a word of the vocabulary": ~tags.any(1)}
-    used = ~np.logical_or(*without.values())
-    left_out = [
-        f"pictures that are missing: {listed - len(table):,}",
-        "pictures with the pixels of an earlier one, which got their categories and tags: "
-        f"{checks.some(table['image'][~kept])}",
-        *(
-            f"pictures without {what}: {checks.some(images_['image'][no])}"
-            for what, no in without.items()
-        ),
-    ]
-    images_, tags, labels = images_[used].reset_index(drop=True), tags[used], labels[used]
-    files = [files[row] for row in np.flatnonzero(used)]
-    there = labels.any(0)  # the others were those of pictures that are left out
-    labels, names = labels[:, there], [names[column] for column in np.flatnonzero(there)]
-    images_["label"] = [_label(row, names) for row in labels]
-    facts = counts(images_, tags, labels)
-    print(checks.audit_table(facts, {}))
-    record = {
-        "provenance": {
-            "kind": "photographs",
-            "files": {Path(csv).name: sha256(Path(csv))},
-            "pictures_sha256": checks.digest(digests),
-            "allow_missing": allow_missing,
-            **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()},
-        },
-        "licence": licence,
-        "sources": [source] if source else [],
-        "left_out": left_out,
-        "coverage": {"images": {"here": len(table), "listed": listed}},
-        "audit": [{"fact": fact, "found": found} for fact, found in facts.items()],
-        "tasks": {VIEW: [VIEW, VIEW]},
-    }
-    table = images_[["image", "split", "label"]]
-
-    def draw(target: Path) -> None:
-        placed = table.assign(part="all", row=np.arange(len(table)))
-        draw_pictures(target, placed, files, settings.size, progress)
-
-    return labelled_release.finish(
-        name,
-        record,
-        table,
-        {TEXT: tags, LABELS: labels},
-        kind="tags",
-        words=vocabulary,
-        categories=names,
-        draw=draw,
-    )
 
 
 def counts(images: pd.DataFrame, tags: np.ndarray, labels: np.ndarray) -> dict[str, int | float]:
@@ -197,18 +93,26 @@ def _read(csv: Path, settings: Settings) -> tuple[pd.DataFrame, list[list[str]],
     return found, [clean(text, None).split() for text in table[settings.text]], names
 
 
-def _find(folder: Path, table: pd.DataFrame, allow_missing: bool) -> tuple[list[Path], np.ndarray]:
-    """The files of the pictures that are there, and (N,) bool, which those are."""
-    files = find_pictures(folder, table["path"])
-    here = np.array([file is not None for file in files])
-    if not here.all() and not (allow_missing and here.any()):
-        first = Path(folder) / table["path"][~here].iloc[0]
-        way = "or leave them out with --allow-missing" if here.any() else "none is there"
-        raise InputError(
-            f"{first} ({', '.join(SUFFIXES)}) is missing, as are {(~here).sum():,} of the "
-            f"{len(here):,} pictures; get them again, {way}"
-        )
-    return [file for file in files if file is not None], here
+def _merged(
+    table: pd.DataFrame, said: list[list[str]], count: int, first: np.ndarray
+) -> tuple[np.ndarray, pd.DataFrame, np.ndarray, list[list[str]]]:
+    """Equal pictures as one, the first, with the categories and words of all.
+
+    Args:
+        table, said: of `_read`. count: of the categories.
+        first: (N,) int64, the first row with the same picture.
+
+    Returns:
+        (N,) bool, the M rows that stay; their table, labels (M, C) uint8 and words.
+    """
+    kept = first == np.arange(len(first))
+    place = (np.cumsum(kept) - 1)[first]
+    labels = np.zeros((kept.sum(), count), dtype=np.uint8)
+    words = [[] for _ in range(len(labels))]
+    for row, numbers, more in zip(place, table["labels"], said, strict=True):
+        labels[row, numbers] = 1
+        words[row] += more
+    return kept, table[kept].reset_index(drop=True), labels, words
 
 
 def _label(row: np.ndarray, names: list[str]) -> str:
@@ -243,6 +147,70 @@ def prepare(
     """
     columns = options.names(labels)
     settings = Settings(id, columns, text, suffix, size, at_least, val, test, seed)
-    data = labelled_csv(name, csv, images, settings, licence, source, allow_missing)
-    checks.tell(data)
-    return data
+    table, said, names = _read(csv, settings)
+    listed = len(table)
+    files, here = present(
+        images,
+        table["path"],
+        lambda here: [f"{(~here).sum():,} of the {listed:,} pictures"],
+        allow_missing,
+    )
+    table, said = table[here].reset_index(drop=True), [said[row] for row in np.flatnonzero(here)]
+    digests, broken = pixel_digests(files)
+    if broken.any():
+        raise InputError(digests[broken.argmax()])
+    kept, images_, labels_, words = _merged(table, said, len(names), first_of(digests))
+    files = [files[row] for row in np.flatnonzero(kept)]
+
+    images_["split"] = drawn_splits(len(images_), settings.val, settings.test, settings.seed)
+    counted = labelled_release.rows_with(
+        [words[row] for row in np.flatnonzero(images_["split"] == "train")]
+    )
+    vocabulary = sorted(counted.index[counted >= settings.at_least])
+    if not vocabulary:
+        raise InputError(f"{csv}: no word of {settings.text} is in {settings.at_least} training "
+                         "rows; give another --text or --at-least")  # fmt: skip
+    tags = bag_of_words(words, vocabulary)
+    without = {"a category": ~labels_.any(1), "a word of the vocabulary": ~tags.any(1)}
+    used = ~np.logical_or(*without.values())
+    left_out = [
+        f"pictures that are missing: {listed - len(table):,}",
+        "pictures with the pixels of an earlier one, which got their categories and tags: "
+        f"{checks.some(table['image'][~kept])}",
+        *(
+            f"pictures without {what}: {checks.some(images_['image'][no])}"
+            for what, no in without.items()
+        ),
+    ]
+    images_, tags, labels_ = images_[used].reset_index(drop=True), tags[used], labels_[used]
+    files = [files[row] for row in np.flatnonzero(used)]
+    there = labels_.any(0)  # the others were those of pictures that are left out
+    labels_, names = labels_[:, there], [names[column] for column in np.flatnonzero(there)]
+    images_["label"] = [_label(row, names) for row in labels_]
+    facts = counts(images_, tags, labels_)
+    print(checks.audit_table(facts, {}))
+    record = {
+        "provenance": {
+            "kind": "photographs",
+            "files": {csv.name: sha256(csv)},
+            "pictures_sha256": checks.digest(digests),
+            "allow_missing": allow_missing,
+            **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()},
+        },
+        "licence": licence,
+        "sources": [source] if source else [],
+        "left_out": left_out,
+        "coverage": {"images": {"here": len(table), "listed": listed}},
+        "audit": [{"fact": fact, "found": found} for fact, found in facts.items()],
+        "tasks": {VIEW: [VIEW, VIEW]},
+        "text": {"kind": "tags", "names": vocabulary},
+        "categories": names,
+    }
+    table = images_[["image", "split", "label"]]
+
+    def draw(target: Path) -> None:
+        placed = table.assign(part="all", row=np.arange(len(table)))
+        draw_pictures(target, placed, files, settings.size)
+
+    arrays = {TEXT: tags, LABELS: labels_}
+    return checks.tell(labelled_release.finish(name, record, table, arrays, draw))

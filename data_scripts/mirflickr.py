@@ -10,7 +10,6 @@ import typer
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
-from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers import tags as tag_files
@@ -32,7 +31,6 @@ EXPECTED = {
 WITH_RELEVANT = {k: v for k, v in EXPECTED.items() if k != "labels"} | {"categories": 38}
 SOURCES = ["https://press.liacs.nl/mirflickr/mirdownload.html"]
 LICENCE = "pictures: each its own licence (meta/license); annotations: not stated"
-RULE = "one shuffle of the images; train, test, val in this order, the others in the database only"
 
 
 def read(root: Path, annotations: Path, relevant: bool) -> tuple[Tagged, dict]:
@@ -112,20 +110,21 @@ def prepare(
     if classes == 38:
         known, expected = "mirflickr-38", WITH_RELEVANT
     found, counts = read(root, labels, classes == 38)
-    checks.audit(counts, expected, known, partial)
-    data = labelled_release.sliced_and_prepared(
-        name or (f"{known}-tags" if annotations_only else known),
+    return labelled_release.prepare_tagged(
+        known,
         found,
-        RULE,
+        counts,
+        expected,
         labelled_release.shuffled,
+        labelled_release.SHUFFLED,
         {"train": train, "val": val, "test": test},
         seed,
         images,
-        size,
-        allow_missing,
+        name=name,
+        size=size,
+        allow_missing=allow_missing,
+        partial=partial,
     )
-    checks.tell(data)
-    return data
 
 
 def _numbered(folder: Path) -> tuple[np.ndarray, list[Path]]:

@@ -48,47 +48,12 @@ SAID = {
 }
 
 
-def released(root: Path, size: int = 224, partial: bool = False, progress: bool = True) -> Prepared:
-    """Check the released folders and write them to the prepared layout, or open what lies there.
-
-    Args:
-        root: folder with `images`.
-        size: side of the square that pictures are resized to, in pixels.
-        partial: accept that test nouns, or all but one adjective of a noun, are absent.
-        progress: show bars.
-
-    Raises:
-        InputError: folders are missing, a picture is damaged or leads out of `root`, other files
-            or arguments were prepared there before, or the disk is full.
-    """
-    if not 16 <= size <= 1024:
-        raise InputError(f"--size {size} is out of range; 16 to 1024 pixels")
-    root = Path(root)
-    listed, left_out = read_folders(root)
-    absent = _check_nouns(root, listed, partial)
-    protocol = incomplete(PROTOCOL, "some folders missing") if absent else PROTOCOL
-    provenance = {
-        "kind": "released",
-        "files_sha256": _digest(listed[["image", "bytes"]]),
-        "size": size,
-        "val_fraction": VAL_FRACTION,
-        "val_queries": VAL_QUERIES,
-        "seed": SEED,
-    }
-
-    def make() -> Content:
-        return _content(root, listed, size, protocol, [*left_out, *absent], progress)
-
-    return writer.prepare(NAME, provenance, make)
-
-
 def _content(
     root: Path,
     listed: pd.DataFrame,
     size: int,
     protocol: str,
     left_out: list[str],
-    progress: bool,
 ) -> Content:
     images = _images(listed)
     val = all_queries(images, "val")
@@ -113,7 +78,7 @@ def _content(
         images,
         queries,
         info,
-        draw=lambda target: draw_pictures(target, images, files, size, progress),
+        draw=lambda target: draw_pictures(target, images, files, size),
     )
 
 
@@ -322,6 +287,22 @@ def prepare(
     folders only) the protocol's name says so, which keeps the results out of the tables of the
     full set.
     """
-    data = released(find_root(unpacked(root, archive, NAME)), size, partial)
-    checks.tell(data)
-    return data
+    if not 16 <= size <= 1024:
+        raise InputError(f"--size {size} is out of range; 16 to 1024 pixels")
+    root = find_root(unpacked(root, archive, NAME))
+    listed, left_out = read_folders(root)
+    absent = _check_nouns(root, listed, partial)
+    protocol = incomplete(PROTOCOL, "some folders missing") if absent else PROTOCOL
+    provenance = {
+        "kind": "released",
+        "files_sha256": _digest(listed[["image", "bytes"]]),
+        "size": size,
+        "val_fraction": VAL_FRACTION,
+        "val_queries": VAL_QUERIES,
+        "seed": SEED,
+    }
+
+    def make() -> Content:
+        return _content(root, listed, size, protocol, [*left_out, *absent])
+
+    return checks.tell(writer.prepare(NAME, provenance, make))

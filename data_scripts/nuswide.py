@@ -8,11 +8,10 @@ import typer
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
-from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers import tags as tag_files
-from cmir_repro.data.readers.fashioniq_cirr import inside_path
+from cmir_repro.data.readers.files import inside_path
 from cmir_repro.data.readers.tags import Tagged
 from data_scripts import options
 
@@ -184,19 +183,19 @@ def prepare(
     The audit is printed and must give the known counts; --partial takes others.
     """
     options.one_given(images=images, annotations_only=annotations_only)
-    known = f"nuswide-tc{classes}"
     found, counts = read(root, classes)
-    checks.audit(counts, EXPECTED | OF_CATEGORIES[classes], known, partial)
-    data = labelled_release.sliced_and_prepared(
-        name or (f"{known}-tags" if annotations_only else known),
+    return labelled_release.prepare_tagged(
+        f"nuswide-tc{classes}",
         found,
-        RULE,
+        counts,
+        EXPECTED | OF_CATEGORIES[classes],
         split,
+        RULE,
         {"train": train, "val": val, "test": test},
         seed,
         images,
-        size,
-        allow_missing,
+        name=name,
+        size=size,
+        allow_missing=allow_missing,
+        partial=partial,
     )
-    checks.tell(data)
-    return data

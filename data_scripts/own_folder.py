@@ -13,10 +13,10 @@ from cmir_repro.core.files import sha256
 from cmir_repro.data import splits
 from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.attributes import draw_queries, hold_out_pairs
-from cmir_repro.data.prepare.pictures import VIEW, fill_squares, inside, pixel_digests
+from cmir_repro.data.prepare.pictures import VIEW, fill_squares, first_of, inside, pixel_digests
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.readers.csv_table import NO_VALUE, read_csv
+from cmir_repro.data.readers.files import NO_VALUE, read_csv
 from cmir_repro.data.sampling import generator_of
 from data_scripts import options
 
@@ -79,58 +79,6 @@ class Made:
     info: dict
 
 
-def own_folder(
-    name: str,
-    csv: Path,
-    images: Path,
-    settings: Settings,
-    licence: str = "not stated",
-    source: str | None = None,
-    allow_missing: bool = False,
-    progress: bool = True,
-) -> Prepared:
-    """Check CSV and pictures and write them to data/NAME, or open what lies there.
-
-    Args:
-        name: of the data set: lower-case letters, digits, - and _.
-        csv: rows of source, text, target, or of images if `settings` has attributes.
-        images: folder with the pictures.
-        licence, source: recorded; where they are from and what may be done with them.
-        allow_missing: leave out pictures that cannot be read, and the queries that need them.
-        progress: show bars.
-
-    Raises:
-        InputError: a name, column or value cannot be used, a picture is missing or damaged,
-            something else was prepared there before, or the folder cannot be written.
-    """
-    if name.split("-")[0] in TAKEN:
-        raise InputError(
-            f"--name {name!r} cannot be used; other data are called {', '.join(TAKEN)}"
-        )
-    csv, images = Path(csv), Path(images)
-    table = read_csv(csv)
-    provenance = {
-        "kind": "photographs",
-        "csv_sha256": sha256(csv),
-        "allow_missing": allow_missing,
-        **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()},
-    }
-
-    def make() -> Content:
-        read = _from_attributes if settings.attributes else _from_rows
-        made = read(name, csv, table, images, settings, allow_missing, progress)
-        pictures = {"pictures_sha256": checks.digest(made.digests)}
-        return Content(
-            made.images,
-            made.queries,
-            {**made.info, "provenance": {**provenance, **pictures}, "tasks": {VIEW: [VIEW, VIEW]}},
-            draw=lambda target: _draw(target, made, images, settings, progress),
-        )
-
-    same = {"licence": licence, "sources": [source] if source else []}
-    return writer.prepare(name, provenance, make, same)
-
-
 def _from_attributes(
     name: str,
     csv: Path,
@@ -138,7 +86,6 @@ def _from_attributes(
     folder: Path,
     settings: Settings,
     allow_missing: bool,
-    progress: bool,
 ) -> Made:
     """Captions, splits and queries from attributes; relevant is what has the target's caption."""
     columns, left_out = list(settings.attributes), []
@@ -156,7 +103,7 @@ def _from_attributes(
     if not listed:
         raise InputError(f"{csv}: every row has an empty attribute; take others for --attributes")
 
-    digests, lost = pixel_digests(_files(folder, images["image"], settings), progress)
+    digests, lost = pixel_digests(_files(folder, images["image"], settings))
     if lost.any() and not allow_missing:
         raise InputError(
             f"{digests[lost.argmax()]}; {lost.sum():,} of the {listed:,} pictures, before they are "
@@ -165,7 +112,7 @@ def _from_attributes(
     left_out.append(f"pictures that cannot be read: {checks.some(images['image'][lost])}")
     images, digests = images[~lost], digests[~lost]
 
-    first = _first_of(digests)
+    first = first_of(digests)
     copy = first != np.arange(len(first))
     other = (images[columns].to_numpy() != images[columns].to_numpy()[first]).any(axis=1)
     left_out.append(
@@ -202,12 +149,6 @@ def _from_attributes(
     )
 
 
-def _first_of(values: np.ndarray) -> np.ndarray:
-    """(N,) int, for each value the place where it occurs first."""
-    _, first, same = np.unique(values, return_index=True, return_inverse=True)
-    return first[same]
-
-
 def _audit(images: pd.DataFrame, queries: pd.DataFrame, settings: Settings) -> list[dict]:
     train, test = (images.loc[images["split"] == s, "caption"] for s in ("train", "test"))
     facts = {
@@ -232,7 +173,6 @@ def _from_rows(
     folder: Path,
     settings: Settings,
     allow_missing: bool,
-    progress: bool,
 ) -> Made:
     """Queries as the CSV has them; relevant is the target alone."""
     missing = [column for column in ROWS if column not in table]
@@ -248,8 +188,8 @@ def _from_rows(
     if same.any():
         raise InputError(f"{csv}, row {same.idxmax() + 1}: source and target are one image")
     names = table[["source", "target"]].melt()["value"].drop_duplicates(ignore_index=True)
-    digests, broken = pixel_digests(_files(folder, names, settings), progress)
-    kept = names[_first_of(digests)].set_axis(names)  # of equal pictures the first stands for all
+    digests, broken = pixel_digests(_files(folder, names, settings))
+    kept = names[first_of(digests)].set_axis(names)  # of equal pictures the first stands for all
     table = table.assign(source=kept[table["source"]].array, target=kept[table["target"]].array)
     same = table["source"] == table["target"]
 
@@ -312,7 +252,7 @@ def _files(folder: Path, names: pd.Series, settings: Settings) -> list[Path]:
     return [inside(folder, name, settings.suffix) for name in names]
 
 
-def _draw(target: Path, made: Made, folder: Path, settings: Settings, progress: bool) -> None:
+def _draw(target: Path, made: Made, folder: Path, settings: Settings) -> None:
     """Write the pixel file of each split."""
     here = [split for split in SPLITS if (made.images["split"] == split).any()]
     for left in target.glob(f"pixels-{VIEW}-*.npy"):  # of a try with other shares
@@ -322,7 +262,7 @@ def _draw(target: Path, made: Made, folder: Path, settings: Settings, progress: 
         rows = (made.images["split"] == split).to_numpy()
         files = _files(folder, made.images["image"][rows], settings)
         path = target / f"pixels-{VIEW}-{split}.npy"
-        fill_squares(path, files, settings.size, checks.digest(made.digests[rows]), progress)
+        fill_squares(path, files, settings.size, checks.digest(made.digests[rows]))
     for left in target.glob(".pixels-*.part"):  # of broken-off tries with other arguments
         left.unlink()
 
@@ -385,6 +325,28 @@ def prepare(
         suffix, size, val, test, seed, id, options.names(attributes), options.names(unseen),
         unseen_share, queries_per_image,
     )  # fmt: skip
-    data = own_folder(name, csv, images, settings, licence, source, allow_missing)
-    checks.tell(data)
-    return data
+    if name.split("-")[0] in TAKEN:
+        raise InputError(
+            f"--name {name!r} cannot be used; other data are called {', '.join(TAKEN)}"
+        )
+    table = read_csv(csv)
+    provenance = {
+        "kind": "photographs",
+        "csv_sha256": sha256(csv),
+        "allow_missing": allow_missing,
+        **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()},
+    }
+
+    def make() -> Content:
+        read = _from_attributes if settings.attributes else _from_rows
+        made = read(name, csv, table, images, settings, allow_missing)
+        pictures = {"pictures_sha256": checks.digest(made.digests)}
+        return Content(
+            made.images,
+            made.queries,
+            {**made.info, "provenance": {**provenance, **pictures}, "tasks": {VIEW: [VIEW, VIEW]}},
+            draw=lambda target: _draw(target, made, images, settings),
+        )
+
+    same = {"licence": licence, "sources": [source] if source else []}
+    return checks.tell(writer.prepare(name, provenance, make, same))

@@ -12,15 +12,14 @@ from cmir_repro.data.prepare import captions, checks
 from cmir_repro.data.prepare.captions import RELEASES
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.readers import captions_json
-from cmir_repro.data.readers.captions_json import Captions
-from cmir_repro.data.readers.captions_text import lines
+from cmir_repro.data.readers.captions import Captions, tables
+from cmir_repro.data.readers.files import lines, located
 from data_scripts import options
 
 FEATURES = "regions"
 PARTS = {"train": ("train",), "val": ("dev",), "test": ("testall", "test")}  # the first there is
 EACH = 5  # captions an image
-PRECISIONS = ("float16", "float32")
+PRECISIONS = ("float16", "float32")  # half: three digits of a feature matter (our choice)
 _CHUNK = 32  # images read at a time: 47 MB of 36 x 2048 numbers, five times over
 
 
@@ -33,57 +32,11 @@ class Features(NamedTuple):
     repeat: int
 
 
-def regions(
-    root: Path,
-    name: str | None = None,
-    precision: str = "float16",
-    partial: bool = False,
-    progress: bool = True,
-) -> Prepared:
-    """Check the folder and write it to data/NAME, or open what lies there if it is the same.
-
-    Args:
-        root: the folder.
-        name: of the data set; by default "flickr30k-regions" or so.
-        precision: of the stored features. Half the bytes by default (our choice): a region
-            feature has three digits that matter.
-        partial: take other counts than the known ones.
-        progress: show bars.
-
-    Raises:
-        InputError: a file is missing, damaged or does not fit the others.
-    """
-    root = Path(root)
-    key = captions.release_of(root.resolve().name)
-    found, features = read(root)
-    counts, known = captions.facts(found), f"{key} with Karpathy's splits"
-    checks.audit(counts, RELEASES[key].expected, known, partial)
-    images = found.images.drop(columns="path")
-    images = images.assign(part=images["split"], row=images.groupby("split").cumcount())
-
-    def draw(target: Path) -> None:
-        for split, here in features.items():
-            digest = found.files[f"{here.part}_ims.npy"]
-            _copy(target / f"ready-{FEATURES}-{split}.npy", here, precision, digest, progress)
-
-    coverage = captions.covered(found, np.ones(len(images), dtype=bool))
-    return captions.finish(
-        name or f"{key}-{FEATURES}",
-        found,
-        RELEASES[key],
-        {"precision": precision, "pixels": "none"},
-        images,
-        coverage,
-        {FEATURES: [FEATURES, FEATURES]},
-        draw,
-    )
-
-
 def read(root: Path) -> tuple[Captions, dict[str, Features]]:
     """Tables, and the features of each split.
 
     Raises:
-        InputError: as `regions`.
+        InputError: a file is missing, damaged or does not fit the others.
     """
     rows, files, features = [], {}, {}
     for split, parts in PARTS.items():
@@ -103,7 +56,7 @@ def read(root: Path) -> tuple[Captions, dict[str, Features]]:
         for number, image in enumerate(ids):
             place = f"{part}_ids.txt, image {number + 1}"
             # An id is a word, and no file is looked for under it.
-            image, _ = captions_json.located(place, image)
+            image, _ = located(place, image)
             rows.append((image, image, split, texts[EACH * number : EACH * (number + 1)]))
         for file in (f"{part}_caps.txt", f"{part}_ims.npy", f"{part}_ids.txt"):
             if (root / file).exists():
@@ -112,7 +65,7 @@ def read(root: Path) -> tuple[Captions, dict[str, Features]]:
     kinds = {here.array.shape[1:] for here in features.values()}
     if len(kinds) > 1:
         raise InputError(f"{root}: the parts have features of different shapes: {sorted(kinds)}")
-    return captions_json.tables(str(root), rows, files, EACH), features
+    return tables(str(root), rows, files, EACH), features
 
 
 def _open(path: Path) -> np.ndarray:
@@ -144,7 +97,7 @@ def _ids(path: Path, count: int) -> list[str]:
     return ids
 
 
-def _copy(path: Path, here: Features, precision: str, digest: str, progress: bool) -> None:
+def _copy(path: Path, here: Features, precision: str, digest: str) -> None:
     """Write the features of a split, one row an image, chunk by chunk."""
     part, array, repeat = here
 
@@ -170,8 +123,7 @@ def _copy(path: Path, here: Features, precision: str, digest: str, progress: boo
 
     shape = (len(array) // repeat, *array.shape[1:])
     size = np.prod(shape) * np.dtype(precision).itemsize / 1e9
-    title = f"{path.stem} ({size:.1f} GB)" if progress else None
-    fill(path, shape, draw, digest + precision, title, precision)
+    fill(path, shape, draw, digest + precision, f"{path.stem} ({size:.1f} GB)", precision)
 
 
 def prepare(
@@ -180,7 +132,7 @@ def prepare(
     name: options.Name = None,
     precision: Annotated[
         Literal[PRECISIONS], typer.Option(help="of the stored features")
-    ] = "float16",
+    ] = PRECISIONS[0],
     partial: options.Partial = False,
 ) -> Prepared:
     """Ready region features with sentences (SCAN, VSE-infinity) of Flickr30K or MS-COCO.
@@ -189,6 +141,27 @@ def prepare(
     five lines an image, and perhaps PART_ids.txt, for PART train, dev and test; COCO's testall
     comes before its test.
     """
-    data = regions(root, name, precision, partial)
-    checks.tell(data)
-    return data
+    key = captions.release_of(root.resolve().name)
+    found, features = read(root)
+    checks.audit(
+        captions.facts(found), RELEASES[key].expected, f"{key} with Karpathy's splits", partial
+    )
+    images = found.images.drop(columns="path")
+    images = images.assign(part=images["split"], row=images.groupby("split").cumcount())
+
+    def draw(target: Path) -> None:
+        for split, here in features.items():
+            digest = found.files[f"{here.part}_ims.npy"]
+            _copy(target / f"ready-{FEATURES}-{split}.npy", here, precision, digest)
+
+    data = captions.finish(
+        name or f"{key}-{FEATURES}",
+        found,
+        RELEASES[key],
+        {"precision": precision, "pixels": "none"},
+        images,
+        captions.covered(found, np.ones(len(images), dtype=bool)),
+        {FEATURES: [FEATURES, FEATURES]},
+        draw,
+    )
+    return checks.tell(data)

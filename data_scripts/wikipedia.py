@@ -11,7 +11,7 @@ from cmir_repro.data.labelled import IMAGE, LABELS, TEXT
 from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.readers.captions_text import lines
+from cmir_repro.data.readers.files import lines
 from cmir_repro.data.readers.matlab import MatFile
 from data_scripts import options
 
@@ -29,57 +29,6 @@ ORIGIN = {
     "sources": ["https://github.com/BMC-SDNU/Cross-Modal-Retrieval"],
     "licence": "none stated",
 }
-
-
-def wikipedia(
-    root: Path, name: str = "wikipedia", val: float = 0.1, seed: int = 0, partial: bool = False
-) -> Prepared:
-    """Check the folder and write it to data/NAME, or open what lies there if it is the same.
-
-    Args:
-        root: the folder.
-        name: of the data set.
-        val: share of the training pairs for validation, drawn with `seed` (our choice: the
-            benchmark has no validation split).
-        partial: take other counts than the known ones.
-
-    Raises:
-        InputError: a file is missing, damaged or does not fit the others, counts are not the
-            known ones, or something else was prepared there before.
-    """
-    root = Path(root)
-    if not root.is_dir():
-        raise InputError(f"{root} is no folder; --root is the folder with {FEATURES[1]}")
-    mat = next((root / file for file in FEATURES if (root / file).exists()), root / FEATURES[1])
-    categories = lines(root / CATEGORIES)
-    images = pd.concat([_listed(root, split, len(categories)) for split in SPLITS])
-    images = images.reset_index(drop=True)
-    picture, text = _features(mat, images)
-    numbers = images.pop("category").to_numpy()
-    images["label"] = np.array(categories, dtype=object)[numbers]
-    facts = counts(images, picture, text, categories)
-    checks.audit(facts, EXPECTED, "the Wikipedia benchmark", partial)
-    images["split"] = labelled_release.hold_out(images["split"].to_numpy(), val, seed)
-    files = (mat.name, CATEGORIES, *(list_ for list_, _ in SPLITS.values()))
-    record = {
-        **ORIGIN,
-        "provenance": {
-            "kind": "released",
-            "files": {file: sha256(root / file) for file in files},
-            "splits": f"as released; of train a share of {val} is val, drawn with seed {seed}",
-        },
-        "left_out": [],
-        "audit": [{"fact": fact, "found": found} for fact, found in facts.items()],
-    }
-    return labelled_release.finish(
-        name,
-        record,
-        images,
-        {TEXT: text, LABELS: np.eye(len(categories), dtype=np.uint8)[numbers], IMAGE: picture},
-        kind="features",
-        words=[f"topic {number}" for number in range(1, text.shape[1] + 1)],
-        categories=categories,
-    )
 
 
 def counts(
@@ -151,7 +100,7 @@ def prepare(
     *,
     root: options.Folder,
     name: options.OwnName = "wikipedia",
-    val: options.Val = 0.1,
+    val: options.Val = 0.1,  # our choice: the benchmark has no validation split
     seed: options.Seed = 0,
     partial: options.Partial = False,
 ) -> Prepared:
@@ -161,6 +110,31 @@ def prepare(
     the lists trainset_txt_img_cat.list and testset_txt_img_cat.list, and categories.list. A share
     of train becomes val. The audit must give the known counts; --partial takes others.
     """
-    data = wikipedia(root, name, val, seed, partial)
-    checks.tell(data)
-    return data
+    if not root.is_dir():
+        raise InputError(f"{root} is no folder; --root is the folder with {FEATURES[1]}")
+    mat = next((root / file for file in FEATURES if (root / file).exists()), root / FEATURES[1])
+    categories = lines(root / CATEGORIES)
+    images = pd.concat([_listed(root, split, len(categories)) for split in SPLITS])
+    images = images.reset_index(drop=True)
+    picture, text = _features(mat, images)
+    numbers = images.pop("category").to_numpy()
+    images["label"] = np.array(categories, dtype=object)[numbers]
+    facts = counts(images, picture, text, categories)
+    checks.audit(facts, EXPECTED, "the Wikipedia benchmark", partial)
+    images["split"] = labelled_release.hold_out(images["split"].to_numpy(), val, seed)
+    files = (mat.name, CATEGORIES, *(list_ for list_, _ in SPLITS.values()))
+    record = {
+        **ORIGIN,
+        "provenance": {
+            "kind": "released",
+            "files": {file: sha256(root / file) for file in files},
+            "splits": f"as released; of train a share of {val} is val, drawn with seed {seed}",
+        },
+        "left_out": [],
+        "audit": [{"fact": fact, "found": found} for fact, found in facts.items()],
+        "text": {"kind": "features", "names": [f"topic {n + 1}" for n in range(text.shape[1])]},
+        "categories": categories,
+    }
+    labels = np.eye(len(categories), dtype=np.uint8)[numbers]
+    arrays = {TEXT: text, LABELS: labels, IMAGE: picture}
+    return checks.tell(labelled_release.finish(name, record, images, arrays))

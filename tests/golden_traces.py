@@ -3,9 +3,10 @@
     python tests/golden_traces.py                 compare all with tests/golden
     python tests/golden_traces.py --write         write those whose version has no file yet
 
-A trace goes the way of every run, from a configuration to a record, and keeps what the ledger and
-the optimisers saw. It is the proof that a change of the code moved no number. Whoever means to move
-numbers raises the version of what moved (cmir_repro/versions.py) and writes the new traces.
+A trace goes the way of every run, from a configuration (golden_configs) to a record, and keeps what
+the ledger and the optimisers saw; what is no run is in golden_parts. It is the proof that a change
+of the code moved no number. Whoever means to move numbers raises the version of what moved
+(cmir_repro/experiments/versions.py) and writes the new traces.
 """
 
 import argparse
@@ -13,44 +14,29 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tiny_labels
 import tiny_photos
 import torch
+from golden_configs import configs
+from golden_parts import PLAIN, some
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from cmir_repro.core.protocol import TIES, preset
-from cmir_repro.data import sentences
-from cmir_repro.data.augment import DRAWS, random_view
 from cmir_repro.data.css import dataset as css
-from cmir_repro.data.labelled import labelled
-from cmir_repro.data.sampling import SAMPLERS
-from cmir_repro.data.tokenizers import Vocabulary
-from cmir_repro.evaluation import image_text, rerank
+from cmir_repro.evaluation import image_text
 from cmir_repro.evaluation import labels as label_retrieval
 from cmir_repro.evaluation import recall as evaluate
 from cmir_repro.experiments import ledger, versions
-from cmir_repro.experiments.presets import aai, crcgs, dim
+from cmir_repro.experiments.presets import dim
 from cmir_repro.experiments.run import run as train_and_score
-from cmir_repro.models.compositors import COMPOSITORS
-from cmir_repro.models.pooling import POOLERS, drop_vectors, drop_words
+from cmir_repro.models.pooling import POOLERS
 
 FOLDER = Path(__file__).parent / "golden"
 WORLD = css.Scale(bases=(30, 20), edits=(40, 20), width=45, height=30)
-SEED = 1  # not 0, the default, so that a seed which is not passed on is seen
-# Where with seed 1 an activation sits so close to a ReLU's kink that it depends on the last bit.
-SEEDS = {
-    "dim-concatenation": 2,
-    "dim-tirg-jsd": 2,
-    "dim-tirg-dv-ab": 2,
-    "dim-film-sgd": 4,
-}
 RESAMPLES = 100  # of bootstraps
 # What processors, numbers of threads and kernels may differ by, as a share and absolutely: the log
 # has six decimals, so rounding alone moves figures below a tenth by more than the share.
@@ -59,128 +45,7 @@ TOLERANCE = (1e-5, 2e-6)
 # rounding may change places, which moves a mean rank or average precision by a hair, recall not.
 RANKED, OF_RANKING = ("val ", "validation", "metrics"), (1e-3, 2e-3)
 SWAPPED = 1  # of the ranks kept, so many may differ for the same reason
-
-# Runs --------------------------------------------------------------------------------------------
-
-TRAINING = {"steps": 4, "batch": 16, "evaluate_every": 2, "log_every": 1, "seed": SEED}
-
-
-def dim_config(dataset="css", task="auto", recipe="fast", training=None, **model):
-    """A composed-retrieval configuration, small."""
-    return dim.configure(
-        dataset,
-        task,
-        method="golden",
-        recipe_name=recipe,
-        model={"image_encoder": "convnet", "image_weights": "none", "embed_dim": 16, **model},
-        training=TRAINING | (training or {}),
-    )
-
-
-def _dim_configs() -> dict:
-    """One of each compositor; of DIM every part, estimator, mask and pairing in some."""
-    found = {f"dim-{name}": dim_config(compositor=name) for name in COMPOSITORS}
-    found["dim-attribute-as-operator"] = dim_config(  # its texts are one attribute
-        "photos", compositor="attribute-as-operator", training={"batch": 8}
-    )
-    tirg = {"compositor": "tirg"}
-    found["dim-tirg-jsd"] = dim_config(dim={"units": 8}, **tirg)
-    found["dim-tirg-infonce-a"] = dim_config(
-        dim={"units": 8, "parts": "A", "estimator": "infonce", "pair": "both"}, **tirg
-    )
-    found["dim-tirg-infonce-b"] = dim_config(
-        dim={"units": 8, "parts": "B", "estimator": "infonce", "block": "block1", "mask": "label"},
-        **tirg,
-    )
-    found["dim-tirg-dv-ab"] = dim_config(
-        dim={"units": 8, "estimator": "dv", "positions": 3, "detach_image": True, "mask": "none"},
-        task="2d-3d",
-        metric="soft-triplet",
-        **tirg,
-    )
-    # The released optimiser and order of queries; its rate is cut, and selection ends the run.
-    found["dim-film-sgd"] = dim_config(
-        recipe="tirg/css",
-        compositor="film",
-        metric="soft-triplet",
-        training={"schedule": "step", "decay_every": 3, "patience": 2, "steps": 8},
-    )
-    return found
-
-
-def aai_config(training=None, **model):
-    """An image <-> sentence configuration, small; by default with every term."""
-    small = {
-        "width": 16, "embed_dim": 8, "heads": 2, "fusion_layers": 1, "text_layers": 1,
-        "dropout": 0.1, "size_augmentation": True, "momentum": 0.9, "queue": 20,
-        "soft_labels": 0.4, "soft_ramp": 3, "mlm": 1.0, "lmim_pairs": "both",
-    }  # fmt: skip
-    return aai.configure(
-        method="golden", model={**small, **model}, training=TRAINING | (training or {})
-    )
-
-
-def _aai_configs() -> dict:
-    plain = aai.METHODS[aai.REFERENCE]
-    return {
-        "aai-gpo": aai_config(),
-        "aai-mean": aai_config(
-            {"schedule": "cosine"}, **{**plain, "mlm": 0.0, "text_encoder": "bigru"}
-        ),
-        "aai-max": aai_config(
-            pooler="max", mlm=0.0, fusion_input="aggregated", lmim_pairs="intra", queue=0
-        ),
-        "aai-cls": aai_config(
-            pooler="cls", mlm=0.0, lmim=0.0, image_encoder="vit-tiny-mini", soft_labels=0.0,
-            width=24, training={"batch": 8},
-        ),
-    }  # fmt: skip
-
-
-def crcgs_config(method="golden", training=None, **model):
-    """A label-based configuration whose teachers and hash heads are short, too."""
-    dataset = "css"
-    small = {
-        "hidden": 16, "embed_dim": 8, "discriminator_image": (8, 4), "discriminator_text": (8, 4),
-        "discriminator_steps": 2, "memory": 20, "contrast": 0.1, "support": 0.1,
-    }  # fmt: skip
-    if method in crcgs.BASELINES:
-        # With fewer images than features CCA's axes would hang on the last bit.
-        dataset, small = "tiny-labels", {"hidden_image": 8, "hidden_text": 8, "dims": 4}
-    long = crcgs.configure(
-        dataset, method=method, model={**small, **model}, training=TRAINING | (training or {})
-    )
-    teacher, hashing = long.teacher, long.hashing
-    short = {"steps": 4, "batch": 16, "learning_rate": 1e-3}
-    if teacher:
-        sizes = {"codes": (12, 8), "text_back": 8, "image_back": 8}
-        teacher = teacher.model_copy(update=sizes | short)
-    hashing = hashing.model_copy(update={"bits": (4, 12), "hidden": 8, **short})
-    return long.model_copy(update={"teacher": teacher, "hashing": hashing})
-
-
-def _crcgs_configs() -> dict:
-    known = crcgs.METHODS
-    released = {**known["Released"], "support": 0.1}
-    return {
-        "crcgs": crcgs_config(),
-        "crcgs-other-categories": crcgs_config(contrast_form="other categories"),
-        "crcgs-released": crcgs_config(**released),
-        "crcgs-samples": crcgs_config(**{**released, "contrast_count": "samples"}),
-        "crcgs-base": crcgs_config(**known["Base"], image_encoder="convnet"),
-        "crcgs-dscmr": crcgs_config(**known["DSCMR"]),
-        "crcgs-cca-itq": crcgs_config("CCA, ITQ"),
-        "crcgs-dcmh": crcgs_config("DCMH"),
-    }
-
-
-def configs() -> dict:
-    """Name -> the run that a trace is of."""
-    found = _dim_configs() | _aai_configs() | _crcgs_configs()
-    for name, seed in SEEDS.items():
-        train = found[name].train.model_copy(update={"seed": seed})
-        found[name] = found[name].model_copy(update={"train": train})
-    return found
+NAMES = (*PLAIN, *configs())
 
 
 def traced(config) -> dict:
@@ -199,7 +64,7 @@ def traced(config) -> dict:
         "steps": record.steps,
         "validation": record.validation,
         "metrics": record.result.get("by_scoring", record.result["metrics"]),
-        "ranks": _some(ranks),
+        "ranks": some(ranks),
     }
 
 
@@ -246,131 +111,6 @@ class Gradients:
                     squares[block] = squares.get(block, 0.0) + square
                 out.append({block: square**0.5 for block, square in sorted(squares.items())})
         return out
-
-
-# What is no run ----------------------------------------------------------------------------------
-
-
-def world() -> dict:
-    """The generated data, its pictures, sentences and tags, and what is drawn from them."""
-    data = css.prepare("mini", progress=False)
-    pixels = {view: data.take(view, np.arange(len(data.images))) for view in ("2d", "3d")}
-    table = sentences.sentences(data, "3d")
-    tags = labelled(data, "3d-colour-shape")
-    texts = data.queries["text"].tolist()
-    words = Vocabulary.of(texts)
-    numbers, lengths = words.encode(texts)
-    source = np.arange(40) // 3
-    draws = torch.rand(4, DRAWS, generator=torch.Generator().manual_seed(SEED))
-    pictures = torch.from_numpy(pixels["3d"][:4])
-    return {
-        "tables": data.info["tables_sha256"],
-        "texts": texts[::20],
-        "sentences": [str(row) for row in table.iloc[::40].to_dict("records")],
-        "pixels": {
-            view: x.astype(np.float64).mean((1, 2))[::10].tolist() for view, x in pixels.items()
-        },
-        "numbers": [numbers[::20].tolist(), lengths[::20].tolist()],
-        "tags": [int(x.sum()) for x in (tags.text, tags.labels, tags.train, tags.query)],
-        "batches": {
-            name: [sampler(source, 8, SEED, step).tolist() for step in (0, 7)]
-            for name, sampler in SAMPLERS.items()
-        },
-        "views": random_view(pictures, draws, "scenes").double().mean((1, 2, 3)).tolist(),
-    }
-
-
-def pooling() -> dict:
-    """Every pooler on sets of several sizes, with its gradient; and what makes sets smaller."""
-    generator = torch.Generator().manual_seed(SEED)
-    tokens = torch.randn(5, 6, 4, generator=generator)
-    lengths = torch.tensor([6, 1, 3, 5, 2])
-    out = {}
-    for name, pooler in POOLERS.items():
-        torch.manual_seed(SEED)
-        given = tokens.clone().requires_grad_()
-        vector, weights = pooler()(given, lengths)
-        vector.square().sum().backward()
-        out[name] = [vector.tolist(), _listed(weights), given.grad.norm().item()]
-    for kind in ("regions", "grids"):
-        kept = drop_vectors(tokens, lengths, generator, 0.5, kind)
-        out[kind] = [kept.lengths.tolist(), kept.tokens.sum((1, 2)).tolist()]
-    numbers = torch.randint(4, 20, (5, 6), generator=generator)
-    marks = {"special": [0, 1], "mask": 2, "vocabulary": 20}
-    out["words"] = [x.tolist() for x in drop_words(numbers, lengths, generator, **marks, p=0.5)]
-    return out
-
-
-def scored(ranked: bool) -> dict:
-    """Every way to score, on features of few values, so that much ties; all rules for ties.
-
-    Args:
-        ranked: whether by the first relevant item (ranks, recall), or by all (average precision).
-    """
-    rng = np.random.default_rng(SEED)
-
-    def features(count: int, width: int = 3) -> np.ndarray:
-        drawn = rng.integers(-1, 2, (count, width)).astype(np.float32)
-        return np.concatenate([drawn, np.ones((count, 1), np.float32)], 1)
-
-    queries, gallery = features(30), features(40)
-    labels = rng.integers(8, size=30), np.arange(40) % 8
-    source = rng.integers(40, size=30)
-    image_of = np.arange(90) % 30
-    categories = rng.random((30, 4)) < 0.4, rng.random((40, 4)) < 0.4
-    codes = rng.random((30, 5)) < 0.5, rng.random((40, 5)) < 0.5
-    said = features(90)
-
-    def match(image: np.ndarray, sentence: np.ndarray) -> np.ndarray:
-        return ((7 * image + 3 * sentence) % 5).astype(np.float32)
-
-    out = {}
-    for ties in TIES:
-        rules = preset("tirg/css").changed(ties=ties)
-        if ranked:
-            ranks, result = evaluate.score(queries, gallery, *labels, source, rules, SEED)
-            out[f"composed {ties}"] = [ranks.expected.tolist(), result["metrics"]]
-        rules = preset("own/image-sentence").changed(ties=ties)
-        for mode in rerank.MODES if ranked else ():
-            both = rerank.rerank(queries, said, image_of, match, rules, 6, mode)
-            figures = image_text.summary(both, rules, SEED)["metrics"]
-            out[f"sentences {mode} {ties}"] = [
-                _some(both.image_to_sentence.expected),
-                _some(both.sentence_to_image.expected),
-                figures,
-            ]
-        by_categories = (("map-all", (queries, gallery)), ("map-all/hamming", codes))
-        for name, sides in () if ranked else by_categories:
-            rules = preset(name).changed(ties=ties)
-            found, result = label_retrieval.score(*sides, *categories, rules, SEED)
-            precision = result["curves"]["precision"][::10]
-            out[f"{name} {ties}"] = [
-                {depth: _some(np.nan_to_num(x)) for depth, x in found.items()},
-                result["metrics"],
-                precision,
-            ]
-    return out
-
-
-def _listed(x: torch.Tensor | None) -> list | None:
-    return None if x is None else x.tolist()
-
-
-def _some(values: np.ndarray, count: int = 20) -> list[float]:
-    """`count` of the values, from the first to the last."""
-    return np.asarray(values)[np.linspace(0, len(values) - 1, count).astype(int)].tolist()
-
-
-PLAIN: dict[str, Callable[[], dict]] = {
-    "world": world,
-    "pooling": pooling,
-    "recall": partial(scored, ranked=True),
-    "scoring": partial(scored, ranked=False),
-}
-NAMES = (*PLAIN, *configs())
-
-
-# Made, kept, compared ----------------------------------------------------------------------------
 
 
 @contextmanager

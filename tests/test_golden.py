@@ -5,7 +5,7 @@ kernels and with ATEN_CPU_CAPABILITY=avx2 and =default (`python tests/golden_tra
 repeats it): the largest deviation was 0.36 of what is allowed, a relative 4e-6. Two things were
 needed for that. Traces have four steps: with six, one ReLU in a hundred thousand at its kink was
 enough to move the last losses by a thousandth. And four traces have a seed of their own
-(`golden_traces.SEEDS`), because with seed 1 such a kink, or a pair of all but equal scores, lay in
+(`golden_configs.SEEDS`), because with seed 1 such a kink, or a pair of all but equal scores, lay in
 their way already in four.
 """
 

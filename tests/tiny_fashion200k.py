@@ -61,7 +61,7 @@ def write_release(tmp_path, monkeypatch):
 
 
 def prepare(root, **options) -> Prepared:
-    return script.released(root, size=16, progress=False, **options)
+    return script.prepare(root=root, **{"size": 16, **options})
 
 
 def refused(root, message: str, **options) -> None:

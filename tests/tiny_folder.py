@@ -1,6 +1,7 @@
 """A folder of pictures and a CSV of attributes or of queries, and the script that reads them."""
 
 import itertools
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,8 @@ def write_rows(tmp_path, monkeypatch):
 
 
 def prepare(root, settings, csv, name="mine", **options) -> Prepared:
-    return script.own_folder(name, root / csv, root / "images", settings, progress=False, **options)
+    values = {k: ",".join(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}
+    return script.prepare(name=name, csv=root / csv, images=root / "images", **values, **options)
 
 
 def change(root, csv, edit) -> None:

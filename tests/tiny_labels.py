@@ -41,5 +41,6 @@ def write(root, splits=SPLITS, kind="tags", info=None, **changed):
     parts = {name: array for name, array in {**arrays(), **changed}.items() if array is not None}
     words = [f"word {i}" for i in range(parts[TEXT].shape[1])]
     names = [f"kind {i}" for i in range(parts[LABELS].shape[1])]
-    made = label_data.content(info, images, parts, kind=kind, words=words, categories=names)
+    info |= {"text": {"kind": kind, "names": words}, "categories": names}
+    made = label_data.content(info, images, parts)
     return writer.write(folder, made)

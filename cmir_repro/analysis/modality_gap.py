@@ -23,6 +23,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from cmir_repro.core.errors import InputError
+from cmir_repro.evaluation.recall import unit_rows
 
 # Decimals worth reading: about what a different order of summation leaves unchanged.
 DECIMALS = {
@@ -38,40 +39,19 @@ DECIMALS = {
 }
 
 
-def unit_rows(features: np.ndarray, name: str = "features") -> np.ndarray:
-    """Check a set of features and scale its rows to length one.
+def unit(features: np.ndarray, name: str = "features") -> np.ndarray:
+    """A set of features with rows scaled to length one: (N, D) float64, N at least 2.
 
     Args:
-        features: (N, D) float or int, at least two rows.
         name: what error messages call the set.
 
-    Returns:
-        (N, D) float64, a copy.
-
     Raises:
-        InputError: wrong number of axes, fewer than two rows, not numeric, a value that is not
-            finite, or a row of zeros, which has no direction.
+        InputError: fewer than two rows, or as `recall.unit_rows`.
     """
-    features = np.asarray(features)
-    if features.ndim != 2 or features.shape[1] == 0:
-        raise InputError(f"{name}: features must be (N, D), got {features.shape}")
-    if len(features) < 2:
-        raise InputError(f"{name}: needs at least 2 rows, has {len(features)}")
-    if not np.issubdtype(features.dtype, np.floating) and not np.issubdtype(
-        features.dtype, np.integer
-    ):
-        raise InputError(f"{name}: features must be real numbers, got {features.dtype}")
-    features = features.astype(np.float64)
-    bad = ~np.isfinite(features).all(axis=1)
-    if bad.any():
-        raise InputError(
-            f"{name}: {bad.sum()} of {len(features)} rows hold NaN or infinity, "
-            f"the first is row {bad.argmax()}"
-        )
-    length = np.linalg.norm(features, axis=1, keepdims=True)
-    if not length.all():
-        raise InputError(f"{name}: row {np.argmin(length)} is all zeros and has no direction")
-    return features / length
+    rows = unit_rows(features, name, np.float64)
+    if len(rows) < 2:
+        raise InputError(f"{name}: needs at least 2 rows, has {len(rows)}")
+    return rows
 
 
 def centroid_distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -86,7 +66,7 @@ def centroid_distance(a: np.ndarray, b: np.ndarray) -> float:
         b: (M, D) features.
 
     Raises:
-        InputError: see `unit_rows`, or the sets differ in D.
+        InputError: see `unit`, or the sets differ in D.
     """
     a, b = _two(a, b)
     return float(np.linalg.norm(a.mean(axis=0) - b.mean(axis=0)))
@@ -116,7 +96,7 @@ def mmd(
         generator: draws those rows; required only where a set is thinned.
 
     Raises:
-        InputError: see `unit_rows`; the sets differ in D; a set must be thinned without a
+        InputError: see `unit`; the sets differ in D; a set must be thinned without a
             generator; the features have collapsed so that the median distance is 0.
     """
     a, b = _two(a, b)
@@ -170,7 +150,7 @@ def probe_accuracy(
         Percent, 0 to 100; a plain mean over held-out rows.
 
     Raises:
-        InputError: see `unit_rows`; the sets differ in D; fewer than two folds, or fewer groups
+        InputError: see `unit`; the sets differ in D; fewer than two folds, or fewer groups
             than folds; groups do not fit the rows.
     """
     a, b = _two(a, b)
@@ -210,7 +190,7 @@ def alignment(a: np.ndarray, b: np.ndarray) -> float:
         b: (N, D) features; row i of a and of b are a pair.
 
     Raises:
-        InputError: see `unit_rows`, or the sets differ in shape.
+        InputError: see `unit`, or the sets differ in shape.
     """
     a, b = _two(a, b, paired=True)
     return float(((a - b) ** 2).sum(axis=1).mean())
@@ -243,9 +223,9 @@ def uniformity(x: np.ndarray) -> float:
         x: (N, D) features.
 
     Raises:
-        InputError: see `unit_rows`.
+        InputError: see `unit`.
     """
-    x = unit_rows(x, "x")
+    x = unit(x, "x")
     total, block = 0.0, 1024  # rows of the distance matrix held at a time
     for start in range(0, len(x), block):
         total += np.exp(-2 * _squared_distances(x[start : start + block], x)).sum()
@@ -278,10 +258,10 @@ def info_nce_bound(
         seed: of the shuffle that deals pairs to batches, so that sorted rows do not share one.
 
     Raises:
-        InputError: see `unit_rows`; rows are not pairs; fewer pairs than a batch; scores that
+        InputError: see `unit`; rows are not pairs; fewer pairs than a batch; scores that
             are not finite or not (B, B).
     """
-    unit_a, unit_b = unit_rows(a, "a"), unit_rows(b, "b")
+    unit_a, unit_b = unit(a, "a"), unit(b, "b")
     if len(unit_a) != len(unit_b):
         raise InputError(f"rows must be pairs, a has {len(unit_a)} and b has {len(unit_b)}")
     if not 2 <= batch <= len(unit_a):
@@ -369,7 +349,7 @@ def table(sets: Mapping[str, tuple[np.ndarray, np.ndarray]], **options) -> pd.Da
 
 
 def _two(a, b, names=("a", "b"), paired=False) -> tuple[np.ndarray, np.ndarray]:
-    a, b = unit_rows(a, names[0]), unit_rows(b, names[1])
+    a, b = unit(a, names[0]), unit(b, names[1])
     if a.shape[1] != b.shape[1]:
         raise InputError(
             f"{names[0]} has {a.shape[1]} dimensions and {names[1]} {b.shape[1]}; "

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro.analysis.modality_gap import unit_rows
+from cmir_repro.analysis.modality_gap import unit
 from cmir_repro.core import files
 from cmir_repro.core.errors import InputError
 
@@ -45,7 +45,7 @@ def pca(sets: Mapping[str, np.ndarray]) -> pd.DataFrame:
         Coordinates, method "PCA".
 
     Raises:
-        InputError: see `modality_gap.unit_rows`; no set, sets that differ in D, or D < 2.
+        InputError: see `modality_gap.unit`; no set, sets that differ in D, or D < 2.
     """
     scores, _ = _principal(sets)
     return _coordinates(scores, sets, "PCA", None)
@@ -159,7 +159,7 @@ def load_coordinates(path: Path) -> tuple[pd.DataFrame, dict]:
 def _union(sets) -> np.ndarray:
     if not sets:
         raise InputError("no sets were given, so there is nothing to project")
-    features = [unit_rows(x, name) for name, x in sets.items()]
+    features = [unit(x, name) for name, x in sets.items()]
     dimensions = {name: x.shape[1] for name, x in zip(sets, features, strict=True)}
     if len(set(dimensions.values())) > 1:
         raise InputError(f"sets must share one joint space, got dimensions {dimensions}")

@@ -2,7 +2,7 @@
 
 For comparison (notebook 14): nothing is trained or scored with these. Re-made in our own words from
 what the code does (repository Hambaobao/CRCGS). The released contrast, which can be trained with,
-is `objectives.generative.released_contrast`. Letters: B batch, C categories, K converted space,
+is `losses.crcgs.released_contrast`. Letters: B batch, C categories, K converted space,
 Q queries, N database items, L bits.
 """
 

@@ -27,7 +27,7 @@ POOLS = {
     "all categories": "images of the split, of all categories, each once",
 }
 # How the captions of a triplet become queries: for each query the texts whose features, of length
-# 1 each, are averaged. The names of the texts are those of `captioned.texts`.
+# 1 each, are averaged. The names of the texts are those of `fashioniq_cirr.texts`.
 CAPTIONS = {
     "one": (("1",),),
     "each alone": (("1",), ("2",)),
@@ -56,8 +56,8 @@ class Protocol:
     drop_source: bool  # the query's own source image cannot be returned
     relevance: str  # when a gallery item counts as correct
     cutoffs: tuple[int, ...]  # the k of recall at k, ascending
-    ties: str = "mean"  # place of the correct item among equal scores: see evaluate.ranks
-    tie_tolerance: float = 1e-6  # scores this close are equal; see evaluate.ranks
+    ties: str = "mean"  # place of the correct item among equal scores: see recall.ranks
+    tie_tolerance: float = 1e-6  # scores this close are equal; see recall.ranks
     similarity: str = "cosine"
     aggregate: str = "mean over queries"
     pool: str | None = None  # whose images are ranked: a key of POOLS

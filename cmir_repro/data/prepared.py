@@ -2,7 +2,7 @@
 
     dataset.json            name, provenance, sources, licence, counts, what was left out,
                             protocol (a preset's name), tasks (name -> view of the queries, of
-                            the gallery), and where training pairs are drawn: see data.pairs
+                            the gallery), and where training pairs are drawn: data.training_pairs
     images.parquet          image (id), split, part, row, label
     queries.parquet         query (id), split, source, target (image ids), text
     pixels-VIEW-PART.npy    uint8 (N, height, width, 3), RGB, memory-mapped

@@ -55,14 +55,7 @@ class Vocabulary:
             InputError: a sentence has no word.
         """
         rows = [[self._number.get(word, 0) for word in tokens_of(text)] for text in texts]
-        for text, row in zip(texts, rows, strict=True):
-            if not row:
-                raise InputError(f"the sentence {text!r} has no word")
-        lengths = np.array([len(row) for row in rows], dtype=np.int64)
-        out = np.zeros((len(rows), int(lengths.max(initial=1))), dtype=np.int64)
-        for number, row in enumerate(rows):
-            out[number, : len(row)] = row
-        return out, lengths
+        return _padded("sentence", texts, rows, pad=0)
 
 
 def clean(text: str, words: int | None = WORDS) -> str:
@@ -132,18 +125,11 @@ class CaptionTokens:
             InputError: a caption has no word, or one caption is given instead of several.
         """
         _refuse_one(texts)
-        rows = [clean(text, self.words).split() for text in texts]
-        for text, row in zip(texts, rows, strict=True):
-            if not row:
-                raise InputError(f"the caption {text!r} has no word")
-        lengths = np.array([len(row) + 2 for row in rows], dtype=np.int64)
-        flat = [self._number.get(word, self.unk) for row in rows for word in row]
-        place = np.arange(int(lengths.max(initial=2)))  # (L,)
-        out = np.full((len(rows), len(place)), self.pad, dtype=np.int64)
-        out[:, 0] = self.cls
-        out[(place > 0) & (place < lengths[:, None] - 1)] = flat
-        out[np.arange(len(rows)), lengths - 1] = self.sep
-        return out, lengths
+        rows = [
+            [self.cls, *(self._number.get(word, self.unk) for word in words), self.sep]
+            for words in (clean(text, self.words).split() for text in texts)
+        ]
+        return _padded("caption", texts, rows, self.pad, special=2)
 
 
 class BertTokens:
@@ -181,3 +167,17 @@ class BertCaptionTokens(BertTokens):
 def _refuse_one(texts: object) -> None:
     if isinstance(texts, str):
         raise InputError("captions are a list of sentences; put a single one into a list")
+
+
+def _padded(
+    what: str, texts: Sequence[str], rows: list[list[int]], pad: int, special: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """N rows of ids, of which `special` are no words, as (N, L) int64, and lengths (N,) int64."""
+    for text, row in zip(texts, rows, strict=True):
+        if len(row) == special:
+            raise InputError(f"the {what} {text!r} has no word")
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    place = np.arange(int(lengths.max(initial=max(special, 1))))  # (L,)
+    out = np.full((len(rows), len(place)), pad, dtype=np.int64)
+    out[place < lengths[:, None]] = [number for row in rows for number in row]
+    return out, lengths

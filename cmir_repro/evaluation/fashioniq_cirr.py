@@ -55,7 +55,7 @@ class Triplets:
 def of_tables(
     images: pd.DataFrame, queries: pd.DataFrame, split: str, missing: int = 0
 ) -> Triplets:
-    """The triplets of a split from the tables of `data.annotations` or of a prepared data set.
+    """The triplets of a split from the tables of a release or of a prepared data set.
 
     Raises:
         InputError: a column is missing, or the split has no query with a target.

@@ -37,11 +37,6 @@ def pack(codes: np.ndarray) -> np.ndarray:
     return np.packbits(codes, axis=1)
 
 
-def unpack(packed: np.ndarray, bits: int) -> np.ndarray:
-    """The inverse of `pack`, (N, bits) bool."""
-    return np.unpackbits(packed, axis=1, count=bits).astype(bool)
-
-
 def words(codes: np.ndarray) -> np.ndarray:
     """(N, L) bool -> (ceil(L / 64), N) uint64: what one operation of the processor compares."""
     packed = pack(codes)

@@ -319,10 +319,6 @@ def table(result: dict) -> str:
         f"{result['images']} images and {result['sentences']} sentences are queries, "
         f"scored by {result['scoring']}",
         "",
-        f"{'':<16}{'value':>10}  {'95 % interval':^23}{'chance':>10}",
+        *recall.metric_lines(result["metrics"], 16),
     ]
-    for name, m in result["metrics"].items():
-        chance = "-" if m["chance"] is None else f"{m['chance']:.2f}"
-        interval = f"{m['low']:>10.2f} - {m['high']:<10.2f}"
-        lines.append(f"{name:<16}{m['value']:>10.2f}  {interval}{chance:>10}")
     return "\n".join(lines)

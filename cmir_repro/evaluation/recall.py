@@ -178,8 +178,8 @@ def _sources(source: np.ndarray | None, Q: int, G: int, protocol: Protocol) -> n
     return source
 
 
-def unit_rows(features: np.ndarray, what: str) -> np.ndarray:
-    """Rows scaled to length 1, (N, D) float32, a copy.
+def unit_rows(features: np.ndarray, what: str, dtype: type = np.float32) -> np.ndarray:
+    """Rows scaled to length 1, (N, D) of `dtype`, a copy.
 
     Raises:
         InputError: not (N, D) of numbers, or a row that is zero or not finite, named by `what`.
@@ -199,8 +199,8 @@ def unit_rows(features: np.ndarray, what: str) -> np.ndarray:
             f"first row {bad[0]} ({kind}); its cosine is undefined"
         )
     # Largest entry first: squares of very large or small entries leave float32.
-    wide = np.promote_types(features.dtype, np.float32)
-    unit = (features / largest[:, None].astype(wide)).astype(np.float32)
+    wide = np.promote_types(features.dtype, dtype)
+    unit = (features / largest[:, None].astype(wide)).astype(dtype)
     unit /= np.sqrt(np.einsum("nd,nd->n", unit, unit))[:, None]
     return unit
 
@@ -360,10 +360,21 @@ def table(result: dict) -> str:
         f"relevant: {p['relevance']}, ties: {p['ties']}",
         f"{result['queries']} queries, {result['gallery']} gallery items",
         "",
-        f"{'':<12}{'value':>10}  {'95 % interval':^23}{'chance':>10}",
+        *metric_lines(result["metrics"]),
     ]
-    for name, m in result["metrics"].items():
+    return "\n".join(lines)
+
+
+def metric_lines(metrics: dict[str, dict], width: int = 12, heading: str = "") -> list[str]:
+    """Value, interval and chance of each metric, aligned, under a heading.
+
+    Args:
+        metrics: name -> value, low, high, chance (None: unknown).
+        width: of the names. heading: of the names.
+    """
+    lines = [f"{heading:<{width}}{'value':>10}  {'95 % interval':^23}{'chance':>10}"]
+    for name, m in metrics.items():
         chance = "-" if m["chance"] is None else f"{m['chance']:.2f}"
         interval = f"{m['low']:>10.2f} - {m['high']:<10.2f}"
-        lines.append(f"{name:<12}{m['value']:>10.2f}  {interval}{chance:>10}")
-    return "\n".join(lines)
+        lines.append(f"{name:<{width}}{m['value']:>10.2f}  {interval}{chance:>10}")
+    return lines

@@ -56,12 +56,12 @@ def rerank(
         protocol: one with direction "both". With folds, candidates are of the query's fold.
         k: candidates of each query; more than there are means all.
         mode: "itm", the matcher's score alone (ALBEF, TCL); "itc+itm", that plus the cosine
-            (LAVIS); "itc", cosines alone: `image_sentence.ranks`.
+            (LAVIS); "itc", cosines alone: `image_text.ranks`.
         chunk: pairs per call of `match`.
         progress: show a bar of pairs.
 
     Raises:
-        InputError: as in `image_sentence.ranks`; the matcher returns another number of scores, or
+        InputError: as in `image_text.ranks`; the matcher returns another number of scores, or
             one that is not finite.
 
     Source: ALBEF's evaluation (Li et al. 2021), and LAVIS for the sum.

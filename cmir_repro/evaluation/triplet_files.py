@@ -15,7 +15,7 @@ import numpy as np
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.protocol import CAPTIONS, Protocol, check_scorer
 from cmir_repro.data.readers import fashioniq_cirr as releases
-from cmir_repro.evaluation import fashioniq_cirr
+from cmir_repro.evaluation import fashioniq_cirr, recall
 from cmir_repro.evaluation.fashioniq_cirr import QueryFeatures, Triplets
 from cmir_repro.evaluation.features import Features, align, load_features
 
@@ -92,8 +92,5 @@ def table(result: dict) -> str:
         parts |= result["categories"]
     for name, part in parts.items():
         head = f"{name}: {part['queries']} queries, {part['gallery']} images" if name else ""
-        lines += ["", f"{head:<32}{'value':>8}  {'95 % interval':^19}{'chance':>8}"]
-        for metric, m in part["metrics"].items():
-            interval = f"{m['low']:>8.2f} - {m['high']:<8.2f}"
-            lines.append(f"{metric:<32}{m['value']:>8.2f}  {interval}{m['chance']:>8.2f}")
+        lines += ["", *recall.metric_lines(part["metrics"], 32, head)]
     return "\n".join(lines)

@@ -60,7 +60,7 @@ class Record(Config):
     config: dict
     selection: str
     data: dict  # manifest hash, hash of the tables, kind of provenance
-    # Version, commit, whether files of the package differed from it ("dirty"), digests of the
+    # Version, commit, whether package or data scripts differed from it ("dirty"), digests of the
     # package's sources and of the lock: for information; what decides is `versions`. Records of
     # older versions hold another digest, of the sources that decided.
     code: dict
@@ -296,8 +296,8 @@ def code(own: str = "") -> dict:
     checkout = paths.checkout()
     lock = checkout / "requirements.lock" if checkout else Path()
     commit = _git("rev-parse", "HEAD")
-    # Of the package only: a maintainer's run writes results into the tree itself.
-    changed = bool(_git("status", "--porcelain", "--", paths.PACKAGE.name))
+    # Of code only: a maintainer's run writes results into the tree itself.
+    changed = bool(_git("status", "--porcelain", "--", paths.PACKAGE.name, "data_scripts"))
     return {
         "version": __version__,
         "commit": commit or "unknown",

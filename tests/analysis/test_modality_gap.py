@@ -235,11 +235,14 @@ def test_unpaired_sets_have_no_pair_statistics(pairs):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x: np.where(np.arange(300)[:, None] == 7, np.nan, x), "text: 1 of 300 .* row 7"),
-        (lambda x: x * (np.arange(300)[:, None] != 9), "text: row 9 is all zeros"),
+        (
+            lambda x: np.where(np.arange(300)[:, None] == 7, np.nan, x),
+            r"1 of 300 text .* row 7 \(not",
+        ),
+        (lambda x: x * (np.arange(300)[:, None] != 9), r"text features .* row 9 \(zero\)"),
         (lambda x: x[:1], "text: needs at least 2 rows, has 1"),
-        (lambda x: x[0], r"text: features must be \(N, D\), got \(16,\)"),
-        (lambda x: x > 0, "text: features must be real numbers, got bool"),
+        (lambda x: x[0], r"text features must be \(N, D\) numbers, got \(16,\)"),
+        (lambda x: x > 0, r"text features must be \(N, D\) numbers, got .* bool"),
         (lambda x: x[:, :8], "image has 16 dimensions and text 8"),
     ],
 )

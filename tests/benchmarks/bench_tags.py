@@ -46,7 +46,7 @@ def main() -> None:
         make(path, rng)
         print(f"{path.stat().st_size / 1e6:.0f} MB, {IMAGES:,} lines; limits {LIMITS}")
         before, start = peak_mb(), time.perf_counter()
-        rows, text, ones = tag_files.rows_with_tags(path, TAGS, wanted, progress=False)
+        rows, text, ones = tag_files.rows_with_tags(path, TAGS, wanted)
         seconds = time.perf_counter() - start
         print(f"kept {len(rows):,} of {WANTED:,}, in {text.nbytes / 1e6:.0f} MB; {ones:,} ones")
         print(f"  pieces      {seconds:6.2f} s  {peak_mb():6.0f} MB in all, {before:.0f} MB before")

@@ -106,11 +106,9 @@ def test_a_text_too_large_for_memory_may_be_on_disk_already(tmp_path, monkeypatc
     text = arrays.pop(TEXT)
 
     def finish(draw):
-        names = {"words": [*map(str, range(tiny_labels.D))], "categories": list("abcd")}
-        images = table(list(tiny_labels.SPLITS))
-        return label_data.finish(
-            "tiny", tiny_labels.INFO, images, arrays, kind="tags", draw=draw, **names
-        )
+        text = {"kind": "tags", "names": [*map(str, range(tiny_labels.D))]}
+        info = {**tiny_labels.INFO, "text": text, "categories": list("abcd")}
+        return label_data.finish("tiny", info, table(list(tiny_labels.SPLITS)), arrays, draw)
 
     with pytest.raises(InputError, match=r"text \(72, 7\) does not fit"):
         finish(lambda folder: labelled.save_array(folder, TEXT, text[:, 1:]))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.data.readers.captions_text import lines
+from cmir_repro.data.readers.files import lines
 from cmir_repro.data.tokenizers import (
     SPECIAL_TOKENS,
     UNKNOWN,

@@ -79,13 +79,13 @@ def root(tmp_path, monkeypatch):
 
 def refused(root, message: str, **options) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        script.released(root, progress=False, **options)
+        script.released(root, **options)
     assert "\n" not in str(caught.value)
     assert not (paths.data() / "css-released" / "dataset.json").exists()
 
 
 def test_the_release_comes_into_the_prepared_layout(root):
-    data = script.released(root, progress=False)
+    data = script.released(root)
     assert data.folder == paths.data() / "css-released"
     raw = release()
     for part in ("train", "test"):
@@ -110,7 +110,7 @@ def test_the_release_comes_into_the_prepared_layout(root):
 
 
 def test_the_2d_view_is_drawn_from_the_free_positions(root):
-    data = script.released(root, progress=False)
+    data = script.released(root)
     for part, split in release().items():
         for number, objects in enumerate(split["objects_img"]):
             alone = draw_2d(
@@ -129,7 +129,7 @@ def test_the_2d_view_is_drawn_from_the_free_positions(root):
 
 def test_the_manifest_says_where_the_data_come_from(root):
     (root / "images" / "css_train_000099.png").write_bytes(b"")
-    info = script.released(root, name="css, ours", progress=False).info
+    info = script.released(root, name="css, ours").info
     assert info["name"] == "css, ours"
     assert info["provenance"]["kind"] == "released"
     assert info["provenance"]["sha256"] == sha256(root / script.NPY)
@@ -141,7 +141,7 @@ def test_the_manifest_says_where_the_data_come_from(root):
 
 
 def test_without_labels_an_image_is_relevant_to_itself_alone(root):
-    data = script.released(root, progress=False)
+    data = script.released(root)
     assert data.images.loc[data.images["part"] == "test", "label"].tolist() == [
         str(i) for i in range(15)
     ]
@@ -152,14 +152,14 @@ def test_labels_of_the_file_are_used_where_it_has_them(root):
     for part in raw:
         raw[part]["labels"] = [*range(12), 12, 12, "x"]
     write(root, raw)
-    data = script.released(root, progress=False)
+    data = script.released(root)
     assert data.info["provenance"]["relevance"] == "file"
     labels = data.images.loc[data.images["part"] == "test", "label"]
     assert labels.tolist() == [*map(str, range(12)), "12", "12", "x"]
 
 
 def test_relevance_by_scene_gives_equal_labels_to_equal_scenes(root):
-    data = script.released(root, relevance="scene", progress=False)
+    data = script.released(root, relevance="scene")
     assert data.info["provenance"]["relevance"] == "scene"
     labels = data.images.loc[data.images["part"] == "test", "label"].tolist()
     assert labels[12:] == ["." * 9] * 3
@@ -178,7 +178,7 @@ def test_relevance_by_file_needs_labels_in_both_splits(root):
     write(root, raw)
     refused(root, "test: there are no labels", relevance="file")
     refused(root, "'maybe' is unknown; allowed: file, index, scene", relevance="maybe")
-    assert script.released(root, progress=False).info["provenance"]["relevance"] == "index"
+    assert script.released(root).info["provenance"]["relevance"] == "index"
 
 
 def test_relevance_by_scene_needs_one_object_a_cell(root):
@@ -189,16 +189,16 @@ def test_relevance_by_scene_needs_one_object_a_cell(root):
 
 
 def test_a_second_run_opens_what_is_there_if_it_is_the_same(root):
-    first = script.released(root, progress=False)
-    assert script.released(root, progress=False).manifest_hash == first.manifest_hash
+    first = script.released(root)
+    assert script.released(root).manifest_hash == first.manifest_hash
     for options in ({"name": "other"}, {"relevance": "scene"}):
         with pytest.raises(InputError, match=r"delete its dataset\.json first"):
-            script.released(root, progress=False, **options)
+            script.released(root, **options)
     raw = release()
     raw["train"]["mods"][0]["to_str"] = "add blue triangle"
     write(root, raw)
     with pytest.raises(InputError, match="was prepared with other sha256"):
-        script.released(root, progress=False)
+        script.released(root)
 
 
 def change(*keys, to):
@@ -289,7 +289,7 @@ def test_a_truncated_image_is_named_and_reading_goes_on_when_it_is_whole(root):
     refused(root, r"css_train_000007\.png is no whole picture")
     path.write_bytes(whole)
     np.testing.assert_array_equal(
-        script.released(root, progress=False).pixels("3d", "train")[7], picture("train", 7)
+        script.released(root).pixels("3d", "train")[7], picture("train", 7)
     )
 
 
@@ -306,7 +306,7 @@ def test_a_picture_exchanged_between_two_tries_is_read_again(root, monkeypatch):
     refused(root, "css_train_000014")
     path.write_bytes(whole)
     Image.fromarray(255 - picture("train", 0)).save(root / "images" / "css_train_000000.png")
-    data = script.released(root, progress=False)
+    data = script.released(root)
     np.testing.assert_array_equal(data.pixels("3d", "train")[0], 255 - picture("train", 0))
 
 

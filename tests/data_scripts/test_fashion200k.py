@@ -288,7 +288,7 @@ def test_a_second_run_opens_what_is_there_if_it_is_the_same(root, monkeypatch, t
         ({"size": 32}, "size 16, now asked for 32"),
     ):
         with pytest.raises(InputError, match=f"{message}; delete its dataset.json first"):
-            script.released(root, **{"size": 16, "progress": False, **options})
+            prepare(root, **options)
     changed(root, script.QUERIES, lambda lines: lines.reverse())
     with pytest.raises(InputError, match="prepared with other files"):
         prepare(root)
@@ -305,7 +305,7 @@ def test_a_second_run_opens_what_is_there_if_it_is_the_same(root, monkeypatch, t
 )
 def test_an_impossible_argument_is_refused(root, options, message):
     with pytest.raises(InputError, match=message):
-        script.released(root, **options)
+        prepare(root, **options)
 
 
 def test_an_interrupted_run_goes_on_with_the_pictures_as_they_are_now(root, monkeypatch):

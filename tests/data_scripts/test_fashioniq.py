@@ -115,7 +115,6 @@ def test_it_trains_and_is_scored_by_every_rule(root, photos, monkeypatch, tmp_pa
             model={"image_encoder": "convnet", "image_weights": "none", "embed_dim": 16},
             training={"steps": 3, "batch": 4, "evaluate_every": 3},
         ),
-        progress=False,
     )
     assert trained.record.steps == 3
     assert trained.record.task == "photo"

@@ -173,7 +173,7 @@ def test_counts_of_a_release_are_demanded(ucch):
 
 
 def test_what_cannot_be_is_one_line(tmp_path, ucch):
-    refused("--seed must be at least 0", *ucch, "--seed", -1)
+    refused("seed -1 must be a whole number from 0", *ucch, "--seed", -1)
     refused("28 images are too few for --train 10 --val 4 --test 60", *ucch, "--test", 60)
     refused("--test 30 must leave some of 30 rows", *ucch, "--rows", "last", "--test", 30)
     refused("24 images are too few for --train 30", *ucch, "--rows", "last", "--train", 30)

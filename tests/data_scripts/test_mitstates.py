@@ -54,7 +54,7 @@ def root(tmp_path, monkeypatch):
 
 
 def prepare(root, **options) -> Prepared:
-    return script.released(root, size=16, progress=False, **options)
+    return script.prepare(root=root, **{"size": 16, **options})
 
 
 def refused(root, message: str, **options) -> None:
@@ -218,7 +218,7 @@ def test_too_little_to_ask_anything_is_refused(root):
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path):
-    with pytest.raises(InputError, match="images cannot be read"):
+    with pytest.raises(InputError, match="images does not exist"):
         prepare(tmp_path)
     (tmp_path / "images" / "old bear").mkdir(parents=True)
     with pytest.raises(InputError, match="has no folder 'adjective noun' with pictures"):
@@ -252,7 +252,7 @@ def test_a_second_run_opens_what_is_there_if_it_is_the_same(root, monkeypatch, t
     first = prepare(root)
     assert prepare(root).manifest_hash == first.manifest_hash
     with pytest.raises(InputError, match="size 16, now asked for 32; delete its"):
-        script.released(root, size=32, progress=False)
+        prepare(root, size=32)
     monkeypatch.setenv("CMIR_DATA", str(tmp_path / "elsewhere"))
     for file in root.rglob("*.jpg"):
         file.touch()  # another copy of the same files
@@ -283,7 +283,7 @@ def test_an_interrupted_run_goes_on(root, monkeypatch):
 
 def test_an_impossible_size_is_refused(root):
     with pytest.raises(InputError, match="--size 4 is out of range"):
-        script.released(root, size=4)
+        prepare(root, size=4)
 
 
 def test_an_archive_is_unpacked_and_read(root, tmp_path, capsys):

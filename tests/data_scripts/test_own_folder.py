@@ -333,9 +333,14 @@ def test_the_product_photographs(real_data, tmp_path, monkeypatch):
     table = pd.read_csv(root / "metadata.csv", dtype=str, keep_default_na=False)
     table.iloc[::10].to_csv(tmp_path / "some.csv", index=False)
     columns = ("gender", "baseColour", "articleType")
-    settings = script.Settings(suffix=".jpg", size=16, attributes=columns, unseen=columns[1:])
-    data = script.own_folder(
-        "photos", tmp_path / "some.csv", root / "images", settings, progress=False
+    data = script.prepare(
+        name="photos",
+        csv=tmp_path / "some.csv",
+        images=root / "images",
+        suffix=".jpg",
+        size=16,
+        attributes=",".join(columns),
+        unseen=",".join(columns[1:]),
     )
     counts = data.counts()
     assert 750 < counts["images"].sum() <= len(table.iloc[::10])

@@ -8,65 +8,20 @@ import pandas as pd
 import pytest
 import tiny_labels
 import torch
+from tiny_label_runs import SCORINGS, configured, go, make_tiny, never
 
 from cmir_repro.core import paths
-from cmir_repro.core.errors import InputError
 from cmir_repro.data.labelled import LABELS
 from cmir_repro.evaluation import labels as label_retrieval
 from cmir_repro.experiments import crcgs, identity, ledger, versions
-from cmir_repro.experiments.crcgs_task import LabelledBatches, LabelledTask
-from cmir_repro.experiments.presets.crcgs import FULL, METHODS, REFERENCE, SCALES, configure
-from cmir_repro.experiments.run import run
+from cmir_repro.experiments.crcgs_task import LabelledBatches
+from cmir_repro.experiments.presets.crcgs import FULL, REFERENCE
 from cmir_repro.report import tables
-
-TINY = {
-    "model": {
-        "hidden": 16,
-        "embed_dim": 8,
-        "discriminator_image": (8, 4),
-        "discriminator_text": (8, 4),
-        "discriminator_steps": 2,
-        "memory": 20,
-        "contrast": 0.1,
-        "support": 0.1,
-    },
-    "teacher": {"codes": (12, 8), "text_back": 8, "image_back": 8, "steps": 4, "batch": 16},
-    "hashing": {"bits": (4, 12), "hidden": 8, "steps": 4, "batch": 16},
-    "baseline": {"hidden_image": 8, "hidden_text": 8, "dims": 4},
-    "train": {
-        "steps": 4,
-        "batch": 16,
-        "learning_rate": 1e-3,
-        "evaluate_every": 2,
-        "log_every": 1,
-        "schedule": "constant",
-        "clip": 0.0,
-    },
-    "train_of": {},
-}
-SCORINGS = ["cosine", "hamming-4", "hamming-12"]
 
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch, tmp_path):
-    """Small sizes of everything, the data set "tiny-labels", and folders of our own."""
-    monkeypatch.setitem(SCALES, "mini", TINY)
-    monkeypatch.setattr(label_retrieval, "RESAMPLES", 20)  # the bootstrap is tested elsewhere
-    for name in ("DATA", "RUNS", "RESULTS"):
-        monkeypatch.setenv(f"CMIR_{name}", str(tmp_path / name.lower()))
-    tiny_labels.write(tmp_path / "data")
-
-
-def configured(method=FULL, seed=0, dataset="tiny-labels", training=None, **model):
-    return configure(dataset, method=method, seed=seed, model=model, training=training)
-
-
-def go(config):
-    return run(config, progress=False, command="a test")
-
-
-def opened(config, pixels=False):
-    return LabelledTask(config.dataset, config.scale, config.task, pixels, "cpu", False)
+    make_tiny(monkeypatch, tmp_path)
 
 
 def weights(run):
@@ -82,16 +37,27 @@ def without_seconds(log):
     return [str(row) for row in log.drop(columns="seconds").to_dict("records")]
 
 
-def never(*_, **__):
-    pytest.fail("trained again")
-
-
 # The record
 
 
-def test_a_run_leaves_record_and_precisions(tmp_path):
-    config = configured()
-    run = go(config)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of the whole method, and where its ledger is."""
+    with pytest.MonkeyPatch.context() as patch:
+        root = tmp_path_factory.mktemp("finished")
+        make_tiny(patch, root)
+        return go(configured()), root / "results"
+
+
+@pytest.fixture
+def kept(finished, monkeypatch):
+    """That run, its ledger in place; only to be read."""
+    monkeypatch.setenv("CMIR_RESULTS", str(finished[1]))
+    return finished[0]
+
+
+def test_a_run_leaves_record_and_precisions(kept):
+    config, run = configured(), kept
     record = ledger.read(run.record.run)
     assert record == run.record
     assert record.config == json.loads(config.model_dump_json())
@@ -107,16 +73,16 @@ def test_a_run_leaves_record_and_precisions(tmp_path):
     assert identity.current(config)
 
 
-def test_every_query_is_in_the_ledger_by_scoring_direction_and_depth():
-    run = go(configured())
+def test_every_query_is_in_the_ledger_by_scoring_direction_and_depth(kept):
+    run = kept
     keys = ["scoring", "direction", "depth", "query"]
-    kept = ledger.queries(run.record.run).set_index(keys)["ap"]
+    stored = ledger.queries(run.record.run).set_index(keys)["ap"]
     made = run.queries.set_index(keys)["ap"]
     queries = run.task.labelled.ids[run.task.labelled.query]
     cells = itertools.product(SCORINGS, ("i2t", "t2i"), ("all", "queries"), queries)
-    assert kept.index.tolist() == made.index.tolist() == list(cells)
-    np.testing.assert_allclose(kept, made, atol=5.1e-4)  # kept to a thousandth
-    for (scoring, way, depth), mean in kept.groupby(keys[:3]).mean().items():
+    assert stored.index.tolist() == made.index.tolist() == list(cells)
+    np.testing.assert_allclose(stored, made, atol=5.1e-4)  # kept to a thousandth
+    for (scoring, way, depth), mean in stored.groupby(keys[:3]).mean().items():
         metric = run.record.result["by_scoring"][scoring][f"{way} MAP@{depth}"]
         assert mean == pytest.approx(metric["value"], abs=1e-3)
 
@@ -153,8 +119,8 @@ def test_a_query_without_a_category_is_left_out_and_has_no_precision():
     assert len(tables.points([run.record], {0}, "MAP@all", "cosine")) == 13
 
 
-def test_codes_are_the_signs_of_heads_on_the_students_features():
-    run = go(configured())
+def test_codes_are_the_signs_of_heads_on_the_students_features(kept):
+    run = kept
     assert run.features.images["cosine"].shape == (tiny_labels.N, 8)
     for bits in (4, 12):
         assert run.features.images[f"hamming-{bits}"].shape == (tiny_labels.N, bits)
@@ -165,9 +131,8 @@ def test_codes_are_the_signs_of_heads_on_the_students_features():
     np.testing.assert_allclose(run.features.images["cosine"], u, atol=1e-6)
 
 
-def test_the_log_tells_the_terms_and_the_validation():
-    run = go(configured())
-    log = run.log
+def test_the_log_tells_the_terms_and_the_validation(kept):
+    log = kept.log
     assert {"base", "distill", "adversary", "contrast", "support", "discriminator"} <= set(log)
     validations = log[log["val selection"].notna()]
     assert validations["step"].tolist() == [2, 4]
@@ -310,82 +275,6 @@ def test_the_untrained_student_is_the_one_training_began_with():
     np.testing.assert_allclose(done.features.texts["cosine"], v, atol=1e-5)
     trained = go(configured(training={"learning_rate": 1e-2}))
     assert not np.allclose(trained.features.images["cosine"], u, atol=1e-2)
-
-
-# Methods
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_every_student_runs(method):
-    run = go(configured(method))
-    assert all(
-        np.isfinite(values).all()
-        for values in (*run.features.images.values(), *run.features.texts.values())
-    )
-    assert list(run.record.result["by_scoring"]) == SCORINGS
-
-
-def test_baselines_run_and_stand_in_one_table_with_students():
-    for method in ("CCA, ITQ", "DCMH", REFERENCE):
-        go(configured(method))
-    found = tables.finished("crcgs", "tiny-labels", "mini", "labels")
-    assert list(found) == ["CCA, ITQ", "DCMH", REFERENCE]
-    table = tables.means(found)
-    assert set(table[table["method"] == "DCMH"]["scoring"]) == {"hamming-4", "hamming-12"}
-    fitted = table[table["method"] == "CCA, ITQ"]
-    assert fitted["scoring"].unique().tolist() == SCORINGS  # from short to long
-
-
-def test_what_is_fitted_has_no_steps_and_an_empty_log():
-    run = go(configured("CCA, ITQ"))
-    assert (run.record.steps, run.record.parameters, len(run.log)) == (0, 0, 0)
-    assert list(run.record.result["by_scoring"]) == SCORINGS
-
-
-def test_dcmh_is_selected_by_its_longest_code():
-    run = go(configured("DCMH"))
-    validations = run.log[run.log["val selection"].notna()]
-    assert validations["step"].tolist() == [2, 4]
-    assert run.record.validation["val selection"] == validations["val selection"].max()
-
-
-def test_pictures_of_scenes_are_read_by_a_net(tiny_css, monkeypatch):
-    config = configured(dataset="css", image_encoder="convnet")
-    run = go(config)
-    assert len(run.task.pictures) == len(run.features.images["cosine"])
-    assert run.record.data["kind"] == "rendered"
-    assert not same_features(run, go(configured(dataset="css")))
-
-
-def same_features(one, other):
-    return np.allclose(one.features.images["cosine"], other.features.images["cosine"])
-
-
-# Refusals
-
-
-def test_a_data_set_without_validation_images_trains_to_the_last_step():
-    splits = ["train" if split == "val" else split for split in tiny_labels.SPLITS]
-    tiny_labels.write(paths.data(), splits)
-    run = go(configured(training={"selection": "last"}))
-    assert run.record.selection == crcgs.LabelExperiment.selections["last"]
-    assert "val selection" not in run.log
-    assert run.record.result["gallery"] == 58
-    with pytest.raises(InputError):
-        go(configured())
-
-
-def test_what_cannot_be_run_is_refused_before_anything_is_trained(monkeypatch):
-    monkeypatch.setattr(crcgs, "train", never)
-    monkeypatch.setattr("cmir_repro.experiments.job.train", never)
-    for config, message in (
-        (configure("tiny-labels", "3d-colour"), "task of tiny-labels"),
-        (configured(dataset="tiny-lables"), "not prepared yet"),
-        (configured(REFERENCE, training={"batch": 49}), "batch 49 is larger than the 48"),
-        (configured(REFERENCE, image_encoder="convnet"), "pixels|views?"),
-    ):
-        with pytest.raises(InputError, match=message):
-            go(config)
 
 
 def test_records_of_another_version_are_not_current_and_neither_are_teachers(monkeypatch):

@@ -151,11 +151,17 @@ def test_the_digest_of_the_package_follows_every_file_and_its_place(monkeypatch,
     [
         ({"rev-parse": "abc", "status": ""}, "abc", False),
         ({"rev-parse": "abc", "status": " M cmir_repro/train.py"}, "abc", True),
+        ({"rev-parse": "abc", "status": " M data_scripts/css.py"}, "abc", True),
+        ({"rev-parse": "abc", "status": " M results/records/a.json"}, "abc", False),
         ({"rev-parse": "", "status": ""}, "unknown", "unknown"),  # no git here
     ],
 )
 def test_code_of_a_changed_tree_says_so(monkeypatch, said, commit, dirty):
-    monkeypatch.setattr(ledger, "_git", lambda command, *_: said[command])
+    def git(command, *arguments):
+        here = command != "status" or any(word in said["status"] for word in arguments)
+        return said[command] if here else ""
+
+    monkeypatch.setattr(ledger, "_git", git)
     found = ledger.code()
     assert (found["commit"], found["dirty"]) == (commit, dirty)
 

@@ -239,15 +239,17 @@ def test_training_raises_the_bounds_it_maximises(batch, estimator, critic):
     options = {"estimator": estimator, "critic": critic, "units": 32, "weight_a": 1, "weight_b": 1}
     model = build(dim=options)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    history = []
+    first = None
     for _ in range(250):
         losses = model(batch, seeded())
-        history.append((losses["bound A"].item(), losses["bound B"].item()))
+        bounds = torch.stack([losses["bound A"], losses["bound B"]]).detach()
+        first = bounds if first is None else first
+        if (bounds - first > 0.5).all():  # the metric alone raises them by less
+            break
         optimizer.zero_grad()
         losses["loss"].backward()
         optimizer.step()
-    assert history[-1][0] > history[0][0] + 0.1
-    assert history[-1][1] > history[0][1] + 0.1
+    assert (bounds - first > 0.5).all()
 
 
 def test_the_last_layer_of_the_image_encoder_is_new():

@@ -7,6 +7,7 @@ stopped.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def _write(target: Path, scale: str, device: str, progress: bool) -> None:
     from cmir_repro.data.css import render_3d  # torch: seconds that nobody waits for --help
 
     size = SCALES[scale]
-    images, queries = [], []
+    parts = []
     for number, part in enumerate(("train", "test")):
         made = world.generate(size.bases[number], size.edits[number], part, WORLD_SEED)
         # A cube's angle in a target is near that in its source.
@@ -108,39 +109,40 @@ def _write(target: Path, scale: str, device: str, progress: bool) -> None:
         places = np.arange(len(turned_like))
         jitter = render_3d.draw_jitter(WORLD_SEED * 2 + number, places, turned_like)
         _render(target, part, made.scenes, jitter, size, device, progress)
-        ids = [f"css_{part}_{i:06d}" for i in range(len(made.scenes))]
-        images.append(
-            pd.DataFrame(
-                {
-                    "image": ids,
-                    "split": part,
-                    "part": part,
-                    "row": np.arange(len(ids)),
-                    "label": world.labels(made.scenes),
-                }
-            )
-        )
-        table = made.queries
-        queries.append(
-            pd.DataFrame(
-                {
-                    "query": [f"css_{part}_query_{i:06d}" for i in range(len(table))],
-                    "split": part,
-                    "source": [ids[i] for i in table["source"]],
-                    "target": [ids[i] for i in table["target"]],
-                    "text": table["text"],
-                    "edit": table["edit"],
-                    "form": table["form"],
-                }
-            )
-        )
-    tables = prepared.hold_out(
-        pd.concat(images, ignore_index=True),
-        pd.concat(queries, ignore_index=True),
-        VAL_FRACTION,
-        WORLD_SEED,
+        parts.append(tables(part, world.labels(made.scenes), made.queries))
+    _finish(target, scale, *split_tables(parts))
+
+
+def tables(
+    part: str, labels: Sequence[str], queries: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The image and the query table of a part, "train" or "test", validation not held out yet.
+
+    Args:
+        labels: of its N images, in their order.
+        queries: source, target (numbers of images), text, edit, form.
+    """
+    ids = np.array([f"css_{part}_{i:06d}" for i in range(len(labels))], dtype=object)
+    images = pd.DataFrame(
+        {"image": ids, "split": part, "part": part, "row": np.arange(len(ids)), "label": labels}
     )
-    _finish(target, scale, *tables)
+    return images, pd.DataFrame(
+        {
+            "query": [f"css_{part}_query_{i:06d}" for i in range(len(queries))],
+            "split": part,
+            "source": ids[queries["source"].to_numpy()],
+            "target": ids[queries["target"].to_numpy()],
+            "text": queries["text"],
+            "edit": queries["edit"],
+            "form": queries["form"],
+        }
+    )
+
+
+def split_tables(parts: list[tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.DataFrame, ...]:
+    """The tables of all parts as one, a share of train held out for validation."""
+    images, queries = (pd.concat(found, ignore_index=True) for found in zip(*parts, strict=True))
+    return prepared.hold_out(images, queries, VAL_FRACTION, WORLD_SEED)
 
 
 def _finish(target: Path, scale: str, images: pd.DataFrame, queries: pd.DataFrame) -> None:

@@ -50,7 +50,7 @@ def draw_queries(
 
     Args:
         images: image, split and the columns of the rule.
-        rule: of the kind "attributes", see data.pairs.
+        rule: of the kind "attributes", see data.training_pairs.
         seed: of the draw.
         each: how many are drawn for an image that has a sibling; equal ones count once.
         unseen: two attributes; adds the column "unseen", whether training lacks the wanted pair.

@@ -18,6 +18,7 @@ from cmir_repro.data.prepare.pictures import (
     VIEW,
     draw_pictures,
     find_pictures,
+    first_of,
     pixel_digests,
     pixels_told,
     places,
@@ -25,7 +26,7 @@ from cmir_repro.data.prepare.pictures import (
 )
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.readers.captions_json import Captions
+from cmir_repro.data.readers.captions import Captions
 
 ANY = "own/image-sentence"  # protocol of what has not the counts of a published test set
 
@@ -93,7 +94,6 @@ def prepare(
     pictures: Path | None,
     size: int = 224,
     allow_missing: bool = False,
-    progress: bool = True,
 ) -> Prepared:
     """Write images and sentences to data/NAME, or open what lies there if it is the same.
 
@@ -105,7 +105,6 @@ def prepare(
         pictures: folder of the photographs; None writes sentences alone.
         size: of the squares, in pixels.
         allow_missing: leave out pictures that are not there, with their sentences.
-        progress: show bars.
 
     Raises:
         InputError: a picture is missing or damaged, something else was prepared there before, or
@@ -127,7 +126,7 @@ def prepare(
 
     def draw(target: Path) -> None:
         if files is not None:
-            draw_pictures(target, images, files, size, progress)
+            draw_pictures(target, images, files, size)
 
     made = {**made, "pixels": pixels_told(None if files is None else size)}
     tasks = {} if files is None else {VIEW: [VIEW, VIEW]}
@@ -197,7 +196,7 @@ def covered(found: Captions, here: np.ndarray) -> dict[str, dict]:
     return out
 
 
-def merge_copies(found: Captions, folder: Path, progress: bool = True) -> Captions:
+def merge_copies(found: Captions, folder: Path) -> Captions:
     """Pictures of equal pixels as one, the first, which gets the sentences of all.
 
     Else a copy in another split, or in the same gallery, would be a right answer counted wrong.
@@ -205,7 +204,6 @@ def merge_copies(found: Captions, folder: Path, progress: bool = True) -> Captio
     Args:
         found: what a reader gave.
         folder: of the photographs; those that are not there are left as they are.
-        progress: show a bar.
 
     Raises:
         InputError: the folder does not exist or a picture is damaged.
@@ -215,12 +213,12 @@ def merge_copies(found: Captions, folder: Path, progress: bool = True) -> Captio
     digest = found.images["image"].to_numpy(dtype=object).copy()
     here = np.array([file is not None for file in files])
     if here.any():
-        digest[here], broken = pixel_digests([file for file in files if file is not None], progress)
+        digest[here], broken = pixel_digests([file for file in files if file is not None])
         if broken.any():
             raise InputError(digest[here][broken.argmax()])
-    first = found.images["image"].groupby(digest).transform("first")
-    becomes = dict(zip(found.images["image"], first, strict=True))
-    copies = (first != found.images["image"]).to_numpy()
+    ids, first = found.images["image"].to_numpy(), first_of(digest)
+    becomes = dict(zip(ids, ids[first], strict=True))
+    copies = first != np.arange(len(first))
     told = found.sentences.assign(image=found.sentences["image"].map(becomes))
     note = "pictures with the pixels of an earlier one, which got their sentences"
     images = found.images[~copies].reset_index(drop=True)

@@ -90,8 +90,12 @@ def reopen(folder: Path, wanted: Mapping[str, object]) -> Prepared:
     return found
 
 
-def tell(data: Prepared) -> None:
-    """Print what was prepared: where it lies, counts, coverage, audit, and what was left out."""
+def tell(data: Prepared) -> Prepared:
+    """Print what was prepared: where it lies, counts, coverage, audit, and what was left out.
+
+    Returns:
+        What was given.
+    """
     info = data.info
     print(f"{info['name']} ({info['provenance']['kind']}) in {paths.shown(data.folder)}, pixels: "
           f"{', '.join(data.views) or 'none'}, protocol: {info['protocol']}")  # fmt: skip
@@ -102,3 +106,4 @@ def tell(data: Prepared) -> None:
         print(pd.DataFrame(info["audit"], dtype=object).fillna("unknown").to_string(index=False))
     for line in info["left_out"]:
         print(f"left out: {line}")
+    return data

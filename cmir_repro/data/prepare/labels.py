@@ -28,70 +28,54 @@ def finish(
     record: Mapping,
     images: pd.DataFrame,
     arrays: Mapping[str, np.ndarray],
-    *,
-    kind: str,
-    words: list[str],
-    categories: list[str],
     draw: Callable[[Path], None] | None = None,
 ) -> Prepared:
     """Write images with text and categories to data/NAME, or open what lies there if it is equal.
 
     Args:
         name: of the folder, and in dataset.json: lower-case letters, digits, - and _.
-        record: for dataset.json: provenance, sources, licence, left_out, and perhaps audit,
-            coverage, protocol and tasks.
-        images, arrays, kind, words, categories, draw: as in `content`.
+        record: for dataset.json: as in `content`, and provenance, sources, licence, left_out, and
+            perhaps audit, coverage, protocol and tasks.
+        images, arrays, draw: as in `content`.
 
     Raises:
         InputError: the name cannot be used, something else was prepared there before, or
             something does not fit together.
     """
-    record = {
-        "protocol": PROTOCOL,
-        "tasks": {},
-        **record,
-        "tables_sha256": checks.tables_hash(images, pd.DataFrame({"word": words + categories})),
-    }
+    named = [*record["text"]["names"], *record["categories"]]
+    tables = checks.tables_hash(images, pd.DataFrame({"word": named}))
+    record = {"protocol": PROTOCOL, "tasks": {}, **record, "tables_sha256": tables}
     same = {key: record[key] for key in ("protocol", "sources", "licence", "tables_sha256")}
-
-    def make() -> Content:
-        return content(
-            record, images, arrays, kind=kind, words=words, categories=categories, draw=draw
-        )
-
-    return writer.prepare(name, record["provenance"], make, same)
+    provenance = record["provenance"]
+    return writer.prepare(name, provenance, lambda: content(record, images, arrays, draw), same)
 
 
 def content(
     info: Mapping,
     images: pd.DataFrame,
     arrays: Mapping[str, np.ndarray],
-    *,
-    kind: str,
-    words: list[str],
-    categories: list[str],
     draw: Callable[[Path], None] | None = None,
 ) -> Content:
     """A data set of one part, "all".
 
     Args:
-        info: for dataset.json.
+        info: for dataset.json, with "text", {"kind": a key of KINDS, "names": D names}, and
+            "categories", C names.
         images: columns image, split, label and, where only a share of train is trained on, trains
             (bool); part and row are added, in this order.
         arrays: TEXT (N, D), LABELS (N, C) and perhaps IMAGE (N, F), in the order of `images`.
-        kind: a key of KINDS. words: D names. categories: C names.
         draw: called with the folder, for pixels and what is too large for memory: it writes TEXT
             where `arrays` has none.
 
     Raises:
         InputError: something does not fit together.
     """
-    one_of("text kind", kind, KINDS)
+    one_of("text kind", info["text"]["kind"], KINDS)
     table = images.assign(part="all", row=np.arange(len(images)))
 
     def check(text: np.ndarray) -> None:
-        rows = np.arange(len(table))
-        labelled.assemble(table, rows, text, arrays[LABELS], words, categories)
+        rows, names = np.arange(len(table)), info["text"]["names"]
+        labelled.assemble(table, rows, text, arrays[LABELS], names, info["categories"])
 
     def draw_and_check(folder: Path) -> None:
         if draw is not None:
@@ -101,39 +85,50 @@ def content(
 
     if TEXT in arrays:
         check(arrays[TEXT])
-    text = {"kind": kind, "names": list(words)}
-    info = {**info, "text": text, "categories": list(categories)}
     return Content(table, info=info, arrays=arrays, draw=draw_and_check)
 
 
 def prepare_tagged(
-    name: str,
+    release: str,
     found: Tagged,
-    chosen: Mapping[str, np.ndarray],
-    made: dict,
+    facts: Mapping[str, int],
+    expected: Mapping[str, int],
+    split: Callable[[np.ndarray, dict[str, int], int], dict[str, np.ndarray]],
+    rule: str,
+    sizes: dict[str, int],
+    seed: int,
     pictures: Path | None,
+    *,
+    name: str | None = None,
     size: int = 224,
     allow_missing: bool = False,
-    progress: bool = True,
+    partial: bool = False,
 ) -> Prepared:
-    """Write pictures, tags and categories to data/NAME, or open what lies there if it is the same.
+    """Audit pictures with tags and categories, split them, and write them or open what is there.
 
     Args:
-        name: of the folder: lower-case letters, digits, - and _.
+        release: names the data, and what is audited; without pictures they are RELEASE-tags.
         found: what was read.
-        chosen: "train", "val", "test" -> (n,) int64, rows of `found`. The others are in the
-            database only. They are drawn before anything is left out, so a missing picture moves
-            no other.
-        made: more that the data depend on, into the provenance: the rule and seed of `chosen`.
+        facts, expected: counts of what was read, and those that the release must give.
+        split: from labels (N, C), `sizes` and `seed` to "train", "val", "test" -> (n,) int64, rows
+            of `found`. The others are in the database only. They are drawn before anything is left
+            out, so a missing picture moves no other.
+        rule: in words what `split` does, for dataset.json.
+        sizes: train, val, test -> how many images.
         pictures: folder of the photographs; None writes tags and categories alone.
+        name: of the folder, if another one: lower-case letters, digits, - and _.
         size: of the squares, in pixels.
         allow_missing: leave out pictures that are not there.
-        progress: show bars.
+        partial: take other counts than the expected ones.
 
     Raises:
-        InputError: a picture is missing or damaged, something else was prepared there before, or
-            the folder cannot be written.
+        InputError: counts differ, there are too few images, a picture is missing or damaged,
+            something else was prepared there before, or the folder cannot be written.
     """
+    checks.audit(facts, expected, release, partial)
+    if size < 1:
+        raise InputError("--size must be at least 1")
+    chosen = split(found.labels, sizes, seed)
     use = np.full(len(found.ids), DATABASE, dtype=object)
     for part in SPLITS:
         use[chosen[part]] = part
@@ -171,13 +166,15 @@ def prepare_tagged(
             "kind": "released",
             "files": found.files,
             "pixels": pixels_told(size if pictures else None),
-            **made,
+            "splits": {"rule": rule, "seed": seed, **sizes},
         },
         "coverage": covered(here),
         "sources": found.sources,
         "licence": found.licence,
         "left_out": [*found.left_out, f"images that are missing: {gone:,}"],
         "tasks": {VIEW: [VIEW, VIEW]} if pictures else {},
+        "text": {"kind": "tags", "names": found.words},
+        "categories": found.categories,
     }
     if gone:
         record["protocol"] = incomplete(PROTOCOL, f"{gone:,} pictures missing")
@@ -190,11 +187,11 @@ def prepare_tagged(
         fill(file, shape, lambda rows: unpacked(text[rows], shape[1]), key, None)
         if files is not None:
             table = images.assign(part="all", row=np.arange(len(images)))
-            draw_pictures(target, table, files, size, progress)
+            draw_pictures(target, table, files, size)
 
     arrays = {LABELS: found.labels[kept].astype(np.uint8)}
-    names = {"words": found.words, "categories": found.categories}
-    return finish(name, record, images, arrays, kind="tags", **names, draw=draw)
+    name = name or (release if pictures else f"{release}-tags")
+    return checks.tell(finish(name, record, images, arrays, draw))
 
 
 def hold_out(split: np.ndarray, val: float, seed: int) -> np.ndarray:
@@ -218,6 +215,12 @@ def hold_out(split: np.ndarray, val: float, seed: int) -> np.ndarray:
     out = np.array(split, dtype=object)
     out[rng.choice(train, round(val * len(train)), replace=False)] = "val"
     return out
+
+
+# What `shuffled` does, for dataset.json.
+SHUFFLED = (
+    "one shuffle of the images; train, test, val in this order, the others in the database only"
+)
 
 
 def shuffled(labels: np.ndarray, sizes: Mapping[str, int], seed: int) -> dict[str, np.ndarray]:
@@ -256,41 +259,6 @@ def rows_with(rows: Sequence[Sequence[str]]) -> pd.Series:
     row, word = _flat(rows)
     once = pd.DataFrame({"row": row, "word": word}).drop_duplicates()
     return once["word"].value_counts(sort=False)
-
-
-def sliced_and_prepared(
-    name: str,
-    found: Tagged,
-    rule: str,
-    split: Callable[[np.ndarray, dict[str, int], int], dict[str, np.ndarray]],
-    sizes: dict[str, int],
-    seed: int,
-    pictures: Path | None,
-    size: int,
-    allow_missing: bool,
-) -> Prepared:
-    """Split what was read and prepare it.
-
-    Args:
-        name, found, pictures, size, allow_missing: as in `prepare_tagged`.
-        rule: in words what `split` does, for dataset.json.
-        split: from labels (N, C), how many images each split gets, and a seed, to `chosen`.
-        sizes: train, val, test -> how many images.
-
-    Raises:
-        InputError: as `prepare_tagged`, or there are too few images.
-    """
-    if seed < 0 or size < 1:
-        raise InputError("--seed must be at least 0 and --size at least 1")
-    return prepare_tagged(
-        name,
-        found,
-        split(found.labels, sizes, seed),
-        {"splits": {"rule": rule, "seed": seed, **sizes}},
-        pictures,
-        size,
-        allow_missing,
-    )
 
 
 def related(query: np.ndarray, database: np.ndarray) -> float:

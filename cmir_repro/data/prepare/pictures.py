@@ -117,9 +117,7 @@ def inside(folder: Path, name: str, suffix: str = "") -> Path:
     return folder / (name + suffix)
 
 
-def pixel_digests(
-    files: Sequence[Path], progress: bool = True, workers: int = 4
-) -> tuple[np.ndarray, np.ndarray]:
+def pixel_digests(files: Sequence[Path], workers: int = 4) -> tuple[np.ndarray, np.ndarray]:
     """What N pictures show, told from one another whatever their format.
 
     Returns:
@@ -140,11 +138,17 @@ def pixel_digests(
 
     with ThreadPoolExecutor(workers) as pool:
         read = pool.map(digest, files)
-        shown = bar(read, total=len(files), desc="checking", unit="image", disable=not progress)
+        shown = bar(read, total=len(files), desc="checking", unit="image")
         digests, broken = map(np.array, zip(*shown, strict=True))
     if broken.all():
         raise InputError(f"{digests[0]}, nor can any other picture be read")
     return digests, broken
+
+
+def first_of(values: np.ndarray) -> np.ndarray:
+    """(N,) int64, for each of N values, as of digests, the place where it occurs first."""
+    _, first, same = np.unique(values, return_index=True, return_inverse=True)
+    return first[same]
 
 
 def square(picture: np.ndarray, size: int) -> np.ndarray:
@@ -177,7 +181,7 @@ def squares(files: Sequence[Path], size: int, workers: int = 4) -> np.ndarray:
         workers: threads; decoding and scaling run outside Python's lock.
 
     Raises:
-        InputError: as `pictures.load_picture`.
+        InputError: as `load_picture`.
     """
     out = np.empty((len(files), size, size, 3), dtype=np.uint8)
     with ThreadPoolExecutor(workers) as pool:
@@ -186,9 +190,7 @@ def squares(files: Sequence[Path], size: int, workers: int = 4) -> np.ndarray:
     return out
 
 
-def fill_squares(
-    path: Path, files: Sequence[Path], size: int, key: str, progress: bool, workers: int = 4
-) -> None:
+def fill_squares(path: Path, files: Sequence[Path], size: int, key: str, workers: int = 4) -> None:
     """Write a pixel file of N picture files as squares; it goes on where an earlier try stopped.
 
     Args:
@@ -203,7 +205,7 @@ def fill_squares(
     def draw(rows: slice) -> np.ndarray:
         return squares(files[rows], size, workers)
 
-    title = f"{path.stem} ({len(files) * size * size * 3 / 1e9:.1f} GB)" if progress else None
+    title = f"{path.stem} ({len(files) * size * size * 3 / 1e9:.1f} GB)"
     fill(path, (len(files), size, size, 3), draw, key, title)
 
 
@@ -269,9 +271,7 @@ def places(images: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def draw_pictures(
-    target: Path, images: pd.DataFrame, files: list[Path], size: int, progress: bool
-) -> None:
+def draw_pictures(target: Path, images: pd.DataFrame, files: list[Path], size: int) -> None:
     """Write the pixel file of each part; files: one a row of `images`."""
     for part in images["part"].unique():
         rows = images.assign(file=files)
@@ -280,4 +280,4 @@ def draw_pictures(
         # A picture exchanged between two tries must not be taken for the one already read.
         seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in here]
         key = hashlib.sha256(repr(seen).encode()).hexdigest()
-        fill_squares(target / f"pixels-{VIEW}-{part}.npy", here, size, key, progress)
+        fill_squares(target / f"pixels-{VIEW}-{part}.npy", here, size, key)

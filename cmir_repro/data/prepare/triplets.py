@@ -33,7 +33,6 @@ def prepare(
     pictures: Path | None,
     size: int = 224,
     allow_missing: bool = False,
-    progress: bool = True,
     splits: str = "as released",
 ) -> Prepared:
     """Write a release to data/NAME, or open what lies there if it is the same.
@@ -48,7 +47,6 @@ def prepare(
             that were made elsewhere.
         size: of the squares, in pixels.
         allow_missing: leave out pictures that are not there, and the queries that need them.
-        progress: show bars.
         splits: in words what the splits of `found` are, for dataset.json.
 
     Raises:
@@ -97,7 +95,7 @@ def prepare(
 
     def draw(target: Path) -> None:
         if files is not None:
-            draw_pictures(target, images, files, size, progress)
+            draw_pictures(target, images, files, size)
 
     content = Content(images, queries, {**info, "tasks": tasks, "left_out": left_out}, draw=draw)
     return writer.prepare(name, provenance, lambda: content, {"coverage": coverage})

@@ -1,14 +1,12 @@
 """FashionIQ and CIRR: the released JSON files as tables.
 
 Both releases have triplets (reference, caption or captions, target) and, per split, the list of
-images that are ranked. What is read here goes into the prepared layout (`data.photographs`), or
-straight to `cmir_repro.evaluation.fashioniq_cirr` where only features count.
+images that are ranked. What is read here goes into the prepared layout
+(`data.prepare.triplets`), or straight to `evaluation.fashioniq_cirr` where only features count.
 """
 
-import json
-import re
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
@@ -16,10 +14,10 @@ import pandas as pd
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.data.prepared import SPLITS
+from cmir_repro.data.readers.files import ID, inside_path, json_fields, read_json
 
 CATEGORIES = ("dress", "shirt", "toptee")  # of FashionIQ
 CIRR_SPLITS = {"train": "train", "val": "val", "test": "test1"}  # ours -> the release's
-ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 class Annotations(NamedTuple):
@@ -62,7 +60,7 @@ def fashioniq(root: Path) -> Annotations:
             known = set(listed)
             for number, entry in enumerate(_read(root, f"captions/{name}", list, files)):
                 place = f"{name}, entry {number}"
-                source, captions = _fields(place, entry, candidate=str, captions=list)
+                source, captions = json_fields(place, entry, candidate=str, captions=list)
                 if len(captions) != 2 or not all(isinstance(text, str) for text in captions):
                     raise InputError(f"{place}: captions are {captions!r}, expected two strings")
                 target = entry.get("target", "")
@@ -106,10 +104,10 @@ def cirr(root: Path) -> Annotations:
             continue
         for number, entry in enumerate(_read(root, f"captions/{name}", list, files)):
             place = f"{name}, entry {number}"
-            pair, source, text, subset = _fields(
+            pair, source, text, subset = json_fields(
                 place, entry, pairid=int, reference=str, caption=str, img_set=dict
             )
-            (members,) = _fields(f"{place}, img_set", subset, members=list)
+            (members,) = json_fields(f"{place}, img_set", subset, members=list)
             target = entry.get("target_hard", "")
             for image in (source, *members, *([target] if "target_hard" in entry else [])):
                 _check_listed(place, image, listed)
@@ -139,16 +137,7 @@ def _image_table(rows: list[tuple]) -> pd.DataFrame:
 def _read(root: Path, name: str, kind: type, files: dict[str, str]) -> list | dict:
     """The JSON value of a file of the release; its digest goes into `files`."""
     path = root / name
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{path} does not exist; --root is the folder with captions/ and image_splits/"
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not readable JSON ({error}); get it again") from error
-    if not isinstance(value, kind) or not value:
-        raise InputError(f"{path} is no {kind.__name__} or empty; get it again")
+    value = read_json(path, kind, "--root is the folder with captions/ and image_splits/")
     files[name] = sha256(path)
     return value
 
@@ -163,23 +152,6 @@ def _check_ids(where: str, names: list) -> None:
         raise InputError(f"{where}: image {twice!r} is listed twice; get the file again")
 
 
-def _fields(place: str, entry: object, **kinds: type) -> tuple:
-    if not isinstance(entry, dict):
-        raise InputError(f"{place} is no dictionary; get the file again")
-    for key, kind in kinds.items():
-        if not isinstance(entry.get(key), kind):
-            raise InputError(f"{place}: {key} is {entry.get(key)!r}, expected {kind.__name__}")
-    return tuple(entry[key] for key in kinds)
-
-
 def _check_listed(place: str, image: object, listed: set | dict) -> None:
     if not isinstance(image, str) or image not in listed:
         raise InputError(f"{place}: image {image!r} is not in the split's list of images")
-
-
-def inside_path(where: str, path: object) -> str:
-    """A picture's path without "./" and ending."""
-    plain = PurePosixPath(path) if isinstance(path, str) else None
-    if plain is None or plain.is_absolute() or ".." in plain.parts or "\\" in path:
-        raise InputError(f"{where}: {path!r} is no path inside the folder of pictures")
-    return str(plain.with_suffix(""))

@@ -14,7 +14,7 @@ import numpy as np
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.progress import bar
-from cmir_repro.data.readers.captions_text import lines
+from cmir_repro.data.readers.files import lines
 
 CHUNK = 2**22  # bytes of a matrix read at a time, and the longest line; our choice
 _BLANK, _DIGIT, _END, _OTHER = range(4)
@@ -69,7 +69,7 @@ def names(path: Path, counted: bool = False) -> list[str]:
     return list(found)
 
 
-def tags(files: Sequence[Path], words: Sequence[str], progress: bool = True) -> np.ndarray:
+def tags(files: Sequence[Path], words: Sequence[str]) -> np.ndarray:
     """Which words each of N files lists, one tag a line; other tags do not matter.
 
     Returns:
@@ -80,7 +80,7 @@ def tags(files: Sequence[Path], words: Sequence[str], progress: bool = True) -> 
     """
     place = {word: number for number, word in enumerate(words)}
     out = np.zeros((len(files), len(words)), dtype=np.uint8)
-    for row, file in enumerate(bar(files, desc="tags", unit="file", disable=not progress)):
+    for row, file in enumerate(bar(files, desc="tags", unit="file")):
         out[row, [place[tag] for tag in lines(file) if tag in place]] = 1
     return out
 
@@ -147,7 +147,7 @@ def zeros_and_ones(path: Path, width: int, chunk: int = CHUNK) -> Iterator[np.nd
 
 
 def rows_with_tags(
-    path: Path, width: int, wanted: np.ndarray, progress: bool = True
+    path: Path, width: int, wanted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Of a matrix of tags the wanted rows that have any; the others are never held.
 
@@ -163,7 +163,7 @@ def rows_with_tags(
         InputError: as `zeros_and_ones`, or the file has another number of lines.
     """
     rows, text, done, ones = [], [np.empty((0, -(-width // 8)), np.uint8)], 0, 0
-    with bar(total=len(wanted), desc="tags", unit="line", disable=not progress) as shown:
+    with bar(total=len(wanted), desc="tags", unit="line") as shown:
         for block in zeros_and_ones(path, width):
             per_row = block.sum(1, dtype=np.int64)
             ones += int(per_row.sum())

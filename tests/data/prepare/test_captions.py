@@ -15,8 +15,7 @@ from cmir_repro.core.protocol import preset
 from cmir_repro.data import sentences
 from cmir_repro.data.prepare import captions
 from cmir_repro.data.prepare.captions import ANY, RELEASES, Release
-from cmir_repro.data.readers.captions_json import coco, karpathy
-from cmir_repro.data.readers.captions_text import csv_column
+from cmir_repro.data.readers.captions import coco, csv_column, karpathy
 from cmir_repro.evaluation import image_text
 
 
@@ -33,9 +32,7 @@ def photos(flickr, tmp_path):
 
 def prepare(found, pictures=None, name="tiny", release="other", made=None, **more):
     release = RELEASES[release] if isinstance(release, str) else release
-    return captions.prepare(
-        name, found, release, made or {}, pictures, size=8, progress=False, **more
-    )
+    return captions.prepare(name, found, release, made or {}, pictures, size=8, **more)
 
 
 def test_images_sentences_and_pixels(flickr, photos):
@@ -187,7 +184,7 @@ def test_equal_pictures_are_one_with_all_their_sentences(tmp_path, photos):
     for name, like in (("a", "xxa"), ("b", "xxb"), ("c", "xxa"), ("d", "xxa")):
         (photos / f"{name}.png").write_bytes((photos / "x" / f"{like}.png").read_bytes())
     found = csv_column(tmp_path / "m.csv", "id", "name")
-    merged = captions.merge_copies(found, photos, progress=False)
+    merged = captions.merge_copies(found, photos)
     assert merged.images["image"].tolist() == ["a", "b", "gone"]
     told = merged.sentences.groupby("image", sort=False)["text"].agg(list).to_dict()
     assert told == {"a": ["one", "three", "one"], "b": ["two"], "gone": ["four"]}
@@ -200,7 +197,7 @@ def test_a_damaged_picture_is_no_copy_of_another(tmp_path, photos):
     (photos / "1001.png").write_bytes(b"")
     found = csv_column(tmp_path / "m.csv", "id", "name")
     with pytest.raises(InputError, match=r"1001.png is no whole picture"):
-        captions.merge_copies(found, photos, progress=False)
+        captions.merge_copies(found, photos)
 
 
 def test_equal_bytes_in_another_shape_are_another_picture(tmp_path, photos):
@@ -208,7 +205,7 @@ def test_equal_bytes_in_another_shape_are_another_picture(tmp_path, photos):
     for name, shape in (("a", (2, 8, 3)), ("b", (8, 2, 3))):
         Image.fromarray(np.zeros(shape, np.uint8)).save(photos / f"{name}.png")
     found = csv_column(tmp_path / "m.csv", "id", "name")
-    assert len(captions.merge_copies(found, photos, progress=False).images) == 2
+    assert len(captions.merge_copies(found, photos).images) == 2
 
 
 def test_drawn_splits_have_their_shares_and_their_seed():

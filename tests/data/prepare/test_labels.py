@@ -63,21 +63,20 @@ def finish(name="tiny", seed=0, words=("a", "b"), **changed):
     images = pd.DataFrame(
         {"image": ["p", "q", "r"], "split": ["train", "train", "test"], "label": ["1", "2", "1"]}
     ).assign(trains=[True, False, False])
-    record = {"provenance": {"kind": "released", "seed": seed}, "sources": [], "licence": "none"}
+    record = {
+        "provenance": {"kind": "released", "seed": seed},
+        "sources": [],
+        "licence": "none",
+        "left_out": [],
+        "text": {"kind": "tags", "names": list(words)},
+        "categories": ["c"],
+    }
     arrays = {
         TEXT: np.eye(3, 2, dtype=np.uint8),
         LABELS: np.ones((3, 1), dtype=np.uint8),
         **changed,
     }
-    return labelled_release.finish(
-        name,
-        {**record, "left_out": []},
-        images,
-        arrays,
-        kind="tags",
-        words=list(words),
-        categories=["c"],
-    )
+    return labelled_release.finish(name, record, images, arrays)
 
 
 def test_written_once_and_opened_after(tmp_path, monkeypatch):

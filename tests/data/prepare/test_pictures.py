@@ -127,18 +127,18 @@ def test_digests_tell_pixels_and_not_files(tmp_path, pixels):
     (tmp_path / "c").write_bytes(encoded(255 - pixels, "PNG"))
     (tmp_path / "d").write_bytes(b"no picture")
     files = [tmp_path / name for name in "abcd"]
-    digests, broken = pixel_digests(files, progress=False)
+    digests, broken = pixel_digests(files)
     assert broken.tolist() == [False, False, False, True]
     assert digests[0] == digests[1] != digests[2]
     assert "d is no whole picture" in digests[3]
     with pytest.raises(InputError, match=r"d is no whole picture .*nor can any other"):
-        pixel_digests([tmp_path / "d"], progress=False)
+        pixel_digests([tmp_path / "d"])
 
 
 def test_digests_tell_shapes_apart(tmp_path):
     for name, shape in (("a", (2, 8)), ("b", (4, 4))):
         (tmp_path / name).write_bytes(encoded(np.zeros((*shape, 3), np.uint8), "PNG"))
-    first, second = pixel_digests([tmp_path / "a", tmp_path / "b"], progress=False)[0]
+    first, second = pixel_digests([tmp_path / "a", tmp_path / "b"])[0]
     assert first != second
 
 

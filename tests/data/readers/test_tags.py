@@ -103,7 +103,7 @@ def test_wanted_rows_with_a_tag_against_a_loop(tmp_path, monkeypatch):
     matrix = (rng.random((50, 10)) < 0.1).astype(np.uint8)
     wanted = rng.random(50) < 0.5
     file = written(tmp_path / "m.txt", matrix_text(matrix))
-    rows, text, ones = tag_files.rows_with_tags(file, 10, wanted, progress=False)
+    rows, text, ones = tag_files.rows_with_tags(file, 10, wanted)
     expected = [row for row in range(50) if wanted[row] and 1 in matrix[row].tolist()]
     assert 0 < len(expected) < wanted.sum() < 50
     assert rows.tolist() == expected
@@ -112,7 +112,7 @@ def test_wanted_rows_with_a_tag_against_a_loop(tmp_path, monkeypatch):
     assert ones == sum(map(sum, matrix.tolist()))
     for other in (wanted[:-1], np.append(wanted, True)):
         with pytest.raises(InputError, match=f"has 50 lines, expected {len(other)}"):
-            tag_files.rows_with_tags(file, 10, other, progress=False)
+            tag_files.rows_with_tags(file, 10, other)
 
 
 def test_names_keep_their_order_and_are_distinct(tmp_path):
@@ -136,10 +136,10 @@ def test_tags_of_pictures_against_a_loop(tmp_path):
         written(tmp_path / f"tags{n}.txt", "".join(f"{tag}\r\n" for tag in row))
         for n, row in enumerate(listed, start=1)
     ]
-    found = tag_files.tags(files, words, progress=False)
+    found = tag_files.tags(files, words)
     assert found.dtype == np.uint8
     assert found.tolist() == [[int(word in row) for word in words] for row in listed]
-    refused("tags9.txt does not exist", tag_files.tags, [tmp_path / "tags9.txt"], words, False)
+    refused("tags9.txt does not exist", tag_files.tags, [tmp_path / "tags9.txt"], words)
 
 
 def test_members_are_numbers_from_one(tmp_path):

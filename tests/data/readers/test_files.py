@@ -3,7 +3,7 @@
 import pytest
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.data.readers.csv_table import read_csv
+from cmir_repro.data.readers.files import read_csv
 
 
 def test_words_stay_words_and_blanks_at_their_ends_go(tmp_path):

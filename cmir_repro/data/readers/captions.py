@@ -1,11 +1,10 @@
-"""Images with captions from the JSON files of the field, as tables.
+"""Images with captions from the files of the field, as tables.
 
-Three layouts: Karpathy's (dataset_flickr30k.json, dataset_coco.json, dataset_flickr8k.json),
-ALBEF's lists (flickr30k_train.json ...), and COCO's own (captions_val2017.json). What is read goes
-into the prepared layout by `captions.prepare`. The files are untrusted.
+Five layouts: Karpathy's (dataset_flickr30k.json, dataset_coco.json, dataset_flickr8k.json), ALBEF's
+lists (flickr30k_train.json ...), COCO's own (captions_val2017.json), Multi30K's lists, and any CSV
+with a column of texts. What is read goes into the prepared layout by `data.prepare.captions`.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +14,14 @@ import pandas as pd
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import sha256
 from cmir_repro.data.prepared import SPLITS
-from cmir_repro.data.readers.fashioniq_cirr import ID, inside_path
+from cmir_repro.data.readers.files import json_field, lines, located, read_csv, read_json
 from cmir_repro.data.tokenizers import clean
 
 MOST = 5  # captions kept of an image; a few images of COCO have more (VSE++ takes the first five)
 KARPATHY_SPLITS = {"train": "train", "restval": "train", "val": "val", "test": "test"}
+# Ours -> Multi30K's. Its splits of Flickr30K have the counts of Karpathy's.
+MULTI30K_SPLITS = {"train": "train", "val": "val", "test": "test_2016"}
+UNSPLIT = ""  # split of images that are still to be split
 
 
 class Captions(NamedTuple):
@@ -53,7 +55,7 @@ def karpathy(path: Path, most: int | None = MOST) -> Captions:
     """
     path = Path(path)
     rows = []
-    for number, entry in enumerate(json_list(path, read_json(path, dict), "images")):
+    for number, entry in enumerate(json_field(path.name, read_json(path, dict), "images", list)):
         place = f"{path.name}, image {number}"
         name, split = (json_field(place, entry, key, str) for key in ("filename", "split"))
         one_of(f"{place}: split", split, KARPATHY_SPLITS)
@@ -117,13 +119,13 @@ def coco(path: Path, most: int | None = MOST) -> Captions:
     path = Path(path)
     value = read_json(path, dict)
     rows = {}
-    for number, entry in enumerate(json_list(path, value, "images")):
+    for number, entry in enumerate(json_field(path.name, value, "images", list)):
         place = f"{path.name}, image {number}"
         key = json_field(place, entry, "id", int)
         if key in rows:
             raise InputError(f"{place}: id {key} is listed twice; get the file again")
         rows[key] = (*located(place, json_field(place, entry, "file_name", str)), "test", [])
-    for number, entry in enumerate(json_list(path, value, "annotations")):
+    for number, entry in enumerate(json_field(path.name, value, "annotations", list)):
         place = f"{path.name}, annotation {number}"
         key = json_field(place, entry, "image_id", int)
         if key not in rows:
@@ -132,18 +134,61 @@ def coco(path: Path, most: int | None = MOST) -> Captions:
     return tables(path.name, rows.values(), {path.name: sha256(path)}, most)
 
 
-def located(place: str, file: str) -> tuple[str, str]:
-    """Image id and path without ending of a file named in a release.
+def multi30k(root: Path, most: int | None = MOST) -> Captions:
+    """Multi30K's English descriptions of Flickr30K (Elliott et al. 2016), five an image.
+
+    Under the root lie image_splits/SPLIT_images.txt, one file name a line, and SPLIT.K.en.gz or
+    raw/SPLIT.K.en.gz, K from 1 to 5, one sentence a line in the same order.
+
+    Args:
+        root: the folder.
+        most: captions kept of an image, the first ones; None keeps all.
 
     Raises:
-        InputError: the name leads out of the folder or has signs that no picture has.
+        InputError: a file is missing, damaged, or has another number of lines.
     """
-    path = inside_path(place, file) if file.strip("./") else ""
-    parts = path.split("/")
-    for part in parts:
-        if not ID.fullmatch(part):
-            raise InputError(f"{place}: {file!r} is no file name (letters, digits, . _ - and /)")
-    return parts[-1], path
+    root, files, rows = Path(root), {}, []
+    raw = "raw/" if (root / "raw").is_dir() else ""
+    for split, released in MULTI30K_SPLITS.items():
+        listed = f"image_splits/{released}_images.txt"
+        names = lines(root / listed)
+        files[listed] = sha256(root / listed)
+        columns = []
+        for number in range(1, 6):
+            name = f"{raw}{released}.{number}.en.gz"
+            columns.append(lines(root / name))
+            files[name] = sha256(root / name)
+            if len(columns[-1]) != len(names):
+                raise InputError(
+                    f"{root / name} has {len(columns[-1]):,} lines, {listed} {len(names):,}; "
+                    "get them again"
+                )
+        for number, (name, *texts) in enumerate(zip(names, *columns, strict=True)):
+            image, path = located(f"{listed}, line {number + 1}", name)
+            rows.append((image, path, split, texts))
+    return tables(str(root), rows, files, most)
+
+
+def csv_column(csv: Path, id_column: str, text_column: str, suffix: str = "") -> Captions:
+    """One sentence an image from a CSV; the images are not split yet (UNSPLIT).
+
+    Args:
+        csv: with a header line, in UTF-8.
+        id_column, text_column: which columns hold the image and its sentence.
+        suffix: added to the id for the picture's file name.
+
+    Raises:
+        InputError: the file or a column is missing, or an id is impossible or occurs twice.
+    """
+    csv = Path(csv)
+    table = read_csv(csv)
+    for column in (id_column, text_column):
+        one_of(f"{csv}: column", column, table.columns)
+    rows = []
+    for number, (name, text) in enumerate(zip(table[id_column], table[text_column], strict=True)):
+        image, path = located(f"{csv.name}, row {number + 1}", name + suffix)
+        rows.append((image, path, UNSPLIT, [text]))
+    return tables(csv.name, rows, {csv.name: sha256(csv)}, None)
 
 
 def tables(
@@ -187,30 +232,6 @@ def tables(
         files,
         left_out if most else left_out[:2],
     )
-
-
-def read_json(path: Path, kind: type) -> dict | list:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not readable JSON ({error}); get it again") from error
-    if not isinstance(value, kind) or not value:
-        raise InputError(f"{path} is no {kind.__name__} or empty; is it of another layout?")
-    return value
-
-
-def json_list(path: Path, value: dict, key: str) -> list:
-    return json_field(path.name, value, key, list)
-
-
-def json_field(place: str, entry: object, key: str, kind: type) -> object:
-    if not isinstance(entry, dict):
-        raise InputError(f"{place} is no dictionary; get the file again")
-    if type(entry.get(key)) is not kind:  # a bool is no number here
-        raise InputError(f"{place}: {key} is {entry.get(key)!r:.60}, expected {kind.__name__}")
-    return entry[key]
 
 
 def _text(place: str, value: object) -> str:
