@@ -30,12 +30,6 @@ class Side(NamedTuple):
         return Side(TokenSet(tokens, self.tokens.lengths[rows]), self.local[:0])
 
 
-def joined(sides: list[Side]) -> Side:
-    """Batches one after the other; without `local`, which only training reads."""
-    tokens, lengths = zip(*(side.tokens for side in sides), strict=True)
-    return Side(TokenSet(torch.cat(tokens), torch.cat(lengths)), sides[0].local[:0])
-
-
 def gathered(side: Side) -> Side:
     """The whole batch's side from this process's share, see core.distributed."""
     tokens, lengths = side.tokens
