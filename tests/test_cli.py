@@ -385,9 +385,7 @@ def test_a_ledger_is_merged_into_ones_own_or_another(workspace, monkeypatch):
     assert said("ledger", "merge", "theirs").startswith("0 runs copied into")
 
 
-def test_features_of_a_users_own_are_recorded_and_refused_in_one_line(
-    monkeypatch, tmp_path, tiny_css
-):
+def test_own_features_are_recorded_or_refused_in_one_line(monkeypatch, tmp_path, tiny_css):
     monkeypatch.chdir(tmp_path)
     part = tiny_css.retrieval("test")
     vectors = np.random.default_rng(0).standard_normal((len(part.gallery_ids), 4))

@@ -135,7 +135,7 @@ class Protocol:
 
     @property
     def scorer(self) -> str:
-        """What scores it: a key of SCORERS."""
+        """What scores it: a key of `scorers.SCORERS`."""
         if self.direction:
             return "image_text"
         if self.depths:
@@ -336,14 +336,6 @@ ALIASES = {
     "map-at-queries/hamming": "map-all/hamming",
 }
 
-# Module of evaluation -> the command that scores feature files by it.
-SCORERS = {
-    "recall": "cmir score",
-    "fashioniq_cirr": "cmir score-triplets",
-    "image_text": "cmir score-images-sentences",
-    "labels": "cmir score-labels",
-}
-
 _GALLERY = "[gallery="  # as `Protocol.changed` writes it
 
 
@@ -357,26 +349,6 @@ def preset(name: str) -> Protocol:
     one_of("protocol", base, (*PRESETS, *ALIASES))
     found = PRESETS[ALIASES.get(base, base)]
     return found.changed(gallery=gallery.removesuffix("]")) if changed else found
-
-
-def check_scorer(protocol: Protocol, scorer: str) -> None:
-    """Refuse a protocol that a key of SCORERS does not implement in full.
-
-    What leaves out a part of a protocol measures something else, and has no right to its name.
-
-    Raises:
-        InputError: another scores it; the message names that one's command.
-    """
-    if protocol.scorer != scorer:
-        raise InputError(
-            f"{protocol.name} is not scored by `{SCORERS[scorer]}`, which scores "
-            f"{', '.join(names(scorer))}; use `{SCORERS[protocol.scorer]}`"
-        )
-
-
-def names(scorer: str) -> list[str]:
-    """The presets that a key of SCORERS implements."""
-    return [name for name, protocol in PRESETS.items() if protocol.scorer == scorer]
 
 
 def incomplete(name: str, lacks: str) -> str:

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from cmir_repro.core.errors import InputError, check_seed, one_of
-from cmir_repro.core.protocol import CAPTIONS, Protocol, check_scorer, only_protocol
+from cmir_repro.core.protocol import CAPTIONS, Protocol, only_protocol
+from cmir_repro.core.scorers import check_scorer
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.fashioniq_cirr import join
 from cmir_repro.evaluation import recall

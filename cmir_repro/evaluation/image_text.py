@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from cmir_repro.core.errors import InputError, check_seed
-from cmir_repro.core.protocol import Protocol, check_scorer
+from cmir_repro.core.protocol import Protocol
+from cmir_repro.core.scorers import check_scorer
 from cmir_repro.evaluation import recall
 from cmir_repro.evaluation.features import images_of, load_features
 from cmir_repro.evaluation.recall import LEVEL, RESAMPLES

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from cmir_repro.core.errors import InputError, check_seed
-from cmir_repro.core.protocol import Protocol, check_scorer
+from cmir_repro.core.protocol import Protocol
+from cmir_repro.core.scorers import check_scorer
 from cmir_repro.evaluation import intervals
 from cmir_repro.evaluation.average_precision import (
     average_precision,

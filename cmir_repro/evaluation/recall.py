@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from cmir_repro.core.errors import InputError, check_seed, one_of
-from cmir_repro.core.protocol import Protocol, check_scorer
+from cmir_repro.core.protocol import Protocol
+from cmir_repro.core.scorers import check_scorer
 from cmir_repro.evaluation import intervals
 from cmir_repro.evaluation.features import Truth, align, load_features, truth_of
 from cmir_repro.evaluation.tied_ranks import Ranks

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from cmir_repro.core.errors import InputError, one_of
-from cmir_repro.core.protocol import CAPTIONS, Protocol, check_scorer
+from cmir_repro.core.protocol import CAPTIONS, Protocol
+from cmir_repro.core.scorers import check_scorer
 from cmir_repro.data.readers import fashioniq_cirr as releases
 from cmir_repro.evaluation import fashioniq_cirr, recall
 from cmir_repro.evaluation.fashioniq_cirr import QueryFeatures, Triplets

@@ -14,10 +14,10 @@ from cmir_repro.core.protocol import (
     Protocol,
     hashed,
     incomplete,
-    names,
     only_protocol,
     preset,
 )
+from cmir_repro.core.scorers import names
 from cmir_repro.evaluation import recall as evaluate
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.core.protocol import Protocol, hashed, names, preset
+from cmir_repro.core.protocol import Protocol, hashed, preset
+from cmir_repro.core.scorers import names
 from cmir_repro.evaluation.features import save_features
 from cmir_repro.evaluation.intervals import paired_bootstrap
 from cmir_repro.evaluation.labels import score, score_files, table

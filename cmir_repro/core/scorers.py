@@ -1,0 +1,32 @@
+"""Which command scores a protocol in full; the others refuse it by name."""
+
+from cmir_repro.core.errors import InputError
+from cmir_repro.core.protocol import PRESETS, Protocol
+
+# Module of evaluation -> the command that scores feature files by it.
+SCORERS = {
+    "recall": "cmir score",
+    "fashioniq_cirr": "cmir score-triplets",
+    "image_text": "cmir score-images-sentences",
+    "labels": "cmir score-labels",
+}
+
+
+def check_scorer(protocol: Protocol, scorer: str) -> None:
+    """Refuse a protocol that a key of SCORERS does not implement in full.
+
+    What leaves out a part of a protocol measures something else, and has no right to its name.
+
+    Raises:
+        InputError: another scores it; the message names that one's command.
+    """
+    if protocol.scorer != scorer:
+        raise InputError(
+            f"{protocol.name} is not scored by `{SCORERS[scorer]}`, which scores "
+            f"{', '.join(names(scorer))}; use `{SCORERS[protocol.scorer]}`"
+        )
+
+
+def names(scorer: str) -> list[str]:
+    """The presets that a key of SCORERS implements."""
+    return [name for name, protocol in PRESETS.items() if protocol.scorer == scorer]
