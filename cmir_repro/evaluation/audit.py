@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.data.readers.csv_table import read_csv
+from cmir_repro.data.readers.files import read_csv
 from cmir_repro.evaluation import intervals
 from cmir_repro.evaluation.tied_ranks import Ranks
 from cmir_repro.evaluation.verdicts import sentence
