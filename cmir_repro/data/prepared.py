@@ -2,7 +2,7 @@
 
     dataset.json            name, provenance, sources, licence, counts, what was left out,
                             protocol (a preset's name), tasks (name -> view that asks, view that
-                            answers), and where training pairs are drawn: see data.training_pairs
+                            answers), and where training pairs are drawn: see data.pairs
     images.parquet          image (id), split, part, row, label
     queries.parquet         query (id), split, source, target (image ids), text
     pixels-VIEW-PART.npy    uint8 (N, height, width, 3), RGB, memory-mapped

@@ -13,13 +13,8 @@ from cmir_repro.core.weights import weights_digest, weights_file
 from cmir_repro.data.sentences import Pairs
 from cmir_repro.evaluation import image_text, recall, rerank
 from cmir_repro.evaluation.features import Features, align
-from cmir_repro.experiments.aai_task import (
-    EmbeddedPairs,
-    PairBatches,
-    PairTask,
-    embed,
-    tokeniser,
-)
+from cmir_repro.experiments.aai_embedding import EmbeddedPairs, embed
+from cmir_repro.experiments.aai_task import PairBatches, PairTask, tokeniser
 from cmir_repro.experiments.experiment import Experiment
 from cmir_repro.experiments.job import Job
 from cmir_repro.experiments.presets.aai import AAIRun

@@ -8,7 +8,8 @@ import torch
 from cmir_repro.core.errors import InputError
 from cmir_repro.evaluation import image_text
 from cmir_repro.experiments import identity, ledger
-from cmir_repro.experiments.aai_task import PairBatches, PairTask, embed, tokeniser
+from cmir_repro.experiments.aai_embedding import embed
+from cmir_repro.experiments.aai_task import PairBatches, PairTask, tokeniser
 from cmir_repro.experiments.presets.aai import METHODS, REFERENCE, configure
 from cmir_repro.experiments.run import run
 from cmir_repro.systems.aai import AAI
