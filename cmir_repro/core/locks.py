@@ -62,6 +62,7 @@ def _acquire(path: Path, wait: bool) -> FileLock | None:
         return None
     except OSError as error:
         raise InputError(
-            f"cannot write {path.parent}: {error.strerror}; name a writable folder by CMIR_HOME"
+            f"cannot write {path.parent}: {error.strerror}; name a writable folder by CMIR_HOME "
+            "or, of data, by CMIR_DATA"
         ) from error
     return lock

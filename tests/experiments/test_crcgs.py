@@ -198,7 +198,7 @@ def test_methods_of_a_seed_share_their_teachers_and_seeds_do_not(monkeypatch):
 
 
 def taught():
-    return sorted(paths.runs().glob("*-teachers-*"))
+    return sorted(paths.runs().glob("[!.]*-teachers-*"))
 
 
 def test_a_seed_repeats_exactly_and_another_differs(monkeypatch, tmp_path):
