@@ -4,7 +4,6 @@ A command parses, calls and prints. What it calls is imported when it runs, so t
 once. What cannot be used ends in one line on stderr and status 2.
 """
 
-import errno
 import shlex
 import sys
 from collections.abc import Iterator
@@ -13,120 +12,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
+from cmir_repro.command_line import Scripts, group
 from cmir_repro.core import paths
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import InputError, check_seed, one_of
 from cmir_repro.core.settings import parse
 
 if TYPE_CHECKING:
     from cmir_repro.core.protocol import Protocol
 
-TIME_RAN_OUT, INTERRUPTED = 3, 130  # beside 0 and 2: the grid is not full; Ctrl-C
-UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR}
+TIME_RAN_OUT = 3  # beside the statuses of `command_line`: the grid is not full
 
-
-class Commands(TyperGroup):
-    """Commands whose every refusal is one line."""
-
-    def main(self, args=None, prog_name=None, **extra):
-        """Run what was typed; ends the process with its status."""
-        extra["standalone_mode"] = False
-        try:
-            # What a script prepared, or the status of an Exit, comes back as a value.
-            status = super().main(args, "cmir", **extra)
-            sys.exit(status if isinstance(status, int) else 0)
-        except InputError as error:
-            message = str(error)
-        except typer.TyperException as error:
-            message = _usage(error)
-        except OSError as error:
-            if error.errno not in UNWRITABLE:
-                raise
-            place = error.filename or paths.home()
-            message = f"cannot write {place}: {error.strerror}; name another folder by CMIR_HOME"
-        except typer.Abort:
-            sys.exit(INTERRUPTED)
-        print(f"error: {' '.join(message.split())}", file=sys.stderr)
-        sys.exit(2)
-
-    def resolve_command(self, ctx, args):
-        """The command of a name; an unknown one is answered with those there are."""
-        there = self.list_commands(ctx)
-        if args[0] not in there and not args[0].startswith("-"):
-            raise InputError(
-                f"{args[0]!r} is no command of {ctx.command_path}; there are: {', '.join(there)}"
-            )
-        return super().resolve_command(ctx, args)
-
-
-def _usage(error: typer.TyperException) -> str:
-    """What typer says of a wrong option, and where the right ones are listed."""
-    context = getattr(error, "ctx", None)
-    where = context.command_path if context else "cmir"
-    if type(error).__name__ == "NoArgsIsHelpError":
-        commands = ", ".join(context.command.list_commands(context))
-        return f"what should {where} do? {commands}; type: {where} --help"
-    message = error.format_message()
-    return f"{message[0].lower()}{message[1:].rstrip('.')}; type: {where} --help"
-
-
-def _typer(**options) -> typer.Typer:
-    return typer.Typer(
-        cls=options.pop("cls", Commands),
-        add_completion=False,
-        no_args_is_help=True,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
-        **options,
-    )
-
-
-class Scripts(Commands):
-    """The commands of data/registry; a script is imported when its command is wanted."""
-
-    def list_commands(self, ctx) -> list[str]:
-        from cmir_repro.data.registry import SCRIPTS
-
-        return list(SCRIPTS)
-
-    def get_command(self, ctx, cmd_name):
-        from cmir_repro.data.registry import SCRIPTS, script
-
-        if cmd_name not in SCRIPTS:
-            return None
-        one = typer.Typer(add_completion=False, rich_markup_mode=None)
-        one.command(cmd_name)(script(cmd_name))
-        return typer.main.get_command(one)
-
-    def format_commands(self, ctx, formatter) -> None:
-        from cmir_repro.data.registry import SCRIPTS, summary
-
-        names = list(SCRIPTS)
-        room = formatter.width - max(map(len, names)) - 6
-        lines = [(name, shortened(summary(name), room)) for name in names]
-        with formatter.section("Data sets"):
-            formatter.write_dl(lines)
-
-
-def shortened(text: str, room: int) -> str:
-    """As many words of a text as fit."""
-    if len(text) <= room:
-        return text
-    return text[: room - 2].rsplit(" ", 1)[0].rstrip(" ,:;") + " …"
-
-
-app = _typer(help="Cross-modal image retrieval: data, runs, scores and tables of three papers.")
-prepare = _typer(cls=Scripts, help="Bring a data set into the prepared layout.")
-ledger = _typer(help="Records of runs: merge two ledgers.")
+app = group(help="Cross-modal image retrieval: data, runs, scores and tables of three papers.")
+prepare = group(cls=Scripts, help="Bring a data set into the prepared layout.")
+ledger = group(help="Records of runs: merge two ledgers.")
 app.add_typer(prepare, name="prepare")
+
 
 System = Annotated[str, typer.Argument(help="dim, aai or crcgs")]
 Scale = Annotated[str, typer.Option(help="mini: minutes; full: hours; paper: a GPU")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto: what there is")]
-Seed = Annotated[int, typer.Option(help="of weights, batches and bootstrap")]
-Bootstrap = Annotated[int, typer.Option("--seed", help="of the bootstrap")]
+Seed = Annotated[int, typer.Option(callback=check_seed, help="of weights, batches and bootstrap")]
+Bootstrap = Annotated[int, typer.Option("--seed", callback=check_seed, help="of the bootstrap")]
 Preset = Annotated[str, typer.Option(metavar="NAME", help="a wrong name lists those there are")]
 Ties = Annotated[
     str | None, typer.Option(help="mean, best or worst; default: what the protocol says")
@@ -239,7 +146,9 @@ def record(
     dataset: Annotated[str, typer.Option(help="data set")] = "css",
     task: Annotated[str, typer.Option(help="task of the data set")] = "auto",
     scale: Annotated[str, typer.Option(help="size of the generated data")] = "mini",
-    seed: Annotated[int, typer.Option(help="which of its trainings they come from")] = 0,
+    seed: Annotated[
+        int, typer.Option(callback=check_seed, help="which of its trainings they come from")
+    ] = 0,
 ) -> None:
     """Score features of your model as a run and keep that in your ledger."""
     from cmir_repro.experiments import own
@@ -285,6 +194,26 @@ def score_labels(
 
     result = labels.score_files(queries, database, _protocol(protocol, ties), seed)
     _finish(result, labels.table(result), out)
+
+
+@app.command()
+def score_triplets(
+    features: Annotated[Path, typer.Argument(metavar="FOLDER", help="images.npz, queries-1.npz …")],
+    annotations: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="the release: captions/, image_splits/")
+    ],
+    protocol: Preset,
+    ties: Ties = None,
+    split: Annotated[str, typer.Option(help="of the release")] = "val",
+    seed: Bootstrap = 0,
+    out: Out = None,
+) -> None:
+    """Score features of FashionIQ or CIRR by one of their rules."""
+    from cmir_repro.evaluation import triplet_files
+
+    rule = _protocol(protocol, ties)
+    result = triplet_files.score_files(features, annotations, rule, split, seed)
+    _finish(result, triplet_files.table(result), out)
 
 
 @app.command()

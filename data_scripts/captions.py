@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import typer
 
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, check_seed
 from cmir_repro.data.prepare import captions as writing
 from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare.captions import RELEASES, Release
@@ -56,7 +56,8 @@ def prepare(
     allow_missing: options.AllowMissing = False,
     partial: options.Partial = False,
     split_seed: Annotated[
-        int | None, typer.Option(help="draw the splits of --coco and --csv")
+        int | None,
+        typer.Option(callback=check_seed, help="draw the splits of --coco and --csv"),
     ] = None,
     val: options.Val = 0.1,
     test: options.Test = 0.2,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, check_seed
 
 Folder = Annotated[Path, typer.Option(metavar="FOLDER", help="folder of the released files")]
 Root = Annotated[Path | None, typer.Option(metavar="FOLDER", help="folder of the released files")]
@@ -27,7 +27,7 @@ Partial = Annotated[bool, typer.Option("--partial", help="take files with other 
 Size = Annotated[int, typer.Option(help="side of the pictures in pixels")]
 Name = Annotated[str | None, typer.Option(help="of the prepared data set")]
 OwnName = Annotated[str, typer.Option(help="of the prepared data set, and of its folder")]
-Seed = Annotated[int, typer.Option(help="of the splits")]
+Seed = Annotated[int, typer.Option(callback=check_seed, help="of the splits")]
 Val = Annotated[float, typer.Option(help="share for validation")]
 Test = Annotated[float, typer.Option(help="share for the test")]
 TrainImages = Annotated[int, typer.Option(help="images that are trained on")]

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -300,8 +301,12 @@ def pooling() -> dict:
     return out
 
 
-def scoring() -> dict:
-    """Every way to score, on features of few values, so that much ties; all rules for ties."""
+def scored(ranked: bool) -> dict:
+    """Every way to score, on features of few values, so that much ties; all rules for ties.
+
+    Args:
+        ranked: whether by the first relevant item (ranks, recall), or by all (average precision).
+    """
     rng = np.random.default_rng(SEED)
 
     def features(count: int, width: int = 3) -> np.ndarray:
@@ -322,18 +327,20 @@ def scoring() -> dict:
     out = {}
     for ties in TIES:
         rules = preset("tirg/css").changed(ties=ties)
-        ranks, result = evaluate.score(queries, gallery, *labels, source, rules, SEED)
-        out[f"composed {ties}"] = [ranks.tolist(), result["metrics"]]
+        if ranked:
+            ranks, result = evaluate.score(queries, gallery, *labels, source, rules, SEED)
+            out[f"composed {ties}"] = [ranks.expected.tolist(), result["metrics"]]
         rules = preset("own/image-sentence").changed(ties=ties)
-        for mode in rerank.MODES:
+        for mode in rerank.MODES if ranked else ():
             both = rerank.rerank(queries, said, image_of, match, rules, 6, mode)
             figures = image_text.summary(both, rules, SEED)["metrics"]
             out[f"sentences {mode} {ties}"] = [
-                _some(both.image_to_sentence),
-                _some(both.sentence_to_image),
+                _some(both.image_to_sentence.expected),
+                _some(both.sentence_to_image.expected),
                 figures,
             ]
-        for name, sides in (("map-all", (queries, gallery)), ("map-all/hamming", codes)):
+        by_categories = (("map-all", (queries, gallery)), ("map-all/hamming", codes))
+        for name, sides in () if ranked else by_categories:
             rules = preset(name).changed(ties=ties)
             found, result = label_retrieval.score(*sides, *categories, rules, SEED)
             precision = result["curves"]["precision"][::10]
@@ -354,7 +361,12 @@ def _some(values: np.ndarray, count: int = 20) -> list[float]:
     return np.asarray(values)[np.linspace(0, len(values) - 1, count).astype(int)].tolist()
 
 
-PLAIN: dict[str, Callable[[], dict]] = {"world": world, "pooling": pooling, "scoring": scoring}
+PLAIN: dict[str, Callable[[], dict]] = {
+    "world": world,
+    "pooling": pooling,
+    "recall": partial(scored, ranked=True),
+    "scoring": partial(scored, ranked=False),
+}
 NAMES = (*PLAIN, *configs())
 
 
@@ -382,7 +394,7 @@ def used(name: str) -> dict[str, int]:
     if name == "pooling":
         return {f"pooler {key}": getattr(pooler, "version", 1) for key, pooler in POOLERS.items()}
     if name in PLAIN:
-        needed = {"world": ("data", "rendering"), "scoring": ("scoring",)}[name]
+        needed = {"world": ("data", "rendering")}.get(name, (name,))
         return {key: versions.VERSIONS[key] for key in needed}
     return versions.used(configs()[name])
 

@@ -9,7 +9,8 @@ import pytest
 from made_up_records import keep, made_up
 from typer.testing import CliRunner
 
-from cmir_repro.cli import app, shortened
+from cmir_repro.cli import app
+from cmir_repro.command_line import shortened
 from cmir_repro.core import paths
 from cmir_repro.core.protocol import TIES
 from cmir_repro.data.registry import SCRIPTS

@@ -133,6 +133,15 @@ class Protocol:
         if self.drop_source:
             raise InputError("drop_source does not go with depths: there is no source image")
 
+    @property
+    def scorer(self) -> str:
+        """What scores it: a key of SCORERS."""
+        if self.direction:
+            return "image_text"
+        if self.depths:
+            return "labels"
+        return "fashioniq_cirr" if self.captions else "recall"
+
     def changed(self, **new: object) -> "Protocol":
         """This protocol with other fields, and a name that says so: `tirg/css[ties=worst]`."""
         new = {key: value for key, value in new.items() if getattr(self, key) != value}
@@ -247,10 +256,16 @@ def _categories(name: str, similarity: str) -> Protocol:
     The depth "all" is what the field reports (DCMH, SSAH, UCCH). "queries" is what the code of
     CRCGS computes: average precision of as many places as there are queries, divided by the
     relevant ones within. It is far higher, so both are always measured, side by side.
+
+    "map-pairs" ranks the texts of the very pairs whose images are queries, and the other way round:
+    a query's own other half is in the database, and relevant.
     """
+    pairs = name.startswith("map-pairs")
     return Protocol(
         name=name,
-        gallery="all items that are no queries, those trained on included",
+        gallery="the other modality of the queries' own pairs"
+        if pairs
+        else "all items that are no queries, those trained on included",
         drop_source=False,
         relevance="shares at least one category",
         cutoffs=(10, 100, 1000),
@@ -305,6 +320,9 @@ PRESETS = {
         # Features of any numbers, and codes of bits.
         _categories("map-all", "cosine"),
         _categories("map-all/hamming", "hamming"),
+        # DSCMR (Zhen et al. 2019), ACMR: test images against the texts of the same pairs.
+        _categories("map-pairs", "cosine"),
+        _categories("map-pairs/hamming", "hamming"),
     )
 }
 # Other names of the same measurement. What sets those of FashionIQ apart from one another is the
@@ -316,6 +334,14 @@ ALIASES = {
     # Both depths are in each.
     "map-at-queries": "map-all",
     "map-at-queries/hamming": "map-all/hamming",
+}
+
+# Module of evaluation -> the command that scores feature files by it.
+SCORERS = {
+    "recall": "cmir score",
+    "fashioniq_cirr": "cmir score-triplets",
+    "image_text": "cmir score-images-sentences",
+    "labels": "cmir score-labels",
 }
 
 _GALLERY = "[gallery="  # as `Protocol.changed` writes it
@@ -331,6 +357,26 @@ def preset(name: str) -> Protocol:
     one_of("protocol", base, (*PRESETS, *ALIASES))
     found = PRESETS[ALIASES.get(base, base)]
     return found.changed(gallery=gallery.removesuffix("]")) if changed else found
+
+
+def check_scorer(protocol: Protocol, scorer: str) -> None:
+    """Refuse a protocol that a key of SCORERS does not implement in full.
+
+    What leaves out a part of a protocol measures something else, and has no right to its name.
+
+    Raises:
+        InputError: another scores it; the message names that one's command.
+    """
+    if protocol.scorer != scorer:
+        raise InputError(
+            f"{protocol.name} is not scored by `{SCORERS[scorer]}`, which scores "
+            f"{', '.join(names(scorer))}; use `{SCORERS[protocol.scorer]}`"
+        )
+
+
+def names(scorer: str) -> list[str]:
+    """The presets that a key of SCORERS implements."""
+    return [name for name, protocol in PRESETS.items() if protocol.scorer == scorer]
 
 
 def incomplete(name: str, lacks: str) -> str:

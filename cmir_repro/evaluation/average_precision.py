@@ -36,7 +36,7 @@ def average_precision(groups: Groups, depth: int | None = None, ties: str = "mea
         within are in random order.
     """
     one_of("ties", ties, TIES)
-    N = _items(groups)
+    N = groups.size
     H = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, N + 1))])  # harmonic numbers
     depth = N if depth is None else min(_whole("depth", depth), N)
     counted = groups.only((groups.relevant > 0) & (groups.before < depth))
@@ -57,7 +57,7 @@ def precision_at(groups: Groups, n: int, ties: str = "mean") -> np.ndarray:
         (Q,) float64; NaN as in `average_precision`.
     """
     one_of("ties", ties, TIES)
-    n = min(_whole("n", n), _items(groups))
+    n = min(_whole("n", n), groups.size)
     first = groups.only(groups.before < n)
     inside = _inside(np.minimum(n - first.before, first.items), first, ties)
     return _undefined(first.sum(inside) / n, groups)
@@ -151,7 +151,7 @@ def _cut(g: Groups, t: np.ndarray, total: np.ndarray, ties: str, H: np.ndarray) 
     factorial = gammaln(np.arange(g.items.max() + 1) + 1.0)  # its logarithm
     for start in range(0, len(t), block):
         rows = slice(start, start + block)
-        part = Groups(*(values[rows, None] for values in g[:-1]), g.queries)
+        part = Groups(*(values[rows, None] for values in g[:-2]), g.queries, g.size)
         least, most, taken = low[rows, None], high[rows, None], t[rows, None]
         x = np.minimum(least + np.arange((most - least).max() + 1), most)  # (block, values of x)
         # Hypergeometric, but for factors that do not depend on x.
@@ -168,11 +168,6 @@ def _undefined(values: np.ndarray, groups: Groups) -> np.ndarray:
     """`values`, (Q, ...), with NaN where a query has no relevant item."""
     values[groups.sum(groups.relevant) == 0] = np.nan
     return values
-
-
-def _items(groups: Groups) -> int:
-    """N, which the last group ends."""
-    return int(groups.before[-1] + groups.items[-1])
 
 
 def _whole(what: str, value: int) -> int:

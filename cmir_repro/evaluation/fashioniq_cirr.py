@@ -8,17 +8,19 @@ are the caller's: vectors of the images, and of each triplet with each text a pr
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from cmir_repro.core.errors import InputError, one_of
-from cmir_repro.core.protocol import CAPTIONS, Protocol, only_protocol
+from cmir_repro.core.errors import InputError, check_seed, one_of
+from cmir_repro.core.protocol import CAPTIONS, Protocol, check_scorer, only_protocol
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.fashioniq_cirr import join
 from cmir_repro.evaluation import recall
-from cmir_repro.evaluation.features import align, load_features
+from cmir_repro.evaluation.tied_ranks import Ranks
+
+# What papers print as one number: of FashionIQ, and of CIRR (its second cut-off is of the subset).
+AVERAGES = (("R@10", "R@50"), ("R@5", "R_s@1"))
 
 QueryFeatures = Callable[[str], np.ndarray]  # name of a text -> (T, D) number
 
@@ -161,7 +163,8 @@ def score(
         protocol; queries, gallery (sizes; of all categories together), metrics; interval;
         categories: name -> its own queries, gallery, metrics and ranks (one a query; the queries
         of a triplet follow one another). metrics: "R@k", and "R_s@k" among a triplet's own few
-        images, in percent: value, low, high, chance.
+        images, then the means of two that papers print (`AVERAGES`), in percent: value, low, high,
+        chance.
 
     Intervals resample triplets within each category: two captions of a triplet fall together.
 
@@ -176,7 +179,7 @@ def score(
     for features in asked:
         recall.check_widths(features, images)
     stacked = np.stack(asked, axis=1)  # (T, queries a triplet, D)
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(check_seed(seed))
     categories = {}
     for name in triplets.galleries:
         rows = np.flatnonzero(triplets.category == name)
@@ -237,28 +240,9 @@ def table(results: Sequence[Mapping]) -> pd.DataFrame:
     return out.astype({"queries": int, "gallery": int})
 
 
-def from_files(triplets: Triplets, folder: Path) -> tuple[np.ndarray, QueryFeatures]:
-    """Anyone's features: images.npz, and queries-1.npz, queries-1_and_2.npz, ... in one folder.
-
-    Files are as in `load_features`; ids are those of `Triplets.images` and `Triplets.ids`. A
-    file of queries is read when a protocol asks for it.
-
-    Returns:
-        `images` and `queries` of `score`.
-    """
-    folder = Path(folder)
-
-    def queries(name: str) -> np.ndarray:
-        path = folder / f"queries-{name.replace(' ', '_')}.npz"
-        return align(load_features(path), triplets.ids)
-
-    return align(load_features(folder / "images.npz"), triplets.images), queries
-
-
 def _fitting(protocol: Protocol, triplets: Triplets) -> Protocol:
     """The protocol, named as another where images are missing."""
-    if protocol.captions is None:
-        raise InputError(f"{protocol.name} has no rule for captions; score it with recall")
+    check_scorer(protocol, "fashioniq_cirr")
     needed = 1 if protocol.captions == "one" else 2
     if triplets.captions.shape[1] != needed:
         raise InputError(
@@ -308,20 +292,29 @@ def _category(
     arguments = triplets.target[each], ranked, source, protocol
     ranks = recall.ranks(flat, features, *arguments)
     counts = recall.pool(*arguments)
-    hits = {f"R@{k}": (ranks <= k, recall.chance_recall(counts, k)) for k in protocol.cutoffs}
+    hits = {f"R@{k}": (ranks.hits(k), recall.chance_recall(counts, k)) for k in protocol.cutoffs}
     if protocol.subset_cutoffs:
         subset, sizes = _subset_ranks(triplets, each, place, images, flat, protocol)
         for k in protocol.subset_cutoffs:
-            hits[f"R_s@{k}"] = (subset <= k, float(np.minimum(k / sizes, 1).mean()))
+            hits[f"R_s@{k}"] = (subset.hits(k), float(np.minimum(k / sizes, 1).mean()))
     draws = {}
-    for key, (hit, chance) in hits.items():
+
+    def draw(key: str, hit: np.ndarray, chance: float, generator: np.random.Generator) -> None:
         values = 100.0 * hit.reshape(len(rows), -1).mean(axis=1)  # a triplet's share of hits
         draws[key] = (float(values.mean()), _resampled(values, generator), 100 * chance)
+
+    for key, (hit, chance) in hits.items():
+        draw(key, hit, chance, generator)
+    for a, b in AVERAGES:
+        if a in hits and b in hits:
+            hit, chance = ((x + y) / 2 for x, y in zip(hits[a], hits[b], strict=True))
+            # A stream of its own, so that the intervals of recalls are the same with and without.
+            draw(f"mean of {a} and {b}", hit, chance, generator.spawn(1)[0])
     return {
         "queries": len(each),
         "gallery": len(ranked),
         "ids": triplets.ids[each].tolist(),
-        "ranks": ranks.tolist(),
+        "ranks": ranks.expected.tolist(),
         "draws": draws,
     }
 
@@ -333,21 +326,22 @@ def _subset_ranks(
     images: np.ndarray,
     queries: np.ndarray,
     protocol: Protocol,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rank of the target among its triplet's few images, and how many these are: (Q,) each."""
-    ranks, sizes = np.empty(len(rows)), np.empty(len(rows))
+) -> tuple[Ranks, np.ndarray]:
+    """Rank of the target among its triplet's few images, and how many these are, (Q,)."""
+    ranks, sizes = Ranks.empty(len(rows)), np.empty(len(rows))
     for i, row in enumerate(rows):
         left_out = triplets.source[row] if protocol.drop_source else None
         names = [name for name in triplets.members[row].tolist() if name != left_out]
         # One gallery, one query: ties and tolerance stay those of recall.
-        ranks[i] = recall.ranks(
+        found = recall.ranks(
             queries[i : i + 1],
             images[[place[name] for name in names]],
             triplets.target[[row]],
             np.array(names),
             np.array([-1]),
             protocol,
-        )[0]
+        )
+        ranks.put(slice(i, i + 1), found)
         sizes[i] = len(names)
     return ranks, sizes
 

@@ -15,11 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cmir_repro.core.errors import InputError
-from cmir_repro.core.protocol import PRESETS, Protocol
+from cmir_repro.core.errors import InputError, check_seed
+from cmir_repro.core.protocol import Protocol, check_scorer
 from cmir_repro.evaluation import recall
 from cmir_repro.evaluation.features import images_of, load_features
 from cmir_repro.evaluation.recall import LEVEL, RESAMPLES
+from cmir_repro.evaluation.tied_ranks import Ranks
 
 _BLOCK = 2**22  # entries of a block of resampled weights: 16 MB
 
@@ -31,8 +32,8 @@ class BothRanks(NamedTuple):
     rows `np.flatnonzero(image_of < fold * folds)` of the caller's.
     """
 
-    image_to_sentence: np.ndarray  # (G,) float64, of the first of the image's own sentences
-    sentence_to_image: np.ndarray  # (S,) float64, of the sentence's image
+    image_to_sentence: Ranks  # of G, of the first of the image's own sentences
+    sentence_to_image: Ranks  # of S, of the sentence's image
     image_of: np.ndarray  # (S,) int64, position in image_to_sentence
     scoring: str = "itc"  # what the ranking is by: cosines, or as `rerank` says
 
@@ -63,14 +64,13 @@ def ranks(
     image_of = checked(image_of, len(images), len(sentences), protocol)
     last = ranked_images(len(images), protocol)
     kept = np.flatnonzero(image_of < last)  # sentences of the folds
-    i2t, t2i = np.empty(last), np.empty(len(image_of))
+    i2t, t2i = Ranks.empty(last), Ranks.empty(len(image_of))
     for these, rows in folds(image_of, last, protocol):
         own, number = image_of[rows], np.arange(these.start, these.stop)
         # An image's label is its row, a sentence's that of its image.
-        i2t[these] = recall.ranks(
-            images[these], sentences[rows], number, own, None, protocol, chunk
-        )
-        t2i[rows] = recall.ranks(sentences[rows], images[these], own, number, None, protocol, chunk)
+        sides = images[these], sentences[rows]
+        i2t.put(these, recall.ranks(*sides, number, own, None, protocol, chunk))
+        t2i.put(rows, recall.ranks(*sides[::-1], own, number, None, protocol, chunk))
     return BothRanks(i2t, t2i[kept], image_of[kept])
 
 
@@ -92,10 +92,7 @@ def checked(image_of: np.ndarray, G: int, S: int, protocol: Protocol) -> np.ndar
     Raises:
         InputError: it does not fit G images and S sentences, or these not the protocol.
     """
-    if protocol.direction != "both":
-        raise InputError(
-            f"{protocol.name} is not for images and sentences; these are: {', '.join(names())}"
-        )
+    check_scorer(protocol, "image_text")
     image_of = np.asarray(image_of)
     if image_of.shape != (S,) or image_of.dtype.kind not in "iu":
         raise InputError(f"image_of must be ({S},) int, got {image_of.shape} {image_of.dtype}")
@@ -155,7 +152,7 @@ def summary(both: BothRanks, protocol: Protocol, seed: int) -> dict:
         many are queries); queries is their sum, gallery that of the items of a fold. chance of
         RSUM is the sum of those of its recalls.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(check_seed(seed))
     G = len(both.image_to_sentence)
     parts = [
         _fold(
@@ -200,8 +197,8 @@ _Metric = tuple[float, np.ndarray, float | None]  # value, (RESAMPLES,) resample
 
 
 def _fold(
-    i2t: np.ndarray,
-    t2i: np.ndarray,
+    i2t: Ranks,
+    t2i: Ranks,
     image_of: np.ndarray,
     protocol: Protocol,
     generator: np.random.Generator,
@@ -214,13 +211,14 @@ def _fold(
         "t2i": recall.Pool(g, np.full(s, g), np.ones(s, np.int64)),
     }
     found = {"i2t": (i2t, np.arange(g)), "t2i": (t2i, image_of)}
+    places = {side: ranks.expected for side, (ranks, _) in found.items()}
     # Per image: sums over the queries that go with it, and how many these are.
     sums, sizes, values, chance = [], [], {}, {}
     for side, (ranks, image) in found.items():
         for k in protocol.cutoffs:
-            values[f"{side} R@{k}"] = 100.0 * (ranks <= k)
+            values[f"{side} R@{k}"] = 100.0 * ranks.hits(k)
             chance[f"{side} R@{k}"] = 100 * recall.chance_recall(pools[side], k)
-        values[f"{side} mean rank"] = ranks
+        values[f"{side} mean rank"] = ranks.expected
         # The first of m among n places is expected at (n + 1) / (m + 1).
         n, m = pools[side].left, pools[side].relevant
         chance[f"{side} mean rank"] = float(((n + 1) / (m + 1)).mean())
@@ -230,21 +228,21 @@ def _fold(
     sums, sizes = np.stack(sums, 1), np.stack(sizes, 1).astype(np.float64)  # (g, metrics)
 
     means, medians = [], {side: [] for side in found}
-    order = {side: np.argsort(ranks, kind="stable") for side, (ranks, _) in found.items()}
+    order = {side: np.argsort(each, kind="stable") for side, each in places.items()}
     block = max(1, _BLOCK // s)
     for start in range(0, RESAMPLES, block):
         weights = _weights(g, min(block, RESAMPLES - start), generator)  # (block, g)
         floats = weights.astype(np.float64)  # for a fast product
         means.append((floats @ sums) / (floats @ sizes))
-        for side, (ranks, image) in found.items():
+        for side, (_, image) in found.items():
             rows = order[side]
-            medians[side].append(_medians(ranks[rows], weights[:, image[rows]]))
+            medians[side].append(_medians(places[side][rows], weights[:, image[rows]]))
     drawn = dict(zip(values, np.concatenate(means).T, strict=True))
     metrics = {name: (values[name].mean(), drawn[name], chance[name]) for name in values}
     recalls = [metric for name, metric in metrics.items() if " R@" in name]
     metrics["RSUM"] = tuple(sum(part) for part in zip(*recalls, strict=True))
-    for side, (ranks, _) in found.items():
-        metrics[f"{side} median rank"] = (np.median(ranks), np.concatenate(medians[side]), None)
+    for side, each in places.items():
+        metrics[f"{side} median rank"] = (np.median(each), np.concatenate(medians[side]), None)
     sides = [f"{side} {what}" for side in found for what in ("median rank", "mean rank")]
     shown = [name for name in metrics if " R@" in name]
     return {name: metrics[name] for name in (*shown, "RSUM", *sides)}
@@ -307,8 +305,8 @@ def score_files(
         **result,
         "image_ids": i.ids[:last].tolist(),
         "sentence_ids": s.ids[image_of < last].tolist(),
-        "image_ranks": both.image_to_sentence.tolist(),
-        "sentence_ranks": both.sentence_to_image.tolist(),
+        "image_ranks": both.image_to_sentence.expected.tolist(),
+        "sentence_ranks": both.sentence_to_image.expected.tolist(),
     }
 
 
@@ -328,8 +326,3 @@ def table(result: dict) -> str:
         interval = f"{m['low']:>10.2f} - {m['high']:<10.2f}"
         lines.append(f"{name:<16}{m['value']:>10.2f}  {interval}{chance:>10}")
     return "\n".join(lines)
-
-
-def names() -> list[str]:
-    """The presets for images and sentences."""
-    return [name for name, protocol in PRESETS.items() if protocol.direction == "both"]

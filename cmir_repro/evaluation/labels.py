@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_repro.core.errors import InputError
-from cmir_repro.core.protocol import PRESETS, Protocol
+from cmir_repro.core.errors import InputError, check_seed
+from cmir_repro.core.protocol import Protocol, check_scorer
 from cmir_repro.evaluation import intervals
 from cmir_repro.evaluation.average_precision import (
     average_precision,
@@ -66,17 +66,15 @@ def score(
         result, plain values for JSON: protocol, queries (Q), gallery (N), without_relevant (how
             many queries were left out), depths (name -> places), interval, metrics as in
             `recall.summary`, and curves. chance is what a random order is expected to reach,
-            exactly. curves: "precision" (interpolated, mean over queries) at LEVELS recalls from 0
-            to 100, in percent, and for codes "radius", lists of "recall" and "precision" within
-            each Hamming radius 0 ... L (null: no query has anything there).
+            exactly. beyond, where there are any: cut-offs of precision above N, whose precision is
+            that of all N items. curves: "precision" (interpolated, mean over queries) at LEVELS
+            recalls from 0 to 100, in percent, and for codes "radius", lists of "recall" and
+            "precision" within each Hamming radius 0 ... L (null: no query has anything there).
 
     Raises:
         InputError: as in `tie_groups`; no query has a relevant item; the protocol has no depths.
     """
-    if protocol.depths is None:
-        raise InputError(
-            f"{protocol.name} is not for retrieval by categories; these are: {', '.join(names())}"
-        )
+    check_scorer(protocol, "labels")
     if protocol.similarity == "hamming":
         counts = hamming_histograms(queries, database, query_labels, database_labels)
         parts = [hamming_groups(*counts)]
@@ -116,6 +114,8 @@ def score(
         },
         "curves": curves,
     }
+    if beyond := [n for n in protocol.cutoffs if n > N]:
+        result["beyond"] = beyond  # precision at these divides by more items than there are
     return {name: values[f"MAP@{name}"] for name in depths}, result
 
 
@@ -134,7 +134,7 @@ def _measured(groups: Groups, depths: dict[str, int], protocol: Protocol) -> dic
 
 def _metric(values: np.ndarray, chance: np.ndarray, seed: int) -> dict:
     low, high = intervals.bootstrap(
-        values, generator=np.random.default_rng(seed), n=RESAMPLES, level=LEVEL
+        values, generator=np.random.default_rng(check_seed(seed)), n=RESAMPLES, level=LEVEL
     )
     mean, random = float(values.mean()), float(chance.mean())
     return {"value": mean, "low": low, "high": high, "chance": random}
@@ -156,12 +156,7 @@ def score_files(queries: Path, database: Path, protocol: Protocol, seed: int = 0
             the database as well.
     """
     q, d = load_features(queries), load_features(database)
-    both = set(q.ids.tolist()) & set(d.ids.tolist())
-    if both:
-        raise InputError(
-            f"{d.path} holds {len(both)} of the {len(q.ids)} queries too, for instance "
-            f"{min(both)!r}; leave them out: an item always shares its own categories"
-        )
+    _check_overlap(q, d, protocol)
     found, result = score(q.features, d.features, _categories(q), _categories(d), protocol, seed)
     return {
         **result,
@@ -171,6 +166,24 @@ def score_files(queries: Path, database: Path, protocol: Protocol, seed: int = 0
             for name, values in found.items()
         },
     }
+
+
+def _check_overlap(q: Features, d: Features, protocol: Protocol) -> None:
+    """Refuse queries in the database, or without their pairs there, as the protocol has it."""
+    mine, theirs = set(q.ids.tolist()), set(d.ids.tolist())
+    paired = protocol.name.startswith("map-pairs")
+    if paired and mine != theirs:
+        other = min(mine ^ theirs)
+        raise InputError(
+            f"{protocol.name} ranks the other halves of the queries' own pairs, but {other!r} is "
+            f"in only one of {q.path} and {d.path}; give both the ids of their pairs"
+        )
+    if not paired and mine & theirs:
+        raise InputError(
+            f"{d.path} holds {len(mine & theirs)} of the {len(mine)} queries too, for instance "
+            f"{min(mine & theirs)!r}; leave them out, since an item always shares its own "
+            "categories, or score pairs against each other under map-pairs"
+        )
 
 
 def _categories(found: Features) -> np.ndarray:
@@ -201,12 +214,12 @@ def table(result: dict) -> str:
         "",
         f"{'':<12}{'value':>10}  {'95 % interval':^23}{'chance':>10}",
     ]
+    beyond = {f"P@{n}" for n in result.get("beyond", ())}
     for name, m in result["metrics"].items():
         interval = f"{m['low']:>10.2f} - {m['high']:<10.2f}"
-        lines.append(f"{name:<12}{m['value']:>10.2f}  {interval}{m['chance']:>10.2f}")
+        mark = "  *" if name in beyond else ""
+        lines.append(f"{name:<12}{m['value']:>10.2f}  {interval}{m['chance']:>10.2f}{mark}")
+    if beyond:
+        there = result["gallery"]
+        lines.append(f"* there are {there} items in the database: this is P@{there}")
     return "\n".join(lines)
-
-
-def names() -> list[str]:
-    """The presets for retrieval by categories."""
-    return [name for name, protocol in PRESETS.items() if protocol.depths]

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cmir_repro.core.errors import InputError, one_of
-from cmir_repro.core.protocol import Protocol
+from cmir_repro.core.errors import InputError, check_seed, one_of
+from cmir_repro.core.protocol import Protocol, check_scorer
 from cmir_repro.evaluation import intervals
 from cmir_repro.evaluation.features import Truth, align, load_features, truth_of
+from cmir_repro.evaluation.tied_ranks import Ranks
 
 RESAMPLES, LEVEL = 2000, 0.95
 
@@ -44,14 +45,12 @@ def ranks(
     source: np.ndarray | None,
     protocol: Protocol,
     chunk: int | None = None,
-) -> np.ndarray:
-    """Rank of the first relevant gallery item for each query; 1 is first, exact, by counting.
+) -> Ranks:
+    """Rank of the first relevant gallery item for each query, exact, by counting.
 
     An item is relevant when its label equals the query's. With s* the best score of a relevant
-    item, the rank is 1 + the irrelevant items above s* + a share of the t irrelevant items that
-    tie with it: none ("best"), all t ("worst"), or t / (r + 1) ("mean"). r is how many relevant
-    items tie at s*: in a random order of the r + t tied items each irrelevant one precedes all r
-    with probability 1 / (r + 1), so this is the expected rank, and need not be whole.
+    item, what is counted are the items above s*, and the relevant and irrelevant ones that tie at
+    s*; what the rank then is, `protocol.ties` says (`Ranks.counted`).
 
     Scores within `protocol.tie_tolerance` of s* tie. It is not 0 because matrix products give
     one and the same vector scores that differ in the last bits, depending on where in a block
@@ -65,9 +64,6 @@ def ranks(
         source: (Q,) int, row of `gallery` to leave out, -1 for none. Not looked at, and may be
             None, when the protocol keeps the source image.
         chunk: queries per block; by default so many that a block of scores takes 32 MB.
-
-    Returns:
-        (Q,) float64.
 
     Raises:
         InputError: shapes disagree; a row is zero or not finite; `source` is missing or out of
@@ -87,23 +83,24 @@ def ranks(
     chunk = chunk or max(1, 2**23 // len(gallery))
     # By label, so that what is relevant to a query is one slice of its row of scores.
     gallery = gallery[found.order].T  # (D, G)
-    result = np.empty(len(queries))
+    counts = np.empty((3, len(queries)), np.int64)
     for start in range(0, len(queries), chunk):
         scores = queries[start : start + chunk] @ gallery  # (chunk, G)
         for i, row in enumerate(scores, start):
             if found.source[i] >= 0:
                 row[found.source[i]] = -np.inf
-            result[i] = _rank(row, row[found.first[i] : found.last[i]], protocol)
-    return result
+            own = row[found.first[i] : found.last[i]]
+            counts[:, i] = _counts(row, own, np.float32(protocol.tie_tolerance))
+    return Ranks.counted(*counts, protocol.ties)
 
 
-def _rank(row: np.ndarray, relevant: np.ndarray, protocol: Protocol) -> float:
+def _counts(row: np.ndarray, relevant: np.ndarray, tolerance: np.float32) -> tuple[int, int, int]:
+    """Items above the best relevant one, and relevant and irrelevant ones that tie with it."""
     # A row at a time stays in the processor's cache: counting costs a tenth of the product.
-    best, tolerance = relevant.max(), np.float32(protocol.tie_tolerance)
+    best = relevant.max()
     above = np.count_nonzero(row > best + tolerance)  # none is relevant
     r = np.count_nonzero(relevant >= best - tolerance)
-    t = np.count_nonzero(row >= best - tolerance) - above - r
-    return 1 + above + {"best": 0, "worst": t, "mean": t / (r + 1)}[protocol.ties]
+    return above, r, np.count_nonzero(row >= best - tolerance) - above - r
 
 
 class _Match(NamedTuple):
@@ -217,33 +214,27 @@ def check_widths(queries: np.ndarray, gallery: np.ndarray) -> None:
         )
 
 
-def recall_at(ranks: np.ndarray, k: int) -> float:
-    """Share of queries in [0, 1] with a relevant item among the first k.
-
-    With ties "mean" a rank is an expectation: it counts when it is at most k.
-    """
-    return float((np.asarray(ranks) <= k).mean())
+def recall_at(ranks: Ranks, k: int) -> float:
+    """Share of queries in [0, 1] with a relevant item among the first k, expected over ties."""
+    return float(ranks.hits(k).mean())
 
 
 def chance_recall(pool: Pool, k: int) -> float:
     """Expected recall at k, in [0, 1], of a ranking in random order.
 
-    Of n items with m relevant the first k miss all m with probability C(n-m, k) / C(n, k)
-    (hypergeometric); one minus that, averaged over queries.
+    That of a tie of all items: see `Ranks.hits`.
     """
-    pairs, times = np.unique(np.stack([pool.left, pool.relevant]), axis=1, return_counts=True)
-    miss = []
-    for n, m in pairs.T:
-        i = np.arange(min(k, n))
-        miss.append(np.prod(np.maximum(n - m - i, 0) / (n - i)))
-    return float(1 - np.average(miss, weights=times))
+    pools, times = np.unique(np.stack([pool.left, pool.relevant]), axis=1, return_counts=True)
+    left, relevant = pools
+    hits = Ranks(np.zeros_like(left), relevant, left - relevant).hits(k)
+    return float(np.average(hits, weights=times))
 
 
-def summary(ranks: np.ndarray, protocol: Protocol, seed: int, pool: Pool) -> dict:
+def summary(ranks: Ranks, protocol: Protocol, seed: int, pool: Pool) -> dict:
     """Everything a result stores about its ranks, as plain values for JSON.
 
     Args:
-        ranks: (Q,) float, from `ranks`.
+        ranks: from `ranks`.
         seed: of the bootstrap; every metric is resampled with the same one.
         pool: from `pool`, for the level of chance.
 
@@ -260,7 +251,7 @@ def summary(ranks: np.ndarray, protocol: Protocol, seed: int, pool: Pool) -> dic
         raise InputError(f"{len(ranks)} ranks but a pool of {len(pool.left)} queries")
 
     def metric(values: np.ndarray, statistic: str, chance: float | None) -> dict:
-        generator = np.random.default_rng(seed)
+        generator = np.random.default_rng(check_seed(seed))
         low, high = intervals.bootstrap(
             values, statistic, generator=generator, n=RESAMPLES, level=LEVEL
         )
@@ -268,13 +259,13 @@ def summary(ranks: np.ndarray, protocol: Protocol, seed: int, pool: Pool) -> dic
         return {"value": value, "low": low, "high": high, "chance": chance}
 
     metrics = {
-        f"R@{k}": metric(100.0 * (ranks <= k), "mean", 100 * chance_recall(pool, k))
+        f"R@{k}": metric(100.0 * ranks.hits(k), "mean", 100 * chance_recall(pool, k))
         for k in protocol.cutoffs
     }
-    metrics["median rank"] = metric(ranks, "median", None)
+    metrics["median rank"] = metric(ranks.expected, "median", None)
     # The first of m among n places is expected at (n + 1) / (m + 1).
     random_rank = float(((pool.left + 1) / (pool.relevant + 1)).mean())
-    metrics["mean rank"] = metric(ranks, "mean", random_rank)
+    metrics["mean rank"] = metric(ranks.expected, "mean", random_rank)
     return {
         "protocol": protocol.as_dict(),
         "queries": len(ranks),
@@ -297,8 +288,9 @@ def score(
     source: np.ndarray | None,
     protocol: Protocol,
     seed: int = 0,
-) -> tuple[np.ndarray, dict]:
-    """`ranks` and their `summary` in one call."""
+) -> tuple[Ranks, dict]:
+    """`ranks` and their `summary` in one call, where the protocol is nothing more."""
+    check_scorer(protocol, "recall")
     found = ranks(queries, gallery, query_labels, gallery_labels, source, protocol)
     counts = pool(query_labels, gallery_labels, source, protocol)
     return found, summary(found, protocol, seed, counts)
@@ -322,13 +314,14 @@ def score_files(
             Default: what the files themselves carry.
 
     Returns:
-        `summary`, and the list per query of `query_ids` and `ranks`.
+        `summary`, and the list per query of `query_ids` and (expected) `ranks`.
 
     Raises:
         InputError: as in `load_features` and `ranks`.
     """
     q, g = load_features(queries, query_ids), load_features(gallery, gallery_ids)
     truth = truth or truth_of(q, g, need_source=protocol.drop_source)
+    _check_targets(truth, protocol, g.path)
     rows = truth.source_rows() if protocol.drop_source else None
     found, result = score(
         align(q, truth.query_ids),
@@ -339,7 +332,24 @@ def score_files(
         protocol,
         seed,
     )
-    return {**result, "query_ids": [str(i) for i in truth.query_ids], "ranks": found.tolist()}
+    return {
+        **result,
+        "query_ids": [str(i) for i in truth.query_ids],
+        "ranks": found.expected.tolist(),
+    }
+
+
+def _check_targets(truth: Truth, protocol: Protocol, path: Path) -> None:
+    """Refuse labels that several images share where only one image may be right."""
+    if protocol.relevance != "the target image":
+        return
+    names, counts = np.unique(truth.gallery_labels, return_counts=True)
+    if (counts > 1).any():
+        raise InputError(
+            f"{protocol.name} counts one image as right, but {counts.max()} images of {path} have "
+            f"the label {names[counts.argmax()].item()!r}; give each its id as label, or score "
+            "under own/same-caption"
+        )
 
 
 def table(result: dict) -> str:

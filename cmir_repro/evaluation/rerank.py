@@ -15,6 +15,7 @@ from cmir_repro.core.progress import bar
 from cmir_repro.core.protocol import Protocol
 from cmir_repro.evaluation import image_text
 from cmir_repro.evaluation.image_text import BothRanks, checked, folds, ranked_images, unit_pairs
+from cmir_repro.evaluation.tied_ranks import Ranks
 
 MODES = ("itc", "itm", "itc+itm")
 # Rows of images (P,) int64 and of sentences (P,) int64 -> scores (P,), higher is a better match.
@@ -74,7 +75,7 @@ def rerank(
     images, sentences = unit_pairs(images, sentences)
     image_of = checked(image_of, len(images), len(sentences), protocol)
     last = ranked_images(len(images), protocol)
-    i2t, t2i = np.empty(last), np.empty(len(image_of))
+    i2t, t2i = Ranks.empty(last), Ranks.empty(len(image_of))
     for these, rows in folds(image_of, last, protocol):
         number = np.arange(these.start, these.stop)
         own = image_of[rows]
@@ -90,19 +91,19 @@ def rerank(
         pairs, place = np.unique(pairs, return_inverse=True)
         scores = _matched(match, pairs, number, rows, chunk, progress)[place]
         split = i.rows.size
-        i2t[these] = _reordered(i, scores[:split], mode, protocol)
-        t2i[rows] = _reordered(t, scores[split:], mode, protocol)
+        i2t.put(these, _reordered(i, scores[:split], mode, protocol))
+        t2i.put(rows, _reordered(t, scores[split:], mode, protocol))
     kept = np.flatnonzero(image_of < last)
     return BothRanks(i2t, t2i[kept], image_of[kept], f"{mode} among the first {k} by itc")
 
 
 class _First(NamedTuple):
-    """The candidates of each query, in any order, and its rank where none is relevant."""
+    """The candidates of each query, in any order, and its rank where none of them is relevant."""
 
     rows: np.ndarray  # (Q, k) int32, of the gallery
     cosines: np.ndarray  # (Q, k) float32
     relevant: np.ndarray  # (Q, k) bool
-    outside: np.ndarray  # (Q,) float64, NaN where a candidate is relevant
+    outside: Ranks  # of Q; not set where a candidate is relevant
 
 
 def _first(
@@ -120,7 +121,7 @@ def _first(
         np.empty((Q, k), np.int32),
         np.empty((Q, k), np.float32),
         np.empty((Q, k), bool),
-        np.full(Q, np.nan),
+        Ranks.empty(Q),
     )
     block = max(1, 2**23 // n)
     for start in range(0, Q, block):
@@ -135,7 +136,8 @@ def _first(
             row = scores[i]
             row[rows[i]] = np.inf  # candidates come first
             relevant = gallery_labels == query_labels[start + i]
-            first.outside[start + i] = _ranks(row[None], relevant[None], protocol)[0]
+            here = slice(start + i, start + i + 1)
+            first.outside.put(here, _ranks(row[None], relevant[None], protocol))
     return first
 
 
@@ -188,23 +190,21 @@ def _matched(
     return scores
 
 
-def _reordered(first: _First, scores: np.ndarray, mode: str, protocol: Protocol) -> np.ndarray:
-    """(Q,) rank of each query by its candidates' scores, (Q * k,)."""
+def _reordered(first: _First, scores: np.ndarray, mode: str, protocol: Protocol) -> Ranks:
+    """The rank of each query by its candidates' scores, (Q * k,)."""
     scores = scores.reshape(first.rows.shape)
     if mode == "itc+itm":
         scores = scores + first.cosines
-    found = first.outside.copy()
-    here = np.isnan(found)
-    found[here] = _ranks(scores[here], first.relevant[here], protocol)
-    return found
+    here = first.relevant.any(axis=1)
+    first.outside.put(here, _ranks(scores[here], first.relevant[here], protocol))
+    return first.outside
 
 
-def _ranks(scores: np.ndarray, relevant: np.ndarray, protocol: Protocol) -> np.ndarray:
+def _ranks(scores: np.ndarray, relevant: np.ndarray, protocol: Protocol) -> Ranks:
     """Rank of the first relevant item in each line of (Q, n), as `recall.ranks` defines it."""
     best = np.where(relevant, scores, -np.inf).max(axis=1, keepdims=True)
     slack = protocol.tie_tolerance * np.maximum(1, np.abs(best))
     above = np.count_nonzero((scores > best + slack) & ~relevant, axis=1)
     tied = scores >= best - slack
     r = np.count_nonzero(tied & relevant, axis=1)
-    t = np.count_nonzero(tied, axis=1) - r - above
-    return 1 + above + {"best": 0, "worst": t, "mean": t / (r + 1)}[protocol.ties]
+    return Ranks.counted(above, r, np.count_nonzero(tied, axis=1) - r - above, protocol.ties)

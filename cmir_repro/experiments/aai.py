@@ -11,7 +11,7 @@ from cmir_repro.core.files import sha256
 from cmir_repro.core.protocol import Protocol, preset
 from cmir_repro.core.weights import weights_digest, weights_file
 from cmir_repro.data.sentences import Pairs
-from cmir_repro.evaluation import image_text, rerank
+from cmir_repro.evaluation import image_text, recall, rerank
 from cmir_repro.evaluation.features import Features, align
 from cmir_repro.experiments.aai_embedding import EmbeddedPairs, embed
 from cmir_repro.experiments.aai_task import PairBatches, PairTask, tokeniser
@@ -72,7 +72,7 @@ class ImageTextExperiment(Experiment):
         both = image_text.ranks(found.images, found.sentences, pairs.image_of, protocol)
         sides = {"i2t": both.image_to_sentence, "t2i": both.sentence_to_image}
         recalls = {
-            f"{side} R@{k}": round(100 * float((ranks <= k).mean()), 3)
+            f"{side} R@{k}": round(100 * recall.recall_at(ranks, k), 3)
             for side, ranks in sides.items()
             for k in protocol.cutoffs
         }
@@ -132,8 +132,8 @@ def _digest(weights: str) -> str:
 def query_table(ranks: dict[str, image_text.BothRanks], pairs: Pairs) -> pd.DataFrame:
     """The rank of every image's first sentence and of every sentence's image.
 
-    Columns scoring, direction, query, image, rank; the query is an image or a sentence, `image`
-    the image it is or belongs to.
+    Columns scoring, direction, query, image, rank and what ties for it; the query is an image or a
+    sentence, `image` the image it is or belongs to.
     """
     tables = []
     for scoring, both in ranks.items():
@@ -144,6 +144,6 @@ def query_table(ranks: dict[str, image_text.BothRanks], pairs: Pairs) -> pd.Data
             ("i2t", own, own, both.image_to_sentence),
             ("t2i", pairs.sentence_ids[rows], told, both.sentence_to_image),
         ):
-            columns = {"query": query, "image": image, "rank": found}
+            columns = {"query": query, "image": image, **found.columns()}
             tables.append(pd.DataFrame({"scoring": scoring, "direction": direction, **columns}))
     return pd.concat(tables, ignore_index=True)

@@ -2,9 +2,11 @@
 
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
 from torch import nn
 
+from cmir_repro.analysis import modality_gap
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import PRESETS, preset
 from cmir_repro.core.weights import weights_digest
@@ -22,6 +24,8 @@ from cmir_repro.models.compositors import COMPOSITORS
 from cmir_repro.systems.dim import Composed
 
 UNKNOWN_WORD = "unk"
+# Pairs that the modality gap of a record is measured on: its statistics compare all with all.
+GAP_PAIRS, GAP_FEWEST = 2000, 256
 
 
 class ComposedExperiment(Experiment):
@@ -88,7 +92,8 @@ class ComposedExperiment(Experiment):
 
     def score(self, features: Embedded, seed: int = 0) -> tuple[pd.DataFrame, dict]:
         ranks, result = score(features, self.data, "test", seed)
-        return pd.DataFrame({"query": self.task.split("test").query_ids, "rank": ranks}), result
+        ids = self.task.split("test").query_ids
+        return pd.DataFrame({"query": ids, **ranks.columns()}), result | gap(features, self.task)
 
     def _words(self) -> list[str]:
         """The vocabulary; empty where the tokeniser is that of a saved net."""
@@ -113,6 +118,29 @@ def score(embedded: Embedded, data: Prepared, split: str, seed: int = 0) -> tupl
         labels = data.images[column].to_numpy(dtype=str)[part.gallery]
         also[column] = scored(labels[part.target], labels)[1]["metrics"]
     return ranks, result | ({"also": also} if also else {})
+
+
+def gap(embedded: Embedded, task: Task) -> dict:
+    """The modality gap of the test queries, under the key "gap"; nothing of fewer than GAP_FEWEST.
+
+    Of "text - target", the sentences and the images they are to lead to, and of "query - target",
+    what the compositor makes and these images: `modality_gap.statistics`, on at most GAP_PAIRS
+    queries at even distances. Pairs of one sentence stay on one side of the probe.
+    """
+    test = task.split("test")
+    rows = np.unique(np.linspace(0, len(test.texts) - 1, GAP_PAIRS).astype(int))
+    if len(rows) < GAP_FEWEST:
+        return {}
+    groups, batch = pd.factorize(np.array(test.texts)[rows])[0], min(128, len(rows))
+    target = embedded.gallery[test.target[rows]]
+    sets = {"text - target": embedded.texts, "query - target": embedded.queries}
+    return {
+        "gap": {
+            name: modality_gap.statistics(found[rows], target, groups=groups, batch=batch)
+            for name, found in sets.items()
+            if found is not None
+        }
+    }
 
 
 def official_scores(run: Run, seed: int = 0) -> dict[str, dict]:

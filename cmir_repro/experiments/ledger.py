@@ -80,6 +80,7 @@ class Record(Config):
     kind: Literal["run", "features"] = "run"
     system: str = ""  # a key of systems.SYSTEMS
     files: dict[str, str] = Field(default_factory=dict)  # of features: which file -> its sha256
+    recomputed: str = ""  # what of the result was made again later, from what the ledger keeps
     origin: str = Field(OWN, exclude=True)  # which ledger it was read from; not in the file
 
 

@@ -119,7 +119,7 @@ def record_scores(
             "weights": "unknown",
         },
         code=ledger.code(),
-        versions=versions.scored(config.dataset),
+        versions=versions.scored(config),
         hardware={},
         software=ledger.software(),
         parameters=None,

@@ -1,4 +1,4 @@
-"""How well a run does on each query: text columns name the query, the last one holds the value."""
+"""How well a run does on each query: text columns name it, the last column holds the value."""
 
 from pathlib import Path
 
@@ -12,15 +12,18 @@ from cmir_repro.core.files import atomic
 
 
 def write(path: Path, queries: pd.DataFrame) -> None:
-    """Write a table of queries, small.
+    """Write a table of queries, small: text columns, counts (whole numbers), and last the value.
 
     Values, be they ranks or percentages, are kept to a thousandth as float32: ranks are whole or
     halves up to millions, and the many digits of a precision would make up most of the ledger.
     Ids follow each other and come again with each scoring: kept as differences they need little.
     """
-    *texts, value = queries.columns
+    *names, value = queries.columns
+    counts = [name for name in names if queries[name].dtype.kind in "iu"]
+    texts = [name for name in names if name not in counts]
     kept = np.round(queries[value].to_numpy(dtype=np.float64), 3).astype(np.float32)
     columns = {name: pa.array(queries[name].astype(str), pa.string()) for name in texts}
+    columns |= {name: pa.array(queries[name], pa.int32()) for name in counts}
     with atomic(path) as temporary:
         pq.write_table(
             pa.table({**columns, value: kept}),
@@ -28,7 +31,8 @@ def write(path: Path, queries: pd.DataFrame) -> None:
             compression="zstd",
             compression_level=19,
             use_dictionary=False,
-            column_encoding=dict.fromkeys(texts, "DELTA_BYTE_ARRAY"),
+            column_encoding=dict.fromkeys(texts, "DELTA_BYTE_ARRAY")
+            | dict.fromkeys(counts, "DELTA_BINARY_PACKED"),
             write_statistics=False,
             store_schema=False,
         )
@@ -42,7 +46,9 @@ def read(path: Path) -> pd.DataFrame:
     """
     try:
         table = pd.read_parquet(path)
-        *texts, value = table.columns
-        return table.astype({**dict.fromkeys(texts, "str"), value: np.float64})
+        *names, value = table.columns
+        texts = [name for name in names if table[name].dtype.kind not in "iu"]
+        counts = dict.fromkeys(set(names) - set(texts), np.int64)
+        return table.astype({**dict.fromkeys(texts, "str"), **counts, value: np.float64})
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise InputError(f"{path} is missing or damaged; run {path.stem} again") from error

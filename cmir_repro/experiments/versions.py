@@ -12,7 +12,8 @@ VERSIONS = {
     "data": 1,  # generated world, splits, drawn pairs, batches, tokens, ready and frozen features
     "rendering": 1,  # pictures of the generated scenes
     "training": 1,  # the loop, its optimisers and schedules, selection
-    "scoring": 1,  # embedding of a split, ranks and their metrics
+    "scoring": 1,  # embedding of a split, average precision and its metrics
+    "recall": 2,  # ranks and recall; 2: a tie is the expected hit, not a hit of the expected rank
     # Systems, with encoders, critics, fusion encoder and objectives.
     "dim": 1,
     "aai": 1,
@@ -22,11 +23,12 @@ VERSIONS = {
 }
 
 
-def scored(dataset: str) -> dict[str, int]:
-    """Component -> version, of the components that decide how anything is scored on a data set."""
+def scored(config: RunConfig) -> dict[str, int]:
+    """Component -> version, of the components that decide how anything is scored as this run is."""
     # The only pictures that are made here are those of "css".
-    names = ["data", "scoring", *(["rendering"] if dataset == "css" else [])]
-    return {name: VERSIONS[name] for name in names}
+    rendered = ["rendering"] if config.dataset == "css" else []
+    ranked = ["recall"] if "recall" in config.components() else []
+    return {name: VERSIONS[name] for name in ("data", "scoring", *rendered, *ranked)}
 
 
 def used(config: RunConfig) -> dict[str, int]:
@@ -36,4 +38,4 @@ def used(config: RunConfig) -> dict[str, int]:
         name: VERSIONS[name] if kind is None else getattr(kind, "version", 1)
         for name, kind in parts.items()
     }
-    return scored(config.dataset) | {"training": VERSIONS["training"]} | own
+    return scored(config) | {"training": VERSIONS["training"]} | own

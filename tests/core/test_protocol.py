@@ -14,6 +14,7 @@ from cmir_repro.core.protocol import (
     Protocol,
     hashed,
     incomplete,
+    names,
     only_protocol,
     preset,
 )
@@ -239,7 +240,7 @@ def test_average_precision_is_always_of_both_depths(name, similarity):
     assert protocol.relevance == "shares at least one category"
     assert not protocol.drop_source
     assert protocol.as_dict()["depths"] == ["all", "queries"]
-    assert [n for n, p in PRESETS.items() if p.depths] == ["map-all", "map-all/hamming"]
+    assert names("labels") == ["map-all", "map-all/hamming", "map-pairs", "map-pairs/hamming"]
 
 
 def test_codes_keep_what_the_data_lack():

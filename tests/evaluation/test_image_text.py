@@ -13,6 +13,7 @@ from cmir_repro.core.protocol import Protocol, preset
 from cmir_repro.evaluation import image_text, recall
 from cmir_repro.evaluation.features import save_features
 from cmir_repro.evaluation.image_text import BothRanks, ranks, score, summary, table
+from cmir_repro.evaluation.tied_ranks import Ranks
 
 OWN = preset("own/image-sentence")
 
@@ -75,8 +76,8 @@ def test_ranks_are_the_written_out_definition(ties, folds):
             i2t, t2i = ranks_by_hand(images, sentences, image_of, protocol)
             for chunk in (None, 3):
                 found = ranks(images, sentences, image_of, protocol, chunk)
-                np.testing.assert_allclose(found.image_to_sentence, i2t)
-                np.testing.assert_allclose(found.sentence_to_image, t2i)
+                np.testing.assert_allclose(found.image_to_sentence.expected, i2t)
+                np.testing.assert_allclose(found.sentence_to_image.expected, t2i)
             last = len(i2t)
             np.testing.assert_array_equal(found.image_of, image_of[image_of < last])
             assert found.scoring == "itc"
@@ -88,8 +89,8 @@ def test_an_image_has_the_rank_of_its_best_sentence():
     told = np.radians([80, 20, 10, 70])  # the first two are of image 0, the others of image 1
     sentences = np.stack([np.cos(told), np.sin(told)], 1)
     found = ranks(images, sentences, np.array([0, 0, 1, 1]), OWN)
-    assert found.image_to_sentence.tolist() == [2, 2]  # behind one of the other image's
-    assert found.sentence_to_image.tolist() == [2, 1, 2, 1]
+    assert found.image_to_sentence.expected.tolist() == [2, 2]  # behind one of the other image's
+    assert found.sentence_to_image.expected.tolist() == [2, 1, 2, 1]
     metrics = summary(found, OWN, 0)["metrics"]
     shown = [metrics[name]["value"] for name in ("i2t R@1", "i2t R@5", "t2i R@1", "t2i R@5")]
     assert shown == [0, 100, 50, 100]
@@ -132,7 +133,7 @@ def test_the_presets_of_a_thousand(name):
         sims = unit(told) @ unit(part).T
         r1.append(100 * np.mean(sims.argmax(1) == np.arange(5 * size) // 5))
         hits = [row.argmax() // 5 == i for i, row in enumerate(sims.T)]
-        here = both.image_to_sentence[f * size :][:size] == 1
+        here = both.image_to_sentence.expected[f * size :][:size] == 1
         assert np.mean(here == hits) > 0.999  # but for scores within the tolerance
     assert result["metrics"]["t2i R@1"]["value"] == pytest.approx(np.mean(r1), abs=0.02)
     assert result["metrics"]["t2i R@1"]["chance"] == pytest.approx(100 / groups[0])
@@ -142,7 +143,9 @@ def test_intervals_keep_the_sentences_of_an_image_together():
     """Ten images whose sentences all hit or all miss: the spread of 10 draws, not of 500."""
     hit = np.arange(10) % 2 == 0
     image_of = np.repeat(np.arange(10), 50)
-    both = BothRanks(np.where(hit, 1.0, 99.0), np.where(hit, 1.0, 9.0)[image_of], image_of)
+    one = np.ones(10, np.int64)
+    i2t, t2i = (Ranks(np.where(hit, 0, last), one, 0 * one) for last in (98, 8))
+    both = BothRanks(i2t, t2i[image_of], image_of)
     metrics = summary(both, OWN, 0)["metrics"]
     for name in ("i2t R@1", "t2i R@1"):
         assert (metrics[name]["low"], metrics[name]["high"]) == (20, 80)  # binomial(10, 1/2)
@@ -165,12 +168,13 @@ def test_resampled_values_are_those_of_resamples_written_out():
     for f in (0, 1):
         picks = generator.integers(4, size=(recall.RESAMPLES, 4)) + 4 * f
         t2i = [
-            np.concatenate([both.sentence_to_image[both.image_of == i] for i in row])
+            np.concatenate([both.sentence_to_image.expected[both.image_of == i] for i in row])
             for row in picks
         ]
         drawn["t2i mean rank"].append([x.mean() for x in t2i])
         drawn["t2i median rank"].append([np.median(x) for x in t2i])
-        drawn["i2t median rank"].append([np.median(both.image_to_sentence[x]) for x in picks])
+        i2t = both.image_to_sentence.expected
+        drawn["i2t median rank"].append([np.median(i2t[x]) for x in picks])
     for name, values in drawn.items():
         low, high = np.quantile(np.mean(values, axis=0), [0.025, 0.975])
         assert (found[name]["low"], found[name]["high"]) == pytest.approx((low, high))
@@ -228,7 +232,7 @@ def test_summary_is_plain_repeatable_and_in_order():
         ({"images": np.ones((2, 3))}, "images have 3 dimensions, sentences 2"),
         ({"images": np.zeros((2, 2))}, "2 of 2 image features are zero"),
         ({"sentences": np.full((4, 2), np.nan)}, "4 of 4 sentence features"),
-        ({"protocol": preset("tirg/css")}, "tirg/css is not for images and sentences.*coco-5k"),
+        ({"protocol": preset("tirg/css")}, "tirg/css is not scored by .*coco-5k"),
         ({"protocol": preset("flickr30k-1k")}, "a split of 1,000 images, got 2"),
         ({"protocol": preset("coco-1k-5fold")}, "a split of 5,000 images, got 2"),
         ({"protocol": folded(1, 3)}, "3 folds of 1 images need more than 2"),
@@ -251,7 +255,7 @@ def test_bad_input_is_refused(edit, message):
 
 
 def test_one_direction_alone_is_not_passed_off_as_both():
-    found, counts = np.ones(2), recall.pool([0, 1], [0, 1], None, OWN)
+    found, counts = Ranks.empty(2), recall.pool([0, 1], [0, 1], None, OWN)
     with pytest.raises(InputError, match="each direction"):
         recall.summary(found, OWN, 0, counts)
 
@@ -270,8 +274,8 @@ def test_files_are_scored_in_both_directions(folder):
     protocol = OWN.changed(ties="worst")
     result = image_text.score_files(folder / "i.npz", folder / "s.npz", protocol)
     both = ranks(*case(2), OWN)
-    assert result["image_ranks"] == both.image_to_sentence.tolist()
-    assert result["sentence_ranks"] == both.sentence_to_image.tolist()
+    assert result["image_ranks"] == both.image_to_sentence.expected.tolist()
+    assert result["sentence_ranks"] == both.sentence_to_image.expected.tolist()
     assert result["image_ids"][3] == "image3"
     assert len(result["sentence_ids"]) == len(both.sentence_to_image)
     assert result["protocol"]["name"] == "own/image-sentence[ties=worst]"
@@ -286,7 +290,7 @@ def test_npy_takes_the_images_of_sentences_from_csv(folder):
     files = folder / "i.npz", folder / "s.npy"
     result = image_text.score_files(*files, folded(3, 2), sentence_ids=folder / "s.csv")
     both = ranks(images, sentences, image_of, folded(3, 2))
-    assert result["sentence_ranks"] == both.sentence_to_image.tolist()
+    assert result["sentence_ranks"] == both.sentence_to_image.expected.tolist()
     assert result["image_ids"] == [f"image{i}" for i in range(6)]
     kept = [f"sentence{s}" for s in np.flatnonzero(image_of < 6)]
     assert result["sentence_ids"] == kept

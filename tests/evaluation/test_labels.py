@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.core.protocol import Protocol, hashed, preset
+from cmir_repro.core.protocol import Protocol, hashed, names, preset
 from cmir_repro.evaluation.features import save_features
 from cmir_repro.evaluation.intervals import paired_bootstrap
-from cmir_repro.evaluation.labels import names, score, score_files, table
+from cmir_repro.evaluation.labels import score, score_files, table
 
 ALL, CODES = preset("map-all"), preset("map-all/hamming")
 
@@ -157,7 +157,9 @@ def test_results_repeat_and_survive_json():
 
 def test_bad_input():
     q, d, ql, dl = case()
-    with pytest.raises(InputError, match=r"tirg/css is not for .*: map-all, map-all/hamming$"):
+    with pytest.raises(
+        InputError, match=r"tirg/css is not scored by `cmir score-labels`, .*; use `cmir score`$"
+    ):
         score(q, d, ql, dl, preset("tirg/css"))
     with pytest.raises(InputError, match="none of 20 queries shares a category"):
         score(q, d, np.zeros_like(ql), dl, ALL)
@@ -203,14 +205,44 @@ def test_bad_files(tmp_path):
         (none, ALL, "none.npz has no key categories; add it"),
         (objects, ALL, "key categories of"),
         (tmp_path / "other.npz", ALL, "does not exist"),
-        (database, preset("tirg/css"), "is not for retrieval by categories"),
+        (database, preset("tirg/css"), "is not scored by `cmir score-labels`"),
     ):
         with pytest.raises(InputError, match=message) as error:
             score_files(queries, other, protocol)
         assert "\n" not in str(error.value)
 
 
+def test_pairs_are_ranked_against_their_own_other_halves(tmp_path):
+    """DSCMR's rule for Wikipedia: the text of a query's own pair is in the database, relevant."""
+    r = np.random.default_rng(3)
+    labels = np.eye(3, dtype=bool)[np.arange(12) % 3]
+    images, texts = r.normal(size=(2, 12, 4))
+    ids = np.array([f"pair{i}" for i in range(12)])
+    for name, features in (("i", images), ("t", texts)):
+        save_features(tmp_path / f"{name}.npz", ids, features, categories=labels)
+    files, pairs = (tmp_path / "i.npz", tmp_path / "t.npz"), preset("map-pairs")
+    found = score_files(*files, pairs)
+    assert found["metrics"] == score(images, texts, labels, labels, pairs)[1]["metrics"]
+    assert found["protocol"]["gallery"] == "the other modality of the queries' own pairs"
+    with pytest.raises(InputError, match="score pairs against each other under map-pairs"):
+        score_files(*files, ALL)
+    save_features(tmp_path / "t.npz", ids[:11], texts[:11], categories=labels[:11])
+    with pytest.raises(InputError, match=r"map-pairs .* 'pair11' is in only one of"):
+        score_files(*files, pairs)
+
+
+def test_precision_beyond_the_database_is_marked():
+    q, d, ql, dl = case(N=60)
+    _, found = score(q, d, ql, dl, ALL)
+    assert found["beyond"] == [100, 1000]
+    lines = table(found).splitlines()
+    assert [line.split()[0] for line in lines if line.endswith("  *")] == ["P@100", "P@1000"]
+    assert lines[-1] == "* there are 60 items in the database: this is P@60"
+    assert "beyond" not in score(*case(N=1000), ALL)[1]
+
+
 def test_every_preset_has_its_codes():
-    assert names() == ["map-all", "map-all/hamming"]
+    every = ["map-all", "map-all/hamming", "map-pairs", "map-pairs/hamming"]
+    assert names("labels") == every
     assert hashed("map-all") == CODES
     assert hashed("map-at-queries") == CODES

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.core.protocol import Protocol, preset
+from cmir_repro.core.protocol import PRESETS, Protocol, preset
 from cmir_repro.evaluation import recall
 from cmir_repro.evaluation.features import Truth, save_features
 from cmir_repro.evaluation.recall import chance_recall, pool, ranks, recall_at, score, summary
+from cmir_repro.evaluation.tied_ranks import Ranks
 
 CSS = preset("tirg/css")
 KEEP = dataclasses.replace(CSS, name="keep", drop_source=False)
@@ -65,7 +66,9 @@ def test_ranks_are_the_written_out_definition(ties, drop):
             expected.append(rank_by_hand([scores[i, j] for j in keep], relevant, ties))
             tied += len(set(scores[i, keep])) < len(keep)
         for chunk in (None, 1, 5):
-            np.testing.assert_allclose(ranks(q, g, ql, gl, source, protocol, chunk), expected)
+            np.testing.assert_allclose(
+                ranks(q, g, ql, gl, source, protocol, chunk).expected, expected
+            )
     assert tied > 100
 
 
@@ -73,7 +76,7 @@ def test_mean_is_the_average_over_random_orders():
     # 2 relevant and 3 irrelevant items tie behind one better: 1 + 1 + 3 / (2 + 1).
     g = np.array([[2, 1], *[[1, 2]] * 5], np.float32)
     labels = [9, 7, 9, 7, 9, 9]
-    assert ranks([[2, 1]], g, [7], labels, None, KEEP) == pytest.approx(3)
+    assert ranks([[2, 1]], g, [7], labels, None, KEEP).expected == pytest.approx(3)
 
 
 def tirg_hits(sims, source, captions, wanted, k):
@@ -96,13 +99,12 @@ def test_six_images_under_tirgs_rule():
     wanted = np.array(["red hat", "blue hat", "blue hat", "blue hat"])
     source = np.array([0, 0, 3, 5])
     found = ranks(queries, images, wanted, captions, source, CSS)
-    assert found.dtype == np.float64
-    assert found.tolist() == [1, 2, 1, 1]
+    assert found.expected.tolist() == [1, 2, 1, 1]
     sims = images[[0, 0, 3, 5]] @ images.T
     for k in range(1, 6):
         assert recall_at(found, k) == tirg_hits(sims, source, captions, wanted, k)
     # With the source kept, the first query would find itself and the others be pushed back.
-    assert ranks(queries, images, wanted, captions, source, KEEP).tolist() == [1, 3, 2, 2]
+    assert ranks(queries, images, wanted, captions, source, KEEP).expected.tolist() == [1, 3, 2, 2]
 
 
 def gaussian_case(Q=57, G=83, D=16, seed=0):
@@ -115,38 +117,44 @@ def gaussian_case(Q=57, G=83, D=16, seed=0):
 def test_order_of_gallery_and_queries_does_not_matter():
     q, g, ql, gl, source = gaussian_case()
     g[40:] = g[:43]  # the same vector under several labels
-    expected = ranks(q, g, ql, gl, source, CSS)
+    expected = ranks(q, g, ql, gl, source, CSS).expected
     r = np.random.default_rng(1)
     new, old = r.permutation(len(g)), r.permutation(len(q))
     place = np.argsort(new)
-    found = ranks(q[old], g[new], ql[old], gl[new], place[source[old]], CSS, chunk=7)
+    found = ranks(q[old], g[new], ql[old], gl[new], place[source[old]], CSS, chunk=7).expected
     np.testing.assert_array_equal(found, expected[old])
 
 
 def test_lengths_of_vectors_do_not_matter():
     q, g, ql, gl, source = gaussian_case()
     scale = np.float64(10) ** np.random.default_rng(2).integers(-30, 30, (len(g), 1))
-    expected = ranks(q, g, ql, gl, source, CSS)
-    np.testing.assert_array_equal(ranks(q, g * scale, ql, gl, source, CSS), expected)
-    np.testing.assert_array_equal(ranks(q * np.float32(1e-25), g, ql, gl, source, CSS), expected)
+    expected = ranks(q, g, ql, gl, source, CSS).expected
+    np.testing.assert_array_equal(ranks(q, g * scale, ql, gl, source, CSS).expected, expected)
+    np.testing.assert_array_equal(
+        ranks(q * np.float32(1e-25), g, ql, gl, source, CSS).expected, expected
+    )
 
 
 def test_scores_within_the_tolerance_tie():
     g = np.array([[1, 0], [1, 1e-3], [1, 1e-2]])  # cosines with (1, 0): 1, 1 - 5e-7, 1 - 5e-5
     for tolerance, expected in ((1e-6, 2), (0.0, 2), (1e-4, 3)):
         worst = dataclasses.replace(KEEP, ties="worst", tie_tolerance=tolerance)
-        assert ranks([[1, 0]], g, ["b"], ["a", "b", "c"], None, worst) == expected
+        assert ranks([[1, 0]], g, ["b"], ["a", "b", "c"], None, worst).expected == expected
         best = dataclasses.replace(worst, ties="best")
-        assert ranks([[1, 0]], g, ["b"], ["a", "b", "c"], None, best) == (1 + (tolerance == 0))
+        assert ranks([[1, 0]], g, ["b"], ["a", "b", "c"], None, best).expected == (
+            1 + (tolerance == 0)
+        )
 
 
 def test_strings_and_numbers_are_labels_alike():
     q, g, ql, gl, source = gaussian_case()
     words = np.array([f"label {i}" for i in range(29)])
-    expected = ranks(q, g, ql, gl, source, CSS)
+    expected = ranks(q, g, ql, gl, source, CSS).expected
     for kind in (str, object):
         named = words.astype(kind)
-        np.testing.assert_array_equal(ranks(q, g, named[ql], named[gl], source, CSS), expected)
+        np.testing.assert_array_equal(
+            ranks(q, g, named[ql], named[gl], source, CSS).expected, expected
+        )
 
 
 @pytest.mark.parametrize(
@@ -216,7 +224,9 @@ def test_chance_by_hand():
     assert chance_recall(counts, 1) == pytest.approx((1 / 4 + 2 * 3 / 5) / 3)
     assert chance_recall(counts, 2) == pytest.approx((1 / 2 + 2 * (1 - 2 / 5 * 1 / 4)) / 3)
     assert chance_recall(counts, 100) == 1
-    metrics = summary(np.ones(3), CSS, 0, counts)["metrics"]
+    metrics = summary(Ranks(*np.array([[0, 0, 0], [1, 1, 1], [0, 0, 0]])), CSS, 0, counts)[
+        "metrics"
+    ]
     assert metrics["R@1"]["chance"] == pytest.approx(100 * chance_recall(counts, 1))
     assert metrics["mean rank"]["chance"] == pytest.approx((5 / 2 + 2 * 6 / 4) / 3)
 
@@ -224,7 +234,8 @@ def test_chance_by_hand():
 def test_summary_holds_the_protocol_and_every_cutoff():
     q, g, ql, gl, source = gaussian_case()
     protocol = Protocol.from_dict({**CSS.as_dict(), "cutoffs": [1, 20]})
-    found, result = score(q, g, ql, gl, source, protocol, seed=3)
+    ranked, result = score(q, g, ql, gl, source, protocol, seed=3)
+    found = ranked.expected
     assert json.loads(json.dumps(result)) == result
     assert Protocol.from_dict(result["protocol"]) == protocol
     assert (result["queries"], result["gallery"]) == (57, 83)
@@ -242,12 +253,35 @@ def test_summary_holds_the_protocol_and_every_cutoff():
     assert other["metrics"]["mean rank"]["low"] != result["metrics"]["mean rank"]["low"]
 
 
+@pytest.mark.parametrize("name", [n for n, p in PRESETS.items() if p.scorer != "recall"])
+def test_a_protocol_that_is_more_than_recall_names_its_command(name):
+    q, g, ql, gl, source = gaussian_case()
+    with pytest.raises(InputError, match=r"not scored by `cmir score`, .*; use `cmir score-"):
+        score(q, g, ql, gl, source, preset(name))
+
+
+def test_one_target_and_repeated_labels_do_not_go_together(tmp_path):
+    names, labels = np.array(["a", "b", "c"]), np.array(["x", "x", "y"])
+    save_features(tmp_path / "g.npz", names, np.eye(3), labels=labels)
+    save_features(tmp_path / "q.npz", names, np.eye(3), labels=labels, source=names[[2, 2, 0]])
+    files = tmp_path / "q.npz", tmp_path / "g.npz"
+    with pytest.raises(InputError, match=r"2 images of .*g\.npz have the label 'x'"):
+        recall.score_files(*files, preset("own/target"))
+    assert recall.score_files(*files, preset("own/same-caption"))["queries"] == 3
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 0.5, True])
+def test_a_seed_out_of_bounds_is_refused(seed):
+    with pytest.raises(InputError, match="must be a whole number from 0 to 4294967295"):
+        score(*gaussian_case(), CSS, seed=seed)
+
+
 def test_summary_refuses_what_does_not_belong_together():
     counts = pool([0], [0], None, KEEP)
     with pytest.raises(InputError, match="2 ranks"):
-        summary(np.ones(2), KEEP, 0, counts)
+        summary(Ranks.empty(2), KEEP, 0, counts)
     with pytest.raises(InputError, match="5 folds"):
-        summary(np.ones(1), dataclasses.replace(KEEP, aggregate="mean of 5 folds"), 0, counts)
+        summary(Ranks.empty(1), dataclasses.replace(KEEP, aggregate="mean of 5 folds"), 0, counts)
 
 
 @pytest.fixture
@@ -257,7 +291,7 @@ def case_files(tmp_path):
     query_names = np.array([f"query{i}" for i in range(len(q))])
     save_features(tmp_path / "g.npz", names, g, labels=gl)
     save_features(tmp_path / "q.npz", query_names, q, labels=ql, source=names[source])
-    return tmp_path, ranks(q, g, ql, gl, source, CSS)
+    return tmp_path, ranks(q, g, ql, gl, source, CSS).expected
 
 
 def test_truth_from_elsewhere_puts_the_features_in_its_order(case_files):

@@ -73,7 +73,8 @@ def test_cosines_are_grouped_where_they_are_equal(chunk):
         for j in range(40):
             c = round(float(q[i] @ d[j] / np.linalg.norm(q[i]) / np.linalg.norm(d[j])), 5)
             cosines.setdefault(c, []).append(shared(ql[i], dl[j]))
-        wanted.append([(len(cosines[c]), sum(cosines[c])) for c in sorted(cosines, reverse=True)])
+        groups = [(len(cosines[c]), sum(cosines[c])) for c in sorted(cosines, reverse=True)]
+        wanted.append([(items, relevant) for items, relevant in groups if relevant])
     found = []
     for groups in cosine_groups(q, d, ql, dl, 1e-6, chunk):
         found += as_lists(groups)

@@ -1,5 +1,6 @@
 """A run from configuration to record: what a record says, what is kept, and what makes it anew."""
 
+import dataclasses
 import importlib
 import json
 import linecache
@@ -11,13 +12,15 @@ import pytest
 import tiny_photos
 import torch
 
+from cmir_repro.analysis import modality_gap
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.evaluation import recall as evaluate
+from cmir_repro.experiments import dim as experiment
 from cmir_repro.experiments import identity, job, ledger, versions
-from cmir_repro.experiments.dim import score
+from cmir_repro.experiments.dim import gap, score
 from cmir_repro.experiments.dim_embedding import embed
 from cmir_repro.experiments.dim_task import QueryBatches, Task, tokeniser
 from cmir_repro.experiments.presets.dim import configure
@@ -74,6 +77,20 @@ def embedded(task, split):
 # Scores
 
 
+def test_a_record_holds_the_modality_gap_of_its_pairs(task, monkeypatch):
+    part, found = task.split("test"), embedded(task, "test")
+    assert gap(found, task) == {}  # of so few pairs it would say nothing
+    monkeypatch.setattr(experiment, "GAP_FEWEST", 2)
+    measured = gap(found, task)["gap"]
+    target = found.gallery[part.target]
+    for name, vectors in (("text - target", found.texts), ("query - target", found.queries)):
+        for key in ("alignment", "centroid_distance"):
+            exact = getattr(modality_gap, key)(vectors, target)
+            assert measured[name][key] == pytest.approx(exact)
+    only_files = gap(dataclasses.replace(found, texts=None), task)["gap"]
+    assert only_files == {"query - target": measured["query - target"]}
+
+
 def test_a_score_is_the_sorted_one(task):
     part = task.split("test")
     found = embedded(task, "test")
@@ -83,8 +100,9 @@ def test_a_score_is_the_sorted_one(task):
         row[part.source[q]] = -np.inf
         order = np.argsort(-row)
         relevant = part.gallery_labels[order] == part.query_labels[q]
-        assert ranks[q] == pytest.approx(1 + np.argmax(relevant))
-    assert result["metrics"]["R@10"]["value"] == pytest.approx(100 * np.mean(ranks <= 10))
+        assert ranks.expected[q] == pytest.approx(1 + np.argmax(relevant))
+    within = np.mean(ranks.expected <= 10)
+    assert result["metrics"]["R@10"]["value"] == pytest.approx(100 * within)
     assert result["protocol"] == preset("tirg/css").as_dict()
     assert "also" not in result
 

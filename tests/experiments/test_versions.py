@@ -54,12 +54,13 @@ def stale(committed):
 def test_a_run_uses_its_own_system_and_parts():
     shared = {"data": 1, "training": 1, "scoring": 1}
     rendered = {**shared, "rendering": 1}
-    assert versions.used(dim.configure()) == rendered | {"dim": 1, "compositor tirg": 1}
+    ranked = {**rendered, "recall": 2}
+    assert versions.used(dim.configure()) == ranked | {"dim": 1, "compositor tirg": 1}
     photos = dim.configure("fashion200k", method="FiLM + DIM")
-    assert versions.used(photos) == shared | {"dim": 1, "compositor film": 1}
+    assert versions.used(photos) == shared | {"recall": 2, "dim": 1, "compositor film": 1}
     released = dim.configure("css-released")
     assert "rendering" not in versions.used(released)
-    assert versions.used(aai.configure()) == rendered | {"aai": 1, "pooler gpo": 1}
+    assert versions.used(aai.configure()) == ranked | {"aai": 1, "pooler gpo": 1}
     assert versions.used(crcgs.configure()) == rendered | {"crcgs": 1}
     assert versions.used(crcgs.configure(method="DCMH")) == rendered | {"dcmh": 1}
 

@@ -118,7 +118,7 @@ class AAIRun(RunConfig):
 
     def components(self) -> dict[str, type | None]:
         name = self.model.pooler
-        return {**super().components(), f"pooler {name}": POOLERS[name]}
+        return {**super().components(), "recall": None, f"pooler {name}": POOLERS[name]}
 
 
 def known() -> dict[str, dict]:

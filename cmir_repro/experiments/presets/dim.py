@@ -125,7 +125,7 @@ class DIMRun(RunConfig):
 
     def components(self) -> dict[str, type | None]:
         name = self.model.compositor
-        return {**super().components(), f"compositor {name}": COMPOSITORS[name]}
+        return {**super().components(), "recall": None, f"compositor {name}": COMPOSITORS[name]}
 
 
 def known() -> dict[str, dict]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from cmir_repro.evaluation.tied_ranks import Ranks
 from cmir_repro.experiments.ledger import Record
 from cmir_repro.experiments.presets import aai
 from cmir_repro.report.columns.base import Column, Columns, Found
@@ -21,7 +22,8 @@ def _of_image(queries: pd.DataFrame, metric: str) -> pd.Series:
     if metric != "RSUM":
         direction, k = metric.split(" R@")
         directions, cutoffs = (direction,), (int(k),)
-    hits = (queries["rank"].to_numpy()[:, None] <= np.array(cutoffs)).sum(1)
+    ranks = Ranks.of_table(queries)
+    hits = np.sum([ranks.hits(k) for k in cutoffs], axis=0)
     by_image = queries.assign(points=100.0 * hits).groupby(["direction", "image"], sort=False)
     mean = by_image["points"].mean()
     order = mean["i2t"].index

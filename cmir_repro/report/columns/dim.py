@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from cmir_repro.evaluation.tied_ranks import Ranks
 from cmir_repro.experiments.presets import dim
 from cmir_repro.report import published
 from cmir_repro.report.columns.base import ByMethod, Column, Columns, Found
@@ -16,9 +17,9 @@ def with_and_without(by_method: ByMethod) -> dict[str, str]:
 
 
 def _hits(queries: pd.DataFrame, metric: str) -> pd.Series:
-    """1 where a query's rank is within the cut-off of "R@k", else 0."""
-    within = queries["rank"].to_numpy() <= int(metric.removeprefix("R@"))
-    return pd.Series(within.astype(float), index=queries["query"])
+    """How often a query's target is within the cut-off of "R@k": 1 or 0, unless it ties."""
+    within = Ranks.of_table(queries).hits(int(metric.removeprefix("R@")))
+    return pd.Series(within, index=queries["query"])
 
 
 def _columns(found: Found) -> list[Column]:

@@ -109,7 +109,7 @@ def test_missing_pictures_can_be_left_out_and_are_named(flickr, photos):
     protocol = preset(data.info["protocol"])
     assert "2 pictures missing" in protocol.name
     features = np.ones((1, 2)), np.ones((5, 2))
-    assert image_text.ranks(*features, found.image_of, protocol).image_to_sentence == [1]
+    assert image_text.ranks(*features, found.image_of, protocol).image_to_sentence.expected == [1]
 
 
 def test_without_any_picture_there_is_nothing_to_allow(flickr, tmp_path):

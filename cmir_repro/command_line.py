@@ -1,0 +1,104 @@
+"""How every command of `cmir` behaves: refusals of one line, help that fits a screen."""
+
+import errno
+import sys
+
+import typer
+from typer.core import TyperGroup
+
+from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
+
+INTERRUPTED = 130  # the status after Ctrl-C; what cannot be used is 2
+UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR}
+
+
+class Commands(TyperGroup):
+    """Commands whose every refusal is one line."""
+
+    def main(self, args=None, prog_name=None, **extra):
+        """Run what was typed; ends the process with its status."""
+        extra["standalone_mode"] = False
+        try:
+            # What a script prepared, or the status of an Exit, comes back as a value.
+            status = super().main(args, "cmir", **extra)
+            sys.exit(status if isinstance(status, int) else 0)
+        except InputError as error:
+            message = str(error)
+        except typer.TyperException as error:
+            message = _usage(error)
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+            place = error.filename or paths.home()
+            message = f"cannot write {place}: {error.strerror}; name another folder by CMIR_HOME"
+        except typer.Abort:
+            sys.exit(INTERRUPTED)
+        print(f"error: {' '.join(message.split())}", file=sys.stderr)
+        sys.exit(2)
+
+    def resolve_command(self, ctx, args):
+        """The command of a name; an unknown one is answered with those there are."""
+        there = self.list_commands(ctx)
+        if args[0] not in there and not args[0].startswith("-"):
+            raise InputError(
+                f"{args[0]!r} is no command of {ctx.command_path}; there are: {', '.join(there)}"
+            )
+        return super().resolve_command(ctx, args)
+
+
+def _usage(error: typer.TyperException) -> str:
+    """What typer says of a wrong option, and where the right ones are listed."""
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context else "cmir"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        commands = ", ".join(context.command.list_commands(context))
+        return f"what should {where} do? {commands}; type: {where} --help"
+    message = error.format_message()
+    return f"{message[0].lower()}{message[1:].rstrip('.')}; type: {where} --help"
+
+
+def group(**options) -> typer.Typer:
+    return typer.Typer(
+        cls=options.pop("cls", Commands),
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+        **options,
+    )
+
+
+class Scripts(Commands):
+    """The commands of data/registry; a script is imported when its command is wanted."""
+
+    def list_commands(self, ctx) -> list[str]:
+        from cmir_repro.data.registry import SCRIPTS
+
+        return list(SCRIPTS)
+
+    def get_command(self, ctx, cmd_name):
+        from cmir_repro.data.registry import SCRIPTS, script
+
+        if cmd_name not in SCRIPTS:
+            return None
+        one = typer.Typer(add_completion=False, rich_markup_mode=None)
+        one.command(cmd_name)(script(cmd_name))
+        return typer.main.get_command(one)
+
+    def format_commands(self, ctx, formatter) -> None:
+        from cmir_repro.data.registry import SCRIPTS, summary
+
+        names = list(SCRIPTS)
+        room = formatter.width - max(map(len, names)) - 6
+        lines = [(name, shortened(summary(name), room)) for name in names]
+        with formatter.section("Data sets"):
+            formatter.write_dl(lines)
+
+
+def shortened(text: str, room: int) -> str:
+    """As many words of a text as fit."""
+    if len(text) <= room:
+        return text
+    return text[: room - 2].rsplit(" ", 1)[0].rstrip(" ,:;") + " …"

@@ -1,0 +1,99 @@
+"""Anyone's features of FashionIQ or CIRR, scored by one rule from the released annotations.
+
+    cmir score-triplets FEATURES --annotations cirr --protocol cirr/official
+
+FEATURES is a folder with images.npz and, for each text that the protocol needs (`CAPTIONS`), a
+file of queries: queries-1.npz, queries-1_and_2.npz, ... as `features` describes them. Ids are the
+releases' own: of pictures their names; of CIRR's queries the pairid ("12"); of FashionIQ's, which
+have none, category and place in the file of captions, counted from 0 ("dress/12").
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.protocol import CAPTIONS, Protocol, check_scorer
+from cmir_repro.data.readers import fashioniq_cirr as releases
+from cmir_repro.evaluation import fashioniq_cirr
+from cmir_repro.evaluation.fashioniq_cirr import QueryFeatures, Triplets
+from cmir_repro.evaluation.features import Features, align, load_features
+
+RELEASES = {"fashioniq": releases.fashioniq, "cirr": releases.cirr}
+
+
+def from_files(triplets: Triplets, folder: Path) -> tuple[np.ndarray, QueryFeatures]:
+    """The features in a folder; a file of queries is read when a protocol needs it.
+
+    Returns:
+        `images` and `queries` of `fashioniq_cirr.score`.
+    """
+    folder = Path(folder)
+
+    def queries(name: str) -> np.ndarray:
+        found = load_features(folder / f"queries-{name.replace(' ', '_')}.npz")
+        return align(found, _spelt_as(found, triplets.ids))
+
+    return align(load_features(folder / "images.npz"), triplets.images), queries
+
+
+def _spelt_as(found: Features, ids: np.ndarray) -> np.ndarray:
+    """(T,) ids such as "val/dress/00012", or "dress/12" where the file spells them so."""
+    short = np.array([_short(name) for name in ids.tolist()])
+    return short if set(found.ids.tolist()) & set(short.tolist()) else ids
+
+
+def _short(name: str) -> str:
+    *category, number = name.split("/")[1:]
+    return "/".join([*category, str(int(number))])
+
+
+def score_files(
+    folder: Path, annotations: Path, protocol: Protocol, split: str = "val", seed: int = 0
+) -> dict:
+    """Score a folder of features under one rule.
+
+    Args:
+        annotations: folder of the release, with captions/ and image_splits/.
+        split: of the release; the test splits have no targets.
+
+    Returns:
+        As `fashioniq_cirr.score`.
+
+    Raises:
+        InputError: the protocol is of other data; annotations or features are missing or do not
+            fit.
+    """
+    check_scorer(protocol, "fashioniq_cirr")
+    name = protocol.name.partition("/")[0]
+    one_of("release", name, RELEASES)
+    found = RELEASES[name](Path(annotations))
+    triplets = fashioniq_cirr.of_tables(found.images, found.queries, split)
+    needed = {text for texts in CAPTIONS[protocol.captions] for text in texts}
+    for text in sorted(needed):
+        path = Path(folder) / f"queries-{text.replace(' ', '_')}.npz"
+        if not path.is_file():
+            raise InputError(
+                f"{path} does not exist; {protocol.name} needs queries with the text {text!r}"
+            )
+    return fashioniq_cirr.score(triplets, *from_files(triplets, folder), protocol, seed)
+
+
+def table(result: dict) -> str:
+    """A result of `score_files` as aligned text: all, then each category."""
+    p = result["protocol"]
+    lines = [
+        f"{p['name']}: {p['gallery']}, source image {'left out' if p['drop_source'] else 'kept'}, "
+        f"relevant: {p['relevance']}, captions: {p['captions']}, ties: {p['ties']}",
+        f"{result['queries']} queries, {result['gallery']} images; {p['aggregate']}",
+    ]
+    parts = {"": result}
+    if len(result["categories"]) > 1:
+        parts |= result["categories"]
+    for name, part in parts.items():
+        head = f"{name}: {part['queries']} queries, {part['gallery']} images" if name else ""
+        lines += ["", f"{head:<32}{'value':>8}  {'95 % interval':^19}{'chance':>8}"]
+        for metric, m in part["metrics"].items():
+            interval = f"{m['low']:>8.2f} - {m['high']:<8.2f}"
+            lines.append(f"{metric:<32}{m['value']:>8.2f}  {interval}{m['chance']:>8.2f}")
+    return "\n".join(lines)
