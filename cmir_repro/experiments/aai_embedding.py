@@ -40,38 +40,48 @@ def embed(
     system.eval()
     pairs, store = task.split(split), task.pictures(split)
     numbers, lengths = map(torch.from_numpy, tokens.encode(pairs.texts if texts is None else texts))
-    images, image_vectors = [], []
+    matches = hasattr(system, "fusion")
+    images, image_vectors = Sets(), []
     for start in range(0, len(store), chunk):
         side = system.encode_images(store.take(np.arange(start, min(start + chunk, len(store)))))
         image_vectors.append(system.vector(side, "image").float().cpu())
-        images.append(side.tokens)
+        if matches:
+            images.add(side.tokens)
     # From short to long, so that a chunk has little padding.
     order = lengths.argsort(stable=True)
-    sentences, text_vectors = [], []
+    sentences, text_vectors = Sets(), []
     for rows in order.split(chunk):
         own = lengths[rows]
         cut = numbers[rows, : int(own.max())].to(task.device)
         side = system.encode_texts(cut, own.to(task.device))
         text_vectors.append(system.vector(side, "text").float().cpu())
-        sentences.append(side.tokens)
+        if matches:
+            sentences.add(side.tokens)
     vectors = torch.cat(image_vectors).numpy(), torch.cat(text_vectors)[order.argsort()].numpy()
-    if not hasattr(system, "fusion"):
+    if not matches:
         return EmbeddedPairs(*vectors, None)
-    every = torch.arange(len(store))
-    return EmbeddedPairs(*vectors, Matcher(system, Sets(images, every), Sets(sentences, order)))
+    images.finish(torch.arange(len(store)))
+    sentences.finish(order)
+    return EmbeddedPairs(*vectors, Matcher(system, images, sentences))
 
 
 class Sets:
-    """Sets of tokens without their padding, which would be more than half of all of them.
+    """Sets of tokens without their padding, which would be more than half of all of them."""
 
-    Args:
-        parts: the sets, part by part, each with its own padding.
-        numbers: (B,) int64, what number each set has, in the order of the parts.
-    """
+    def __init__(self) -> None:
+        self._parts: list[Tensor] = []
+        self._lengths: list[Tensor] = []
 
-    def __init__(self, parts: list[TokenSet], numbers: Tensor) -> None:
-        self.tokens = torch.cat([part.tokens[part.real] for part in parts])  # (T, D)
-        lengths = torch.cat([part.lengths for part in parts])
+    def add(self, part: TokenSet) -> None:
+        """Some more sets."""
+        self._parts.append(part.tokens[part.real])
+        self._lengths.append(part.lengths)
+
+    def finish(self, numbers: Tensor) -> None:
+        """Say which number each set has, (B,) int64, in the order in which they were added."""
+        lengths = torch.cat(self._lengths)
+        self.tokens = torch.cat(self._parts)  # (T, D)
+        self._parts.clear()
         numbers = numbers.to(lengths.device)
         self.lengths, self.starts = torch.empty_like(lengths), torch.empty_like(lengths)
         self.lengths[numbers] = lengths
