@@ -159,12 +159,7 @@ def configure(
     size = SCALES[scale][base.kind(dataset)]
     settings = merged(size["model"], known().get(method), model)
     AAIConfig.make(**settings)  # its own message is clearer than the nested one
-    return AAIRun.make(
-        dataset=dataset,
-        task=default_task(dataset) if task == "auto" else task,
-        scale=scale,
-        method=method,
-        rerank=RERANK[scale],
-        model=settings,
-        train=recipe("fast", **{**size["train"], "seed": seed, **(training or {})}).model_dump(),
-    )
+    train = recipe("fast", **{**size["train"], "seed": seed, **(training or {})})
+    where = dataset, task, scale, method
+    own = {"rerank": RERANK[scale], "model": settings}
+    return base.assemble(AAIRun, default_task, *where, train, **own)

@@ -4,7 +4,7 @@ What is in a run is all said by its configuration, so methods may be added witho
 runs out of date: each carries its own settings.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -51,6 +51,35 @@ def check(scale: str, method: str, known: Iterable[str], model: dict | None) -> 
     one_of("scale", scale, SCALES)
     if not model:
         one_of("method", method, known)
+
+
+def assemble(
+    run: type[RunConfig],
+    default_task: Callable[[str], str],
+    dataset: str,
+    task: str,
+    scale: str,
+    method: str,
+    train: TrainConfig,
+    **own: object,
+) -> RunConfig:
+    """What every `configure` ends with.
+
+    Args:
+        run: the system's class; own: its fields beside those of all.
+        default_task: data set -> the task that "auto" means.
+
+    Raises:
+        InputError: an unknown key or an impossible value.
+    """
+    return run.make(
+        dataset=dataset,
+        task=default_task(dataset) if task == "auto" else task,
+        scale=scale,
+        method=method,
+        train=train.model_dump(),
+        **own,
+    )
 
 
 def own_file() -> Path:

@@ -7,7 +7,7 @@ from cmir_repro.experiments.presets import base
 from cmir_repro.experiments.presets.base import RunConfig, merged
 from cmir_repro.systems.baselines import BaselineConfig
 from cmir_repro.systems.crcgs import RELEASED, CRCGSConfig, HashConfig, TeacherConfig
-from cmir_repro.training.loop import recipe
+from cmir_repro.training.loop import TrainConfig, recipe
 
 _NO_GENERATIVE = {"distill": 0.0, "adversary": 0.0, "contrast_with": "students"}
 _BASE = {"distill": 0.0, "adversary": 0.0, "contrast": 0.0, "support": 0.0, "memory": 0}
@@ -167,21 +167,12 @@ def configure(
     else:
         settings = merged(size["model"], known().get(method), model)
         student, baseline = CRCGSConfig.make(**settings), None
-    return CRCGSRun.make(
-        dataset=dataset,
-        task=default_task(dataset) if task == "auto" else task,
-        scale=scale,
-        method=method,
-        model=student,
-        teacher=_teacher(size["teacher"], student),
-        baseline=baseline,
-        hashing=size["hashing"],
-        train=_train(
-            {**size["train"], **size["train_of"].get(dataset, {})},
-            baseline,
-            {"seed": seed, **(training or {})},
-        ),
-    )
+    steps = {**size["train"], **size["train_of"].get(dataset, {})}
+    train = _train(steps, baseline, {"seed": seed, **(training or {})})
+    where = dataset, task, scale, method
+    own = {"model": student, "baseline": baseline, "hashing": size["hashing"]}
+    own["teacher"] = _teacher(size["teacher"], student)
+    return base.assemble(CRCGSRun, default_task, *where, train, **own)
 
 
 def _teacher(settings: dict, student: CRCGSConfig | None) -> dict | None:
@@ -192,9 +183,9 @@ def _teacher(settings: dict, student: CRCGSConfig | None) -> dict | None:
     return {"form": form, **settings}
 
 
-def _train(settings: dict, baseline: BaselineConfig | None, changes: dict) -> dict:
-    settings = recipe("fast", **{**settings, **changes}).model_dump()
-    one_of("selection", settings["selection"], ("val", "last"))  # nothing is chosen on test images
+def _train(settings: dict, baseline: BaselineConfig | None, changes: dict) -> TrainConfig:
+    train = recipe("fast", **{**settings, **changes})
+    one_of("selection", train.selection, ("val", "last"))  # nothing is chosen on test images
     if baseline and baseline.kind == "cca-itq":  # fitted, not trained: nothing to select
-        settings["selection"] = "last"
-    return settings
+        train = train.model_copy(update={"selection": "last"})
+    return train

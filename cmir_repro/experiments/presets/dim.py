@@ -174,14 +174,8 @@ def configure(
     if "dim" not in changes:
         settings.pop("dim", None)
     steps = size["train"] if recipe_name == "fast" else {}
-    settings_train = recipe(recipe_name, **{**steps, "seed": seed, **(training or {})})
+    train = recipe(recipe_name, **{**steps, "seed": seed, **(training or {})})
     ModelConfig.make(**settings)  # its own message is clearer than the nested one
-    return DIMRun.make(
-        dataset=dataset,
-        task=default_task(dataset) if task == "auto" else task,
-        scale=scale,
-        method=method,
-        shuffle_text=shuffle_text,
-        model=settings,
-        train=settings_train.model_dump(),
-    )
+    where = dataset, task, scale, method
+    own = {"shuffle_text": shuffle_text, "model": settings}
+    return base.assemble(DIMRun, default_task, *where, train, **own)
