@@ -65,11 +65,12 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path):
 def test_times_are_of_the_method_or_else_of_the_system_or_unknown(monkeypatch, tmp_path):
     monkeypatch.setenv("CMIR_RESULTS", str(tmp_path))
     for seed, seconds in enumerate((60.0, 100.0, 2000.0)):
-        keep(made_up("TIRG", seed, seconds=seconds))
-    keep(made_up("FiLM", 0, seconds=400.0))
+        keep(made_up("TIRG", seed, seconds=seconds, steps=400))
+    keep(made_up("FiLM", 0, seconds=400.0, steps=400))
     found = Estimates()
     tirg, film, mrn = (configure(method=name, seed=7) for name in ("TIRG", "FiLM", "MRN"))
     assert [found.seconds(cell) for cell in (tirg, film, mrn)] == [100.0, 400.0, 250.0]
+    assert found.seconds(configure(method="TIRG", training={"steps": 40})) == 10.0
     assert found.seconds(configure(method="TIRG", scale="paper")) is None
     assert found.seconds(aai.configure()) is None
     assert found.total([tirg, film], workers=2) == "4.2 min"

@@ -10,7 +10,7 @@ from cmir_repro.experiments.presets.base import RunConfig
 class Estimates:
     """Seconds of training by the records of the ledgers.
 
-    A cell takes what its method took at its scale, or else what its system did (medians).
+    A step takes what those of its method took at its scale, or else those of its system (medians).
     """
 
     def __init__(self) -> None:
@@ -22,12 +22,13 @@ class Estimates:
     def add(self, record: ledger.Record) -> None:
         """Learn from one more record."""
         for key in _keys(record.system, record):
-            self.found.setdefault(key, []).append(record.seconds)
+            self.found.setdefault(key, []).append(record.seconds / (record.steps or 1))
 
     def seconds(self, cell: RunConfig) -> float | None:
         """Of one cell; None where nothing like it was ever run."""
         known = (self.found[key] for key in _keys(cell.system, cell) if key in self.found)
-        return next((median(values) for values in known), None)
+        step = next((median(values) for values in known), None)
+        return None if step is None else step * cell.train.steps
 
     def total(self, cells: Iterable[RunConfig], workers: int = 1) -> str:
         """Of several cells, in words."""
