@@ -30,7 +30,7 @@ app.add_typer(prepare, name="prepare")
 
 
 System = Annotated[str, typer.Argument(help="dim, aai or crcgs")]
-Scale = Annotated[str, typer.Option(help="mini: minutes; full: hours; paper: a GPU")]
+Scale = Annotated[str, typer.Option(help="mini: a taste; full; paper: a GPU")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto: what there is")]
 Seed = Annotated[int, typer.Option(callback=check_seed, help="of weights, batches and bootstrap")]
 Bootstrap = Annotated[int, typer.Option("--seed", callback=check_seed, help="of the bootstrap")]

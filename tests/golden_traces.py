@@ -44,8 +44,10 @@ from cmir_repro.models.pooling import POOLERS, drop_vectors, drop_words
 FOLDER = Path(__file__).parent / "golden"
 WORLD = css.Scale(bases=(30, 20), edits=(40, 20), width=45, height=30)
 SEED = 1  # not 0, the default, so that a seed which is not passed on is seen
-# Where with seed 1 an activation sits so close to a ReLU's kink that it depends on the last bit.
+# Where with seed 1 an activation sits so close to a ReLU's kink that it depends on the last bit, or
+# two scores differ by so nearly the tolerance of ties that it does.
 SEEDS = {
+    "aai-cls": 3,
     "dim-concatenation": 2,
     "dim-tirg-jsd": 2,
     "dim-tirg-dv-ab": 2,
