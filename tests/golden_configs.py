@@ -4,8 +4,10 @@ from cmir_repro.experiments.presets import aai, crcgs, dim
 from cmir_repro.models.compositors import COMPOSITORS
 
 SEED = 1  # not 0, the default, so that a seed which is not passed on is seen
-# Where with seed 1 an activation sits so close to a ReLU's kink that it depends on the last bit.
+# Where with seed 1 an activation sits so close to a ReLU's kink that it depends on the last bit, or
+# two scores differ by so nearly the tolerance of ties that it does.
 SEEDS = {
+    "aai-cls": 3,
     "dim-concatenation": 2,
     "dim-tirg-jsd": 2,
     "dim-tirg-dv-ab": 2,
