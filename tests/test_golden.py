@@ -4,9 +4,9 @@ Tried on an Intel Xeon with AVX-512, each trace with one and two threads, with t
 kernels and with ATEN_CPU_CAPABILITY=avx2 and =default (`python tests/golden_traces.py --threads 2`
 repeats it): the largest deviation was 0.36 of what is allowed, a relative 4e-6. Two things were
 needed for that. Traces have four steps: with six, one ReLU in a hundred thousand at its kink was
-enough to move the last losses by a thousandth. And four traces have a seed of their own
+enough to move the last losses by a thousandth. And five traces have a seed of their own
 (`golden_configs.SEEDS`), because with seed 1 such a kink, or a pair of all but equal scores, lay in
-their way already in four.
+their way already in four steps.
 """
 
 import inspect
