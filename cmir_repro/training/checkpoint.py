@@ -118,3 +118,9 @@ def restore(
                 state.setdefault(int(number), {})[name] = value
         whole = optimizer.state_dict()
         optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+        for parameter, values in optimizer.state.items():
+            for name, value in values.items():
+                if value.shape == parameter.shape:
+                    # In the parameter's order in memory: a file has lost channels last, and fused
+                    # kernels go through all as they lie there.
+                    values[name] = torch.empty_like(parameter).copy_(value)

@@ -161,3 +161,30 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, tensors):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cannot write .*file"):
         checkpoint.save(tmp_path / "file", "last", tensors, {"step": 1, "config": {}})
+
+
+def test_a_fused_optimiser_goes_on_in_channels_last(tmp_path):
+    """A file keeps no order in memory, and a fused kernel looks at nothing else."""
+
+    def net():
+        torch.manual_seed(0)
+        conv = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+        return conv, torch.optim.AdamW(conv.parameters(), lr=0.1, fused=True)
+
+    def steps(conv, optimiser, numbers):
+        for number in numbers:
+            generator = torch.Generator().manual_seed(number)
+            optimiser.zero_grad()
+            conv(torch.randn(2, 3, 5, 5, generator=generator)).square().mean().backward()
+            optimiser.step()
+        return conv.weight.detach().clone()
+
+    unbroken = steps(*net(), range(5))
+    conv, optimiser = net()
+    steps(conv, optimiser, range(3))
+    tensors = {f"model.{key}": value for key, value in conv.state_dict().items()}
+    tensors |= checkpoint.optimizer_tensors({"all": optimiser})
+    checkpoint.save(tmp_path, "last", tensors, {"step": 3, "config": {}})
+    conv, optimiser = net()
+    checkpoint.restore(conv, {"all": optimiser}, checkpoint.load(tmp_path, "last")[0])
+    assert torch.equal(steps(conv, optimiser, range(3, 5)), unbroken)
