@@ -21,6 +21,8 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.report import pages, yours
 
 CELL_SECONDS = 6 * 3600  # papermill's own default is to wait forever
+# Errors only: a kernel on this machine's own loopback warns that its messages are not encrypted.
+KERNEL_LOG = "--IPKernelApp.log_level=40"
 
 
 def notebooks() -> list[Path]:
@@ -72,6 +74,7 @@ def execute(notebook: Path, out: Path, values: dict) -> float:
             kernel_name="python3",
             execution_timeout=CELL_SECONDS,
             progress_bar=False,
+            extra_arguments=[KERNEL_LOG],
             stdout_file=sys.stdout,
             stderr_file=sys.stderr,
         )

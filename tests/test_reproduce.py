@@ -121,8 +121,9 @@ def executed(monkeypatch):
     return calls
 
 
-def test_a_notebook_runs_in_its_folder_with_the_parameters_given(folder):
+def test_a_notebook_runs_in_its_folder_with_the_parameters_given(folder, capfd):
     reproduce.reproduce("css", "mini", in_place=True)
+    assert "without encryption" not in capfd.readouterr().err  # the kernel's own log
     built = nbformat.read(folder / "home" / "notebooks" / "css-mini" / "01_a.ipynb", 4)
     assert any("injected-parameters" in cell.metadata.get("tags", []) for cell in built.cells)
     mine = nbformat.read(folder / "notebooks" / "01_a.ipynb", 4)
