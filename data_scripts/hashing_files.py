@@ -153,10 +153,10 @@ def prepare(
     size: options.Size = 224,
     samples_axis: Annotated[
         Literal[AXES] | None,
-        typer.Option(help="that goes over the images where a square array does not tell"),
+        typer.Option(help="over the images, in square arrays"),
     ] = None,
 ) -> Prepared:
-    """Files of arrays that papers on hashing pass around: MIRFLICKR, NUS-WIDE, MS-COCO.
+    """Array files of papers on hashing: MIRFLICKR, NUS-WIDE, MS-COCO.
 
     cmir prepare hashing-files --name flickr --release flickr --rows first FLICKR-25K.mat
 
