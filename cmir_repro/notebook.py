@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 
-from cmir_repro.core import device
+from cmir_repro.core import device, parameters
 from cmir_repro.data import registry
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.experiments import ledger
@@ -31,8 +31,9 @@ def start(dataset: str, scale: str = "auto", task: str = "auto") -> Setting:
     """Open (or make) the data set, set the style of plots, print versions, device, provenance.
 
     Raises:
-        InputError: unknown names, or data that must be fetched first.
+        InputError: unknown names, parameters that do not fit, or data that must be fetched first.
     """
+    check_parameters()
     plots.style()
     chosen = device.choose()
     size = device.scale_for(chosen, scale)
@@ -48,3 +49,16 @@ def start(dataset: str, scale: str = "auto", task: str = "auto") -> Setting:
           f"tables {data.info.get('tables_sha256', 'unknown')[:12]}")  # fmt: skip
     sys.stdout.flush()
     return Setting(chosen, size, task, data)
+
+
+def check_parameters() -> None:
+    """Refuse values that the notebook's cell of parameters does not declare so; `start` does it.
+
+    Raises:
+        InputError: an unknown name, or a value of another kind; see `core.parameters.check`.
+    """
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is not None:  # it is None outside of notebooks
+        parameters.check_cells(shell.user_ns.get("In", []))

@@ -15,12 +15,14 @@ from pathlib import Path
 import nbformat
 from papermill.exceptions import PapermillExecutionError
 
-from cmir_repro.core import paths
+from cmir_repro.core import parameters, paths
 from cmir_repro.core.device import choose, scale_for
 from cmir_repro.core.errors import InputError
 from cmir_repro.report import pages, yours
 
 CELL_SECONDS = 6 * 3600  # papermill's own default is to wait forever
+# Errors only: a kernel on this machine's own loopback warns that its messages are not encrypted.
+KERNEL_LOG = "--IPKernelApp.log_level=40"
 
 
 def notebooks() -> list[Path]:
@@ -35,28 +37,44 @@ def notebooks() -> list[Path]:
     return sorted((checkout / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
-def execute(notebook: Path, out: Path, parameters: dict) -> float:
+def declared(notebook: Path) -> dict[str, parameters.Parameter]:
+    """What the cell tagged `parameters` declares, name -> parameter."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    source = next((cell.source for cell in cells if "parameters" in _tags(cell)), "")
+    return parameters.declared(source)
+
+
+def execute(notebook: Path, out: Path, values: dict) -> float:
     """Run one notebook with papermill; its progress bars show on this terminal.
+
+    Args:
+        values: of its parameters, name -> value.
 
     Returns:
         Seconds it took.
 
     Raises:
-        InputError: a cell failed; `out` holds all up to there.
+        InputError: the notebook has no such parameters, and nothing is run; or a cell failed, and
+            `out` holds all up to there.
     """
     import papermill
 
+    try:
+        parameters.check(declared(notebook), values)
+    except InputError as error:
+        raise InputError(f"{notebook.name}: {error}") from error
     out.parent.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     try:
         papermill.execute_notebook(
             notebook,
             out,
-            parameters=parameters,
+            parameters=values,
             cwd=notebook.parent,
             kernel_name="python3",
             execution_timeout=CELL_SECONDS,
             progress_bar=False,
+            extra_arguments=[KERNEL_LOG],
             stdout_file=sys.stdout,
             stderr_file=sys.stderr,
         )
@@ -120,7 +138,7 @@ def reproduce(dataset: str = "css", scale: str = "auto", in_place: bool = False)
             which = f"[{number}/{len(every)}] {notebook.name}"
             print(which, flush=True)
             out = folder / notebook.name
-            seconds = execute(notebook, out, {"dataset": dataset, "scale": size})
+            seconds = execute(notebook, out, _had(notebook, dataset=dataset, scale=size))
             print(f"{which}: {seconds:.0f} s", flush=True)
             nbformat.write(clean(nbformat.read(out, as_version=4), keep_parameters=True), out)
             if in_place:
@@ -152,7 +170,7 @@ def check() -> int:
                 return 1
             print("the tables of README and docs/results agree with the ledger", flush=True)
             for notebook in notebooks():
-                seconds = execute(notebook, root / notebook.name, {"scale": "mini"})
+                seconds = execute(notebook, root / notebook.name, _had(notebook, scale="mini"))
                 print(f"{notebook.name} ran end to end in {seconds:.0f} s", flush=True)
             # What the notebooks show is committed: a ledger without the runs of the first pass.
             with _environment(CMIR_RESULTS=root / "second"):
@@ -174,6 +192,11 @@ def _environment(**values: object) -> Iterator[None]:
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _had(notebook: Path, **values: object) -> dict[str, object]:
+    """Those of the values that are parameters of this notebook."""
+    return {name: value for name, value in values.items() if name in declared(notebook)}
 
 
 def _whole_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:

@@ -20,8 +20,9 @@ from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, find_pictures
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.readers.files import located
-from cmir_repro.data.readers.hashing_arrays import KEYS, NAMES, Found, find
+from cmir_repro.data.readers.hashing_arrays import KEYS, NAMES, Found, categories, find
 from cmir_repro.data.readers.matlab import MatFile
+from cmir_repro.data.readers.orientation import AXES
 from data_scripts import options
 
 ROWS = ("random", "first", "last", "released")  # which rows are queries
@@ -60,7 +61,7 @@ def chosen(
     out = np.full(len(usable), DATABASE, dtype=object)
     if rows == "released":
         if released is None:
-            raise InputError("the files have no train_lab and test_lab; choose other --rows")
+            raise InputError("the files do not name arrays of train and test; choose other --rows")
         out[: released[0]], out[released[0] :] = "train", "test"
         return labelled_release.hold_out(out, sizes["val"] / max(released[0], 1), seed)
     pool = np.arange(len(usable))
@@ -150,8 +151,12 @@ def prepare(
         typer.Option(metavar="FOLDER", help="of the pictures that FAll or imgs name"),
     ] = None,
     size: options.Size = 224,
+    samples_axis: Annotated[
+        Literal[AXES] | None,
+        typer.Option(help="over the images, in square arrays"),
+    ] = None,
 ) -> Prepared:
-    """Files of arrays that papers on hashing pass around: MIRFLICKR, NUS-WIDE, MS-COCO.
+    """Array files of papers on hashing: MIRFLICKR, NUS-WIDE, MS-COCO.
 
     cmir prepare hashing-files --name flickr --release flickr --rows first FLICKR-25K.mat
 
@@ -162,10 +167,9 @@ def prepare(
         raise InputError("--size must be at least 1")
     sizes = {"train": train, "val": val, "test": test}
     with contextlib.ExitStack() as stack:
-        found = find([stack.enter_context(MatFile(file)) for file in files])
-        text, labels = found.text.matrix(), found.labels.matrix()
-        if labels.dtype != np.uint8:
-            raise InputError(f"{found.labels.arrays[0].said()} holds other numbers than 0 and 1")
+        found = find([stack.enter_context(MatFile(file)) for file in files], samples_axis)
+        text = found.text.matrix()
+        labels, numbers = categories(found.labels)
         kind = "tags" if text.dtype == np.uint8 else "features"
         usable = labels.any(1) & (text.any(1) if kind == "tags" else True)
         there = labels.any(0)  # DAEVR's labels of COCO have an empty column
@@ -221,7 +225,7 @@ def prepare(
                 "kind": kind,
                 "names": [f"{kind[:-1]} {number}" for number in range(1, text.shape[1] + 1)],
             },
-            "categories": [f"category {number}" for number in np.flatnonzero(there) + 1],
+            "categories": [f"category {number}" for number in numbers[there]],
         }
         arrays = {TEXT: text, LABELS: labels}
         return checks.tell(labelled_release.finish(name, record, table, arrays, draw))

@@ -131,7 +131,7 @@ def test_long_summaries_end_between_words():
         (["run", "-s", "train.speed=4"], "unknown key 'speed'; allowed: "),
         (["run", "--device", "tpu"], "device 'tpu' is unknown; allowed: auto, cpu, cuda"),
         (["score"], "missing option '--queries'; type: cmir score --help"),
-        (["export", "no-such-run", "x"], "no-such-run.json does not exist"),
+        (["export", "no-such-run", "x"], "no run 'no-such-run': there is none yet"),
         (["ledger", "merge", "nowhere"], "nowhere is no ledger: there is no record in"),
         (["ledger", "merge"], "missing argument 'FOLDER'; type: cmir ledger merge --help"),
         (["prepare", "css", "--scale", "huge"], "'huge' is not one of 'mini', "),

@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from papermill.exceptions import PapermillExecutionError
 
 from cmir_repro import reproduce
-from cmir_repro.core import paths
+from cmir_repro.core import parameters, paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.report import pages, yours
 
@@ -121,8 +121,9 @@ def executed(monkeypatch):
     return calls
 
 
-def test_a_notebook_runs_in_its_folder_with_the_parameters_given(folder, monkeypatch):
+def test_a_notebook_runs_in_its_folder_with_the_parameters_given(folder, capfd):
     reproduce.reproduce("css", "mini", in_place=True)
+    assert "without encryption" not in capfd.readouterr().err  # the kernel's own log
     built = nbformat.read(folder / "home" / "notebooks" / "css-mini" / "01_a.ipynb", 4)
     assert any("injected-parameters" in cell.metadata.get("tags", []) for cell in built.cells)
     mine = nbformat.read(folder / "notebooks" / "01_a.ipynb", 4)
@@ -144,6 +145,39 @@ def test_reproduce_runs_all_in_order_and_leaves_the_sources_alone(folder, execut
     assert [call[0] for call in executed] == ["01_a.ipynb", "02_b.ipynb", "10_c.ipynb"]
     assert all(call[1] == {"dataset": "css", "scale": "paper"} for call in executed)
     assert first.read_bytes() == before
+
+
+def test_a_notebook_gets_those_parameters_only_that_it_has(folder, executed):
+    book = nbformat.read(folder / "notebooks" / "01_a.ipynb", 4)
+    book.cells[1].source = 'scale: str = "auto"  # how large'
+    nbformat.write(book, folder / "notebooks" / "02_b.ipynb")
+    reproduce.reproduce("css", "mini")
+    assert [given for _, given, _ in executed] == [
+        {"dataset": "css", "scale": "mini"}, {"scale": "mini"},
+    ]  # fmt: skip
+
+
+def test_what_a_notebook_does_not_declare_is_refused_before_it_runs(folder):
+    out = folder / "out.ipynb"
+    with pytest.raises(InputError, match=r"^01_a.ipynb: parameter 'scal' is unknown; allowed: da"):
+        reproduce.execute(folder / "notebooks" / "01_a.ipynb", out, {"scal": "mini"})
+    assert not out.exists()
+
+
+def test_papermill_alone_is_refused_a_misspelt_name_and_a_text_for_a_list(tmp_path):
+    book = notebook(new_code_cell("from cmir_repro import notebook\nnotebook.check_parameters()"))
+    book.cells[1].source += "seeds: list = [0, 1]  # one each"
+    nbformat.write(book, tmp_path / "in.ipynb")
+    with pytest.raises(PapermillExecutionError) as caught:
+        papermill.execute_notebook(
+            tmp_path / "in.ipynb", tmp_path / "out.ipynb", {"scal": "full", "seeds": "[0]"},
+            kernel_name="python3", progress_bar=False,
+        )  # fmt: skip
+    assert caught.value.ename == "InputError"
+    assert caught.value.evalue.startswith(
+        "parameter 'scal' is unknown; allowed: dataset, scale, seeds; "
+        "parameter seeds = '[0]' must be a list, as [0, 1]; "
+    )
 
 
 def test_only_maintainers_write_into_the_checkout(folder, executed, capsys):
@@ -268,7 +302,10 @@ def test_one_cell_of_commented_literals_is_tagged_parameters(committed):
         names.add(target.id)
         after = lines[statement.end_lineno - 1][statement.end_col_offset :]
         assert re.fullmatch(r"\s+# .{5,}", after), f"{target.id} has no comment"
-    if any("notebook.start(" in c.source for c in committed.cells):
+    first = code(committed)[1].source
+    assert names == set(parameters.declared(cell.source)), "each as NAME: KIND = LITERAL"
+    assert "notebook.start(" in first or "notebook.check_parameters(" in first
+    if "notebook.start(" in first:
         assert {"dataset", "task", "scale"} <= names
 
 

@@ -2,8 +2,9 @@
 
 `.npz` (numpy.savez) with
     ids       (N,) str, unique
-    features  (N, D) number
-    labels    (N,) int or str, optional: what relevance compares
+    features  (N, D) number, or bool: codes
+    labels    (N,) int or str, optional: the one class of each row; rows of one class are relevant
+    categories  (N, C) bool, or 0 and 1, optional: where a row may have several, as columns
     source    (N,) str, optional, queries only: gallery id to leave out, "" for none
     image     (N,) str, optional, sentences only: id of the image each one describes
 or `.npy` with the features alone and, given beside it, a text file of one id per line or a CSV
@@ -37,16 +38,20 @@ _UNREADABLE = (
 )
 
 
+KEYS = ("ids", "features", "labels", "categories", "source", "image")
+
+
 @dataclass(frozen=True)
 class Features:
     """Features of one file; row i of every array belongs to ids[i]."""
 
     path: Path
     ids: np.ndarray  # (N,) str, unique
-    features: np.ndarray  # (N, D) number, finite
+    features: np.ndarray  # (N, D) number, finite; bool as uint8
     labels: np.ndarray | None  # (N,) int or str
     source: np.ndarray | None  # (N,) str
     image: np.ndarray | None = None  # (N,) str
+    categories: np.ndarray | None = None  # (N, C) bool
 
 
 @dataclass(frozen=True)
@@ -110,9 +115,9 @@ def save_features(path: Path, ids: np.ndarray, features: np.ndarray, **more: np.
     Args:
         path: ends in `.npz`.
         ids: (N,) str.
-        features: (N, D) number.
-        more: `labels`, `source`, `image`, or other arrays of any name, for instance how they were
-            made.
+        features: (N, D) number, or bool.
+        more: `labels`, `categories`, `source`, `image`, or other arrays of any name, for instance
+            how they were made.
 
     Raises:
         InputError: what `load_features` would refuse, or the file cannot be written.
@@ -170,6 +175,36 @@ def truth_of(queries: Features, gallery: Features, need_source: bool) -> Truth:
     return Truth(queries.ids, queries.labels, gallery.ids, gallery.labels, queries.source)
 
 
+def categories_of(queries: Features, database: Features) -> tuple[np.ndarray, np.ndarray]:
+    """Which categories each row has, in the same columns: (Q, C) and (N, C) bool.
+
+    Files without the key `categories` have one for each value of `labels`.
+
+    Raises:
+        InputError: a file has neither key, or the two have different ones.
+    """
+    both = (queries, database)
+    for found in both:
+        if found.categories is None and found.labels is None:
+            raise InputError(
+                f"{found.path} has no key categories; add it, (N, C) of 0 and 1, one row per id, "
+                "or labels, (N,), the one class of each"
+            )
+    if all(found.categories is not None for found in both):
+        return queries.categories, database.categories
+    for found in both:
+        if found.labels is None:
+            other = database if found is queries else queries
+            raise InputError(f"{found.path} has categories and {other.path} labels; save one key")
+    kinds = {found.labels.dtype.kind == "U" for found in both}
+    if len(kinds) > 1:
+        raise InputError(
+            f"labels are text in one of {queries.path} and {database.path}, numbers in the other"
+        )
+    classes = np.unique(np.concatenate([found.labels for found in both]))
+    return tuple(found.labels[:, None] == classes for found in both)
+
+
 def images_of(sentences: Features, images: Features) -> np.ndarray:
     """The row in `images` of the image that each sentence describes, (S,) int64.
 
@@ -197,11 +232,12 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
     if not isinstance(loaded, np.lib.npyio.NpzFile):
         raise InputError(f"{path} is a single array, not an npz; write it with numpy.savez")
     with loaded:
-        for key in ("ids", "features", "labels", "source", "image"):
+        if missing := [key for key in KEYS[:2] if key not in loaded.files]:
+            has = ", ".join(loaded.files) or "nothing"
+            raise InputError(f"{path} has no key {' and no key '.join(missing)} (it has {has}); "
+                             f"keys that are read: {', '.join(KEYS)}")  # fmt: skip
+        for key in KEYS:
             if key not in loaded.files:
-                if key in ("ids", "features"):
-                    has = ", ".join(loaded.files) or "nothing"
-                    raise InputError(f"{path} has no key {key} (it has {has}); add it")
                 continue
             try:
                 arrays[key] = loaded[key]
@@ -275,7 +311,9 @@ def _plain(path: Path, key: str, array: np.ndarray) -> np.ndarray:
 
 def _checked(path: Path, arrays: dict[str, np.ndarray]) -> Features:
     ids, features = arrays["ids"], arrays["features"]
-    labels = arrays.get("labels")
+    labels, categories = arrays.get("labels"), arrays.get("categories")
+    if features.dtype.kind == "b":
+        features = features.astype(np.uint8)
     if features.ndim != 2 or features.dtype.kind not in "fiu":
         got = f"{features.shape} {features.dtype}"
         raise InputError(f"{path}: features must be (N, D) numbers, got {got}")
@@ -285,6 +323,13 @@ def _checked(path: Path, arrays: dict[str, np.ndarray]) -> Features:
             raise InputError(
                 f"{path}: {key} must be strings, got {array.dtype}; save {key}.astype(str)"
             )
+    if labels is not None and labels.ndim == 2 and 1 not in labels.shape:
+        raise InputError(
+            f"{path}: labels are one class a row, (N,), got {labels.shape}; where a row may have "
+            "several, call the key categories, (N, C) of 0 and 1"
+        )
+    if categories is not None:
+        categories = _zeros_and_ones(path, categories, len(features))
     if labels is not None and labels.dtype.kind not in "Uiu":
         raise InputError(f"{path}: labels must be whole numbers or strings, got {labels.dtype}")
     for key in ("ids", "labels", "source", "image"):
@@ -299,7 +344,20 @@ def _checked(path: Path, arrays: dict[str, np.ndarray]) -> Features:
             f"{path}: features of {len(bad)} rows are NaN or infinite, first row {bad[0]} "
             f"(id {str(ids[bad[0]])!r}); compute them again"
         )
-    return Features(path, ids, features, labels, arrays.get("source"), arrays.get("image"))
+    texts = (arrays.get("source"), arrays.get("image"))
+    return Features(path, ids, features, labels, *texts, categories)
+
+
+def _zeros_and_ones(path: Path, categories: np.ndarray, rows: int) -> np.ndarray:
+    """The key `categories` as (N, C) bool."""
+    if categories.ndim != 2 or len(categories) != rows or categories.dtype.kind not in "bfiu":
+        got = f"{categories.shape} {categories.dtype} for {rows} features"
+        hint = "; one class a row is the key labels, (N,)" if categories.ndim == 1 else ""
+        raise InputError(f"{path}: categories must be (N, C) of 0 and 1, got {got}{hint}")
+    odd = np.flatnonzero(((categories != 0) & (categories != 1)).any(axis=1))
+    if len(odd):
+        raise InputError(f"{path}: categories row {odd[0]} holds other numbers than 0 and 1")
+    return categories.astype(bool)
 
 
 def _check_ids(path: Path, ids: np.ndarray) -> None:

@@ -3,15 +3,13 @@
     cmir score-labels --queries q.npz --database d.npz --protocol map-all
 
 scores anyone's features (`map-all`) or codes (`map-all/hamming`), in one direction: queries of one
-modality, a database of the other. The files are `.npz` as `features` describes, with one more
-key, `categories`, (N, C) of 0 and 1; codes are features of 0 and 1, or -1 and 1. The metrics, all
-in percent where papers print a fraction, are "MAP@all" and "MAP@queries" (for each of the
-protocol's depths) and "P@n", the precision of the first n. Letters: Q queries, N database items,
-D dimensions, L bits, C categories.
+modality, a database of the other. The files are `.npz` as `features` describes, with the key
+`categories`, (N, C) of 0 and 1, or `labels`, one class a row; codes are features of bool, of 0 and
+1, or of -1 and 1. The metrics, all in percent where papers print a fraction, are "MAP@all" and
+"MAP@queries" (for each of the protocol's depths) and "P@n", the precision of the first n. Letters:
+Q queries, N database items, D dimensions, L bits, C categories.
 """
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +24,7 @@ from cmir_repro.evaluation.average_precision import (
     precision_at,
     precision_recall,
 )
-from cmir_repro.evaluation.features import Features, load_features
+from cmir_repro.evaluation.features import Features, categories_of, load_features
 from cmir_repro.evaluation.recall import LEVEL, RESAMPLES
 from cmir_repro.evaluation.tie_groups import (
     Groups,
@@ -158,7 +156,7 @@ def score_files(queries: Path, database: Path, protocol: Protocol, seed: int = 0
     """
     q, d = load_features(queries), load_features(database)
     _check_overlap(q, d, protocol)
-    found, result = score(q.features, d.features, _categories(q), _categories(d), protocol, seed)
+    found, result = score(q.features, d.features, *categories_of(q, d), protocol, seed)
     return {
         **result,
         "query_ids": q.ids.tolist(),
@@ -185,23 +183,6 @@ def _check_overlap(q: Features, d: Features, protocol: Protocol) -> None:
             f"{min(mine & theirs)!r}; leave them out, since an item always shares its own "
             "categories, or score pairs against each other under map-pairs"
         )
-
-
-def _categories(found: Features) -> np.ndarray:
-    """The key `categories` of a file that `load_features` could read."""
-    lacks = f"{found.path} has no key categories; add it, (N, C) of 0 and 1, one row per id"
-    if found.path.suffix != ".npz":
-        raise InputError(lacks)
-    with np.load(found.path, allow_pickle=False) as arrays:
-        if "categories" not in arrays.files:
-            raise InputError(lacks)
-        try:
-            return arrays["categories"]
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise InputError(
-                f"key categories of {found.path} cannot be read ({error}); save a plain array of "
-                "0 and 1"
-            ) from error
 
 
 def table(result: dict) -> str:

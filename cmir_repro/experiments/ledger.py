@@ -10,6 +10,7 @@ There are two: the one that came with the repository ("committed") is only read,
 
 import ast
 import contextlib
+import difflib
 import hashlib
 import json
 import os
@@ -97,6 +98,9 @@ def save(record: Record, queries: pd.DataFrame, log: list[dict]) -> None:
         root / "logs" / f"{record.run}.jsonl", "".join(json.dumps(row) + "\n" for row in log)
     )
     write_json(root / "records" / f"{record.run}.json", record.model_dump())
+
+
+SHOWN_RUNS = 5  # of those that are there, when one is asked for that is not
 
 
 def roots(origin: str | None = None) -> dict[str, Path]:
@@ -244,12 +248,24 @@ def _record(root: Path, run: str) -> Path:
 
 
 def _holder(run: str, origin: str | None) -> tuple[str, Path]:
-    """Origin and folder of the first ledger that holds a run; of the first, where none does."""
+    """Origin and folder of the first ledger that holds a run.
+
+    Raises:
+        InputError: none does; the message names runs that are there, the most similar ones first.
+    """
     there = roots(origin)
     for name, root in there.items():
         if _record(root, run).exists():
             return name, root
-    return next(iter(there.items()), (OWN, paths.results()))
+    folders = [root / "records" for root in there.values()]
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.json")})
+    where = " and ".join(map(str, folders))
+    if not known:
+        raise InputError(f"no run {run!r}: there is none yet in {where}; cmir run makes one")
+    alike = difflib.get_close_matches(run, known, n=SHOWN_RUNS, cutoff=0)
+    raise InputError(
+        f"no run {run!r} among the {len(known):,} in {where}; the most similar: {', '.join(alike)}"
+    )
 
 
 def run_name(dataset: str, task: str, scale: str, method: str, seed: int, config: dict) -> str:

@@ -51,4 +51,4 @@ def read(path: Path) -> pd.DataFrame:
         counts = dict.fromkeys(set(names) - set(texts), np.int64)
         return table.astype({**dict.fromkeys(texts, "str"), **counts, value: np.float64})
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        raise InputError(f"{path} is missing or damaged; run {path.stem} again") from error
+        raise InputError(f"{path} is missing or damaged; run {Path(path).stem} again") from error

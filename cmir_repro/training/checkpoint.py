@@ -28,6 +28,7 @@ def save(folder: Path, name: str, tensors: dict[str, Tensor], facts: dict) -> st
     Returns:
         The digest of the weights file.
     """
+    folder = Path(folder)
     path = folder / f"{name}-{facts['step']:06d}.safetensors"
     # Tensors that share memory are refused by safetensors; a copy has its own.
     copies = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
@@ -54,6 +55,7 @@ def load(folder: Path, name: str, config: dict | None = None) -> tuple[dict[str,
         InputError: missing or damaged, or of another configuration (the first key that differs
             is named).
     """
+    folder = Path(folder)
     facts = read_json(folder / f"{name}.json")
     missing = {"step", "config", "weights", "sha256"} - facts.keys()
     if missing:

@@ -1,5 +1,7 @@
 """Files that hashing papers pass around through the script, in the layouts of four of them."""
 
+import shutil
+
 import command_line
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from scipy.io import savemat
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
-from cmir_repro.data.labelled import labelled
+from cmir_repro.data.labelled import IMAGE, array_file, labelled
 from cmir_repro.data.prepared import Prepared
 from data_scripts import hashing_files as script
 
@@ -177,7 +179,7 @@ def test_what_cannot_be_is_one_line(tmp_path, ucch):
     refused("28 images are too few for --train 10 --val 4 --test 60", *ucch, "--test", 60)
     refused("--test 30 must leave some of 30 rows", *ucch, "--rows", "last", "--test", 30)
     refused("24 images are too few for --train 30", *ucch, "--rows", "last", "--train", 30)
-    refused("no train_lab and test_lab", *ucch, "--rows", "released")
+    refused("do not name arrays of train and test", *ucch, "--rows", "released")
     refused("needs the names of the pictures, FAll or imgs", *ucch, "--images", tmp_path)
     refused("none.mat does not exist", tmp_path / "none.mat")
     savemat(ucch[2], {"LAll": LABELS * 2})
@@ -190,3 +192,45 @@ def test_what_cannot_be_is_one_line(tmp_path, ucch):
     names = np.array([f"../im{n}.png" for n in range(N)], dtype=object)
     savemat(tmp_path / "fall.mat", {"FAll": names})
     refused("is no path inside", *ucch, tmp_path / "fall.mat")
+
+
+def one_hot_classes(numbers):
+    return (numbers[:, None] == np.unique(numbers)).astype(np.uint8)
+
+
+def test_as_many_rows_as_features_are_not_transposed(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    square = RNG.random((N, N)).astype(np.float32)
+    path = tmp_path / "x.h5py"
+    with h5py.File(path, "w") as file:  # written by Python: rows first
+        file["XAll"], file["YAll"], file["LAll"] = square, TEXT, LABELS
+    data = run(path)
+    check(data, rows_of(data))
+    assert np.array_equal(np.load(array_file(data.folder, IMAGE)), square[rows_of(data)])
+
+
+def test_where_nothing_tells_the_axis_is_asked_for(tmp_path):
+    square = RNG.random((N, N)).astype(np.float32)
+    path = tmp_path / "x.mat"
+    savemat(path, {"XAll": square, "YAll": TEXT.T, "LAll": LABELS})  # each in its own order
+    refused(r"XAll \(30, 30\) has one size twice.*--samples-axis first or last", path)
+    for axis, expected in (("first", square), ("last", square.T)):
+        shutil.rmtree(paths.data(), ignore_errors=True)
+        data = run(path, "--samples-axis", axis)
+        assert np.array_equal(np.load(array_file(data.folder, IMAGE)), expected[rows_of(data)])
+
+
+def test_dscmrs_files_with_class_numbers(tmp_path):
+    classes = RNG.permutation(np.arange(N) % 4) + 1
+    parts = {}
+    for split, rows in (("train", slice(0, 20)), ("test", slice(20, None))):
+        parts |= {f"{split}_img": FEATURES[rows], f"{split}_txt": FEATURES[rows, :5]}
+        parts |= {f"{split}_{of}_lab": classes[rows, None].astype(float) for of in ("img", "txt")}
+    files = [tmp_path / f"{key}.mat" for key in parts]
+    for file, (key, array) in zip(files, parts.items(), strict=True):
+        savemat(file, {key: array})
+    data = run(*files, "--rows", "released")
+    found = labelled(data)
+    assert np.array_equal(found.labels, one_hot_classes(classes)[rows_of(data)] == 1)
+    assert data.info["categories"] == [f"category {number}" for number in (1, 2, 3, 4)]
+    assert found.query.tolist() == list(range(20, N))

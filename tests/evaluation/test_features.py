@@ -51,6 +51,28 @@ def test_a_refused_save_leaves_the_old_file(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"labels": np.eye(3)}, r"labels are one class a row, \(N,\), got \(3, 3\); .*categories"),
+        ({"categories": [1, 2, 0]}, r"categories must be .*; one class a row is the key labels"),
+        ({"categories": np.eye(3)[:2]}, r"categories must be \(N, C\).*, got \(2, 3\) .* 3 feat"),
+        ({"categories": np.eye(3) * 2}, "categories row 0 holds other numbers than 0 and 1"),
+    ],
+)
+def test_classes_that_do_not_fit_say_which_key_does(tmp_path, more, message):
+    np.savez(tmp_path / "f.npz", ids=IDS, features=X, **more)
+    refused(message, load_features, tmp_path / "f.npz")
+
+
+def test_boolean_codes_and_categories_are_read(tmp_path):
+    np.savez(tmp_path / "f.npz", ids=IDS, features=X > 2, categories=np.eye(3, dtype=int))
+    found = load_features(str(tmp_path / "f.npz"))
+    assert found.features.dtype == np.uint8
+    np.testing.assert_array_equal(found.features, X > 2)
+    np.testing.assert_array_equal(found.categories, np.eye(3) == 1)
+
+
+@pytest.mark.parametrize(
     ("arrays", "message"),
     [
         ({"ids": IDS}, r"f\.npz has no key features \(it has ids\)"),

@@ -203,7 +203,7 @@ def test_bad_files(tmp_path):
     np.savez(objects, ids=["a"], features=np.ones((1, 12)), categories=np.array([[{}]]))
     for other, protocol, message in (
         (queries, ALL, "holds 20 of the 20 queries too"),
-        (none, ALL, "none.npz has no key categories; add it"),
+        (none, ALL, r"none.npz has no key categories; add it.*, or labels, \(N,\), the one class"),
         (objects, ALL, "key categories of"),
         (tmp_path / "other.npz", ALL, "does not exist"),
         (database, preset("tirg/css"), "is not scored by `cmir score-labels`"),
@@ -247,3 +247,31 @@ def test_every_preset_has_its_codes():
     assert names("labels") == every
     assert hashed("map-all") == CODES
     assert hashed("map-at-queries") == CODES
+
+
+def test_one_class_a_row_is_one_category_and_boolean_codes_are_codes(tmp_path):
+    r = np.random.default_rng(4)
+    codes, classes = r.random((30, 8)) < 0.5, r.choice(["cat", "dog", "owl"], 30)
+    ids = np.array([f"item {n}" for n in range(30)])
+    files = [tmp_path / "q.npz", tmp_path / "d.npz"]
+    found = []
+    for keys in ({"labels": classes}, {"categories": classes[:, None] == np.unique(classes)}):
+        for of_codes in (codes, codes.astype(int), np.where(codes, 1.0, -1.0)):
+            for file, part in zip(files, (slice(0, 10), slice(10, None)), strict=True):
+                of_part = {key: values[part] for key, values in keys.items()}
+                save_features(file, ids[part], of_codes[part], **of_part)
+            found.append(score_files(*files, CODES)["metrics"])
+    assert all(metrics == found[0] for metrics in found)
+
+
+def test_two_files_have_one_kind_of_classes(tmp_path):
+    one_hot = np.eye(3, dtype=int)
+    q, d = tmp_path / "q.npz", tmp_path / "d.npz"
+    save_features(q, np.array(["a", "b", "c"]), np.eye(3), labels=[0, 1, 2])
+    for more, message in (
+        ({"categories": one_hot}, r"d\.npz has categories and .*q\.npz labels"),
+        ({"labels": ["0", "1", "2"]}, "labels are text in one of"),
+    ):
+        save_features(d, np.array(["d", "e", "f"]), np.eye(3), **more)
+        with pytest.raises(InputError, match=message):
+            score_files(q, d, ALL)

@@ -37,7 +37,7 @@ def test_a_shared_model_encodes_like_the_original(system, tiny_css, tmp_path):
 
 
 def test_an_unknown_run_is_one_line(tiny_css, tmp_path):
-    with pytest.raises(InputError, match=r"no-such-run\.json does not exist") as error:
+    with pytest.raises(InputError, match=r"^no run 'no-such-run': there is none yet") as error:
         export.export("no-such-run", tmp_path)
     assert "\n" not in str(error.value)
 

@@ -105,10 +105,11 @@ def test_values_are_kept_to_a_thousandth_and_ids_as_they_are(root):
 
 def test_a_missing_or_damaged_log_is_named(root):
     run = keep(made_up()).run
-    (root / "logs" / f"{run}.jsonl").write_text('{"step": 1\n')
-    for name in (run, "nobody"):
-        with pytest.raises(InputError, match=f"{name}.jsonl is missing or damaged"):
-            ledger.log(name)
+    file = root / "logs" / f"{run}.jsonl"
+    for spoil in (lambda: file.write_text('{"step": 1\n'), file.unlink):
+        spoil()
+        with pytest.raises(InputError, match=f"{run}.jsonl is missing or damaged"):
+            ledger.log(run)
 
 
 def test_names_of_runs_are_file_names_and_tell_configurations_apart():

@@ -38,6 +38,27 @@ def test_reading_sees_both_and_says_where_a_record_is_from(own):
     assert "origin" not in (own / "records" / "tirg-2.json").read_text()
 
 
+@pytest.mark.parametrize("look", [ledger.read, ledger.queries, ledger.log])
+def test_a_run_that_is_not_there_names_those_that_are(own, look):
+    keep(made_up(seed=2), [3])
+    message = "^no run 'tirg-5' among the 3 in .*own/records and .*; the most similar: tirg-2, tirg"
+    with pytest.raises(InputError, match=message):
+        look("tirg-5")
+    with pytest.raises(
+        InputError, match=r"among the 1 in .*own/records; the most similar: tirg-2$"
+    ):
+        look("tirg-1", "own")
+
+
+def test_where_there_is_no_run_at_all_the_way_to_one_is_told(own, monkeypatch):
+    monkeypatch.setattr(paths, "checkout", lambda: None)
+    monkeypatch.delenv("CMIR_COMMITTED")
+    with pytest.raises(
+        InputError, match=r"no run 'a': there is none yet in .*; cmir run makes one"
+    ):
+        ledger.read("a")
+
+
 def test_the_users_record_of_a_run_comes_first_and_the_committed_one_stays(own, tmp_path):
     before = files(tmp_path / "committed")
     keep(made_up(seed=0, seconds=9.0), [7])

@@ -35,7 +35,7 @@ def read_labels(root: Path, partial: bool = False) -> pd.DataFrame:
     """
     rows = []
     for name, kind in LABELS.items():
-        file = root / name
+        file = Path(root) / name
         if partial and not file.exists():
             continue
         for number, line in enumerate(_lines(file), 1):
@@ -69,7 +69,7 @@ def read_queries(root: Path, lines: pd.DataFrame, partial: bool = False) -> pd.D
         InputError: the file is missing, a line is damaged, or names an unknown image and not
             `partial`.
     """
-    file = root / QUERIES
+    file = Path(root) / QUERIES
     test = lines.index[lines["split"] == "test"]
     row_of = dict(zip(lines.loc[test, "path"], test, strict=True))
     rows, unknown = [], []

@@ -21,7 +21,7 @@ def read_csv(file: Path) -> pd.DataFrame:
         InputError: the file is missing, no CSV in UTF-8, or empty.
     """
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
+        with Path(file).open(encoding="utf-8-sig", newline="") as lines:
             table = pd.read_csv(lines, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
         reason = " ".join(str(error).split())
@@ -40,6 +40,7 @@ def lines(path: Path) -> list[str]:
     Raises:
         InputError: the file is missing, damaged, too large or not UTF-8.
     """
+    path = Path(path)
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             data = file.read(MAX_TEXT + 1)
@@ -66,7 +67,7 @@ def read_json(path: Path, kind: type, where: str = "") -> dict | list:
         InputError: the file is missing, no JSON, empty, or holds another kind of value.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist" + (where and f"; {where}")) from error
     except (OSError, ValueError, RecursionError) as error:

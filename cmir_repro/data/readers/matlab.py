@@ -1,24 +1,29 @@
 """Arrays of numbers in MATLAB's .mat files, version 5 and 7.3 (HDF5), that are not trusted.
 
-Only plain arrays of numbers are read, and file names in version 5: no objects or function handles,
-and of HDF5 no link or piece that lies in another file. Names, types and sizes are looked at before
-any value is.
+Only arrays of numbers are read, plain or sparse, and file names in version 5: no objects or
+function handles, and of HDF5 no link or piece that lies in another file. Names, types and sizes
+are looked at before any value is.
 """
 
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cmir_repro.core.errors import InputError
 
+if TYPE_CHECKING:
+    import h5py
+
 # Our choice. The largest file of the field, NUS-WIDE's pictures, holds 29 GB and is read in pieces.
 MAX_WHOLE, MAX_PIECES = 2**33, 2**36  # bytes of a version 5 array; of an HDF5 array
+MAX_SPARSE = 2**30  # bytes of a sparse array with its zeros, of which a small file can claim many
 HDF5_START = b"\x89HDF\r\n\x1a\n"
 _STARTS = (0, 512)  # bytes before it; MATLAB writes 512 of its own
 _KINDS = {  # MATLAB's classes of numbers -> bytes of one
     **{f"{sign}int{bits}": bits // 8 for bits in (8, 16, 32, 64) for sign in ("", "u")},
-    **{"logical": 1, "single": 4, "double": 8},
+    **{"logical": 1, "single": 4, "double": 8, "sparse": 4},  # sparse ones become float32
 }
 
 _TEXTS = ("cell", "char")
@@ -28,6 +33,7 @@ class MatFile:
     """The arrays of numbers of one file; close it, or open it by `with`.
 
     shapes: name -> shape, in MATLAB's order of axes; HDF5 lists them the other way round.
+    hdf5: whether it is of version 7.3.
     named: what may hold lines of text, see `texts`.
 
     Raises:
@@ -37,6 +43,7 @@ class MatFile:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self._hdf5, self._whole, self.named = None, {}, []
+        self._sparse = set()  # names, of HDF5
         try:
             with self.path.open("rb") as file:
                 start = file.read(_STARTS[-1] + len(HDF5_START))
@@ -54,6 +61,10 @@ class MatFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def hdf5(self) -> bool:
+        return self._hdf5 is not None
 
     def close(self) -> None:
         if self._hdf5 is not None:
@@ -85,8 +96,9 @@ class MatFile:
         """
         shape = self.shapes[self.first(name)]
         try:
-            if self._hdf5 is None:
-                array = self._read_version_5(name)[(slice(None),) * axis + (part,)]
+            if self._hdf5 is None or name in self._sparse:
+                whole = self._read_version_5 if self._hdf5 is None else self._read_sparse
+                array = whole(name)[(slice(None),) * axis + (part,)]
             else:
                 stored = (slice(None),) * (len(shape) - 1 - axis) + (part,)
                 array = self._hdf5[name][stored].T
@@ -137,6 +149,9 @@ class MatFile:
             self._check_size(name, self._bytes[name], MAX_WHOLE)
             # Nothing else is read: what the file holds besides stays closed.
             array = loadmat(self.path, variable_names=[name])[name]
+            if hasattr(array, "toarray"):  # sparse, which the list does not say of logical ones
+                self._check_size(name, prod(array.shape) * _KINDS["sparse"], MAX_SPARSE)
+                array = _dense(array)
             if array.dtype.kind not in "buif" or array.shape != self.shapes[name]:
                 raise InputError(f"{self.path}: {name} is no array of numbers; get the file again")
             self._whole[name] = array
@@ -158,6 +173,12 @@ class MatFile:
                 if not isinstance(link, h5py.HardLink):
                     continue
                 array = self._hdf5[name]
+                if "MATLAB_sparse" in array.attrs:
+                    rows = int(array.attrs["MATLAB_sparse"])
+                    shapes[name] = (rows, self._part(name, "jc").size - 1)
+                    self._check_size(name, prod(shapes[name]) * _KINDS["sparse"], MAX_SPARSE)
+                    self._sparse.add(name)
+                    continue
                 plain = isinstance(array, h5py.Dataset) and array.dtype.kind in "buif"
                 if not plain or array.shape in ((), None):
                     continue
@@ -173,6 +194,29 @@ class MatFile:
             raise self._damaged(error) from error
         return shapes
 
+    def _read_sparse(self, name: str) -> np.ndarray:
+        """MATLAB's group of HDF5: data and ir, a value each, and jc, where each column begins."""
+        from scipy.sparse import csc_array
+
+        if name not in self._whole:
+            values, rows, starts = (self._part(name, key)[:] for key in ("data", "ir", "jc"))
+            indices = (rows.astype(np.int64), starts.astype(np.int64))
+            self._whole[name] = _dense(csc_array((values, *indices), self.shapes[name]))
+        return self._whole[name]
+
+    def _part(self, name: str, key: str) -> "h5py.Dataset":
+        """A vector of a sparse array, which lies in this file."""
+        import h5py
+
+        group = self._hdf5[name]
+        hard = isinstance(group.get(key, getlink=True), h5py.HardLink)
+        if not hard or group[key].is_virtual or group[key].external:
+            raise InputError(f"{self.path}: {name} holds nothing itself; get it whole")
+        if group[key].ndim != 1 or group[key].dtype.kind not in "buif":
+            raise InputError(f"{self.path}: {name}/{key} is no vector of numbers")
+        self._check_size(name, group[key].size * group[key].dtype.itemsize, MAX_SPARSE)
+        return group[key]
+
     def _check_size(self, name: str, size: int, most: int) -> None:
         if size > most:
             raise InputError(
@@ -184,3 +228,13 @@ class MatFile:
         return InputError(
             f"{self.path} is no whole .mat file of version 5 or 7.3 ({reason}); get it again"
         )
+
+
+def _dense(sparse: object) -> np.ndarray:
+    """A sparse array of scipy as float32, once its indices are known to lie within it.
+
+    Raises:
+        ValueError: they do not.
+    """
+    sparse.check_format(full_check=True)  # what it does not check, writes outside of the array
+    return sparse.astype(np.float32).toarray()

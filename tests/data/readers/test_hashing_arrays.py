@@ -6,7 +6,7 @@ from scipy.io import savemat
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.readers import hashing_arrays
-from cmir_repro.data.readers.hashing_arrays import find
+from cmir_repro.data.readers.hashing_arrays import categories, find
 from cmir_repro.data.readers.matlab import MatFile
 
 N, D, C = 11, 6, 4
@@ -101,3 +101,52 @@ def test_what_does_not_fit_is_refused(tmp_path):
     pictures = find(opened(tmp_path, {**whole, "IAll": PICTURES.transpose(1, 2, 3, 0)})).picture
     with pytest.raises(InputError, match="is no matrix"):
         pictures.matrix()
+
+
+def labels_of(folder, labels):
+    return find(opened(folder, {"YAll": TEXT, "LAll": labels})).labels
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_class_numbers_become_columns(tmp_path, turned):
+    classes = np.array([3, 7, 3, 0, 7, 7, 3, 0, 0, 3, 7])[:, None]
+    found, numbers = categories(labels_of(tmp_path, classes.T if turned else classes))
+    assert numbers.tolist() == [0, 3, 7]
+    assert np.array_equal(found, classes == [0, 3, 7])
+    found, numbers = categories(labels_of(tmp_path, LABELS))
+    assert np.array_equal(found, LABELS)
+    assert numbers.tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.arange(N)[:, None] % 2, "one column of 0 and 1, two classes or one category"),
+        (np.arange(N)[:, None] - 1, "other numbers than classes"),
+        (np.arange(N)[:, None] / 2, "other numbers than classes"),
+        (LABELS * 2, "other numbers than 0 and 1"),
+    ],
+)
+def test_labels_that_are_neither_are_refused(tmp_path, labels, message):
+    with pytest.raises(InputError, match=message):
+        categories(labels_of(tmp_path, labels))
+
+
+def test_texts_with_labels_of_their_own_are_no_pairs(tmp_path):
+    parts = {f"{s}_{what}": TEXT for s in ("train", "test") for what in ("img", "txt")}
+    parts |= {f"{s}_{what}_lab": LABELS for s in ("train", "test") for what in ("img", "txt")}
+    assert find(opened(tmp_path, parts)).sizes == (N, N)
+    with pytest.raises(InputError, match=r"test_txt_lab.* differ; pictures and texts must"):
+        find(opened(tmp_path, parts | {"test_txt_lab": LABELS[::-1]}))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("I_tr", "T_tr", "L_tr", "I_te", "T_te", "L_te"),
+     ("XTrain", "YTrain", "LTrain", "XTest", "YTest", "LTest")],
+)  # fmt: skip
+def test_other_names_of_splits(tmp_path, names):
+    arrays = dict(zip(names, (FEATURES, TEXT, LABELS) * 2, strict=True))
+    found = find(opened(tmp_path, arrays))
+    assert found.sizes == (N, N)
+    assert np.array_equal(found.labels.matrix(), np.concatenate([LABELS, LABELS]))

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 from scipy.io import savemat
+from scipy.sparse import csc_array
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.readers import matlab
@@ -152,3 +153,48 @@ def test_the_real_file_of_the_wikipedia_benchmark(real_data):
         assert mat.shapes["I_tr"] == (2173, 128)
         assert mat.shapes["L_te"] == (693, 1)
         assert sorted(np.unique(mat.take("L_te"))) == list(range(1, 11))
+
+
+SPARSE = np.where(np.arange(24).reshape(6, 4) % 3 == 0, 1.0, 0.0)
+
+
+def sparse_hdf5(path, **changed):
+    """As MATLAB writes it: a group of data, ir (rows) and jc (where columns begin)."""
+    h5py = pytest.importorskip("h5py")
+    columns = csc_array(SPARSE)
+    parts = {"data": columns.data, "ir": columns.indices, "jc": columns.indptr, **changed}
+    with h5py.File(path, "w") as file:
+        group = file.create_group("LAll")
+        group.attrs["MATLAB_sparse"] = np.uint64(changed.pop("rows", len(SPARSE)))
+        for key in ("data", "ir", "jc"):
+            group[key] = parts[key]
+    return path
+
+
+def test_sparse_arrays_of_both_versions(tmp_path):
+    savemat(tmp_path / "a.mat", {"LAll": csc_array(SPARSE), "YAll": csc_array(SPARSE) > 0})
+    for path in (tmp_path / "a.mat", sparse_hdf5(tmp_path / "b.mat")):
+        with MatFile(path) as mat:
+            assert mat.shapes["LAll"] == SPARSE.shape
+            assert np.array_equal(mat.take("LAll"), SPARSE)
+            assert np.array_equal(mat.take("LAll", 1, slice(1, 3)), SPARSE.T[1:3])
+            for name in mat.shapes:
+                assert mat.take(name).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"ir": np.full(8, 10**6)},  # beyond the rows: it would be written outside of the array
+        {"ir": np.full(8, -1)},
+        {"jc": np.array([0, 3, 2, 6, 8])},
+        {"jc": np.array([0, 2, 4, 6, 9])},
+        {"rows": 2**40},
+        {"data": np.ones((8, 1))},
+    ],
+)
+def test_a_damaged_sparse_array_is_one_line(tmp_path, changed):
+    path = sparse_hdf5(tmp_path / "b.mat", **changed)
+    with pytest.raises(InputError, match=r"b\.mat") as caught, MatFile(path) as mat:
+        mat.take("LAll")
+    assert "\n" not in str(caught.value)
