@@ -45,6 +45,7 @@ def prepare(
     id: Annotated[str | None, typer.Option(help="column of --csv that names the image")] = None,
     text: Annotated[str | None, typer.Option(help="column of --csv with the sentence")] = None,
     suffix: options.Suffix = "",
+    separator: options.Separator = None,
     images: options.Images = None,
     text_only: Annotated[bool, typer.Option("--text-only", help="sentences, no pixels")] = False,
     name: options.Name = None,
@@ -74,7 +75,7 @@ def prepare(
         raise InputError("--captions must be at least 0 and --size at least 1")
     most, shares = captions or None, (val, test)
     if layout == "csv":
-        read = _table(csv, id, text, suffix, images, split_seed, shares)
+        read = _table(csv, id, text, suffix, separator, images, split_seed, shares)
     elif layout == "coco":
         read = _one_of_coco(coco, most, split_seed, shares)
     else:
@@ -126,6 +127,7 @@ def _table(
     id: str | None,
     text: str | None,
     suffix: str,
+    separator: str | None,
     images: Path | None,
     seed: int | None,
     shares: tuple[float, float],
@@ -133,7 +135,7 @@ def _table(
     """A CSV, one sentence a row."""
     if not (id and text):
         raise InputError("--csv needs --id and --text, the columns of image and sentence")
-    found = reading.csv_column(file, id, text, suffix)
+    found = reading.csv_column(file, id, text, suffix, separator)
     if images:
         found = writing.merge_copies(found, images)
     found, made = _drawn(found, seed or 0, shares)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.data.labelled import LABELS, TEXT
 from cmir_repro.data.prepare import checks
@@ -68,11 +68,11 @@ def counts(images: pd.DataFrame, tags: np.ndarray, labels: np.ndarray) -> dict[s
     }
 
 
-def _read(csv: Path, settings: Settings) -> tuple[pd.DataFrame, list[list[str]], list[str]]:
+def _read(
+    csv: Path, settings: Settings, separator: str | None
+) -> tuple[pd.DataFrame, list[list[str]], list[str]]:
     """image, path (without ending) and labels (numbers) of each row, its words, and the names."""
-    table = read_csv(csv)
-    for column in (settings.id, settings.text, *settings.labels):
-        one_of(f"{csv}: column", column, table.columns)
+    table = read_csv(csv, (settings.id, settings.text, *settings.labels), separator)
     places = [
         located(f"{csv.name}, row {number}", name + settings.suffix)
         for number, name in enumerate(table[settings.id], start=1)
@@ -128,6 +128,7 @@ def prepare(
     labels: Annotated[str, typer.Option(help="columns whose values are categories, comma between")],
     text: Annotated[str, typer.Option(help="column whose words become tags")],
     suffix: options.Suffix = Settings.suffix,
+    separator: options.Separator = None,
     size: options.Size = Settings.size,
     at_least: Annotated[
         int, typer.Option(help="training rows that have a tag")
@@ -147,7 +148,7 @@ def prepare(
     """
     columns = options.names(labels)
     settings = Settings(id, columns, text, suffix, size, at_least, val, test, seed)
-    table, said, names = _read(csv, settings)
+    table, said, names = _read(csv, settings, separator)
     listed = len(table)
     files, here = present(
         images,

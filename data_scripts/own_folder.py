@@ -16,7 +16,7 @@ from cmir_repro.data.prepare.attributes import draw_queries, hold_out_pairs
 from cmir_repro.data.prepare.pictures import VIEW, fill_squares, first_of, inside, pixel_digests
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.readers.files import NO_VALUE, read_csv
+from cmir_repro.data.readers.files import NO_VALUE, need_columns, read_csv
 from cmir_repro.data.sampling import generator_of
 from data_scripts import options
 
@@ -89,7 +89,7 @@ def _from_attributes(
 ) -> Made:
     """Captions, splits and queries from attributes; relevant is what has the target's caption."""
     columns, left_out = list(settings.attributes), []
-    _need(csv, table, [settings.id, *columns])
+    need_columns(csv, table, [settings.id, *columns])
     twice = table.loc[table[settings.id].duplicated(), settings.id]
     if len(twice):
         raise InputError(f"{csv}: {settings.id} {twice.iloc[0]!r} occurs twice; ids must differ")
@@ -281,17 +281,13 @@ def _number(name: str, queries: pd.DataFrame) -> pd.DataFrame:
     return queries
 
 
-def _need(csv: Path, table: pd.DataFrame, columns: list[str]) -> None:
-    for column in columns:
-        one_of(f"{csv}: column", column, table.columns)
-
-
 def prepare(
     *,
     name: options.OwnName,
     csv: options.Csv,
     images: options.Pictures,
     suffix: options.Suffix = Settings.suffix,
+    separator: options.Separator = None,
     size: options.Size = Settings.size,
     val: options.Val = Settings.val,
     test: options.Test = Settings.test,
@@ -329,7 +325,7 @@ def prepare(
         raise InputError(
             f"--name {name!r} cannot be used; other data are called {', '.join(TAKEN)}"
         )
-    table = read_csv(csv)
+    table = read_csv(csv, separator=separator)
     provenance = {
         "kind": "photographs",
         "csv_sha256": sha256(csv),

@@ -169,21 +169,22 @@ def multi30k(root: Path, most: int | None = MOST) -> Captions:
     return tables(str(root), rows, files, most)
 
 
-def csv_column(csv: Path, id_column: str, text_column: str, suffix: str = "") -> Captions:
+def csv_column(
+    csv: Path, id_column: str, text_column: str, suffix: str = "", separator: str | None = None
+) -> Captions:
     """One sentence an image from a CSV; the images are not split yet (UNSPLIT).
 
     Args:
         csv: with a header line, in UTF-8.
         id_column, text_column: which columns hold the image and its sentence.
         suffix: added to the id for the picture's file name.
+        separator: of the columns, as in `read_csv`.
 
     Raises:
         InputError: the file or a column is missing, or an id is impossible or occurs twice.
     """
     csv = Path(csv)
-    table = read_csv(csv)
-    for column in (id_column, text_column):
-        one_of(f"{csv}: column", column, table.columns)
+    table = read_csv(csv, (id_column, text_column), separator)
     rows = []
     for number, (name, text) in enumerate(zip(table[id_column], table[text_column], strict=True)):
         image, path = located(f"{csv.name}, row {number + 1}", name + suffix)

@@ -284,7 +284,7 @@ def test_bad_csv_files(tmp_path, content, message):
     with pytest.raises(InputError, match=message) as caught:
         csv_column(file, "id", "name", ".jpg")
     assert "\n" not in str(caught.value)
-    with pytest.raises(InputError, match=r"none.csv is no readable CSV"):
+    with pytest.raises(InputError, match="none.csv does not exist"):
         csv_column(tmp_path / "none.csv", "id", "name")
 
 
