@@ -77,7 +77,7 @@ def _read(
         located(f"{csv.name}, row {number}", name + settings.suffix)
         for number, name in enumerate(table[settings.id], start=1)
     ]
-    found = pd.DataFrame(places, columns=["image", "path"])
+    found = pd.DataFrame({"image": places, "path": places})
     twice = found.loc[found["image"].duplicated(), "image"]
     if len(twice):
         raise InputError(f"{csv}: {settings.id} {twice.iloc[0]!r} occurs twice; ids must differ")

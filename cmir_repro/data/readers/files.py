@@ -6,8 +6,9 @@ import gzip
 import io
 import json
 import re
-from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pandas as pd
 
@@ -16,7 +17,10 @@ from cmir_repro.core.errors import InputError, one_of
 MAX_TEXT = 2**28  # bytes unpacked, our choice; a small gz can hold far more
 SEPARATORS = (",", ";", "\t", "|")  # of CSV files
 MAX_COLUMNS = 10_000  # of CSV files, our choice
-ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # of a picture
+ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")  # of pictures
+# Zero width, byte order marks, soft hyphens and marks of direction; joiners are letters' business.
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff"))
+ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # of a picture in FashionIQ and CIRR
 NO_VALUE = ("", "na", "n/a", "nan", "null")  # what tables write where they know nothing
 
 
@@ -44,7 +48,7 @@ def read_csv(file: Path, columns: Iterable[str] = (), separator: str | None = No
     try:
         for row in reader:
             if len(row) > 1 or (row and row[0].strip()):
-                rows.append([field.strip() for field in row])
+                rows.append([plain(field).strip() for field in row])
                 starts.append(last + 1)
             last = reader.line_num
     except csv.Error as error:
@@ -201,7 +205,7 @@ def lines(path: Path) -> list[str]:
     found = decoded(path, data, "no whole text file").split("\n")
     if found[-1] == "":
         found.pop()
-    return [line.strip() for line in found]
+    return [plain(line).strip() for line in found]
 
 
 def read_json(path: Path, kind: type, where: str = "") -> dict | list:
@@ -215,7 +219,7 @@ def read_json(path: Path, kind: type, where: str = "") -> dict | list:
     """
     text = _text_of(path, "not readable JSON", where)
     try:
-        value = json.loads(text)
+        value = _plain_value(json.loads(text))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not readable JSON ({error}); get it again") from error
     if not isinstance(value, kind) or not value:
@@ -237,23 +241,68 @@ def json_fields(place: str, entry: object, **kinds: type) -> tuple:
     return tuple(json_field(place, entry, key, kind) for key, kind in kinds.items())
 
 
+def plain(text: str) -> str:
+    """A text as it is compared: composed (NFC), without invisible signs that mean nothing."""
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFC", text.translate(_INVISIBLE))
+
+
+def without_ending(name: str) -> str:
+    """A name without the ending of a picture; other dots belong to the name."""
+    ending = next((e for e in ENDINGS if name.lower().endswith(e)), "")
+    return name[: len(name) - len(ending)]
+
+
 def inside_path(where: str, path: object) -> str:
-    """A picture's path without "./" and ending."""
-    plain = PurePosixPath(path) if isinstance(path, str) else None
-    if plain is None or plain.is_absolute() or ".." in plain.parts or "\\" in path:
+    """A picture's path without "./" and ending, composed as `plain` does."""
+    found = PurePosixPath(path) if isinstance(path, str) else None
+    if (
+        found is None
+        or not found.name
+        or found.is_absolute()
+        or ".." in found.parts
+        or "\\" in path
+    ):
         raise InputError(f"{where}: {path!r} is no path inside the folder of pictures")
-    return str(plain.with_suffix(""))
+    return without_ending(plain(str(found)))
 
 
-def located(place: str, file: str) -> tuple[str, str]:
-    """Image id and path without ending of a file named in a release.
+def located(place: str, file: str) -> str:
+    """The path without ending of a file named in a release.
 
     Raises:
         InputError: the name leads out of the folder or has signs that no picture has.
     """
     path = inside_path(place, file) if file.strip("./") else ""
-    parts = path.split("/")
-    for part in parts:
-        if not ID.fullmatch(part):
-            raise InputError(f"{place}: {file!r} is no file name (letters, digits, . _ - and /)")
-    return parts[-1], path
+    if not all(_is_name(part) for part in path.split("/")) or PureWindowsPath(path).drive:
+        raise InputError(
+            f"{place}: {file!r} is no file name (no dot first, no blanks at its ends, no signs "
+            "that cannot be seen)"
+        )
+    return path
+
+
+def ids_of(paths: Sequence[str]) -> list[str]:
+    """Ids of the pictures of a release: the names of their files, where all names differ.
+
+    Where two folders have a file of one name, the ids of all are the paths.
+    """
+    names = [path.rpartition("/")[2] for path in paths]
+    return names if len(set(names)) == len(set(paths)) else list(paths)
+
+
+def _is_name(part: str) -> bool:
+    seen = not any(unicodedata.category(sign)[0] == "C" or sign in "\u2028\u2029" for sign in part)
+    return bool(part) and seen and part == part.strip() and part[0] != "."
+
+
+def _plain_value(value: object) -> object:
+    """A JSON value, all its texts and keys as `plain` makes them."""
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, list):
+        return [_plain_value(item) for item in value]
+    if isinstance(value, dict):
+        return {plain(key): _plain_value(item) for key, item in value.items()}
+    return value

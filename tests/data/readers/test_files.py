@@ -3,7 +3,7 @@
 import pytest
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.data.readers.files import lines, read_csv, read_json
+from cmir_repro.data.readers.files import ids_of, inside_path, lines, located, read_csv, read_json
 
 
 def test_words_stay_words_and_blanks_at_their_ends_go(tmp_path):
@@ -99,3 +99,38 @@ def test_other_encodings_are_named(tmp_path, read):
     file.write_bytes('[\n"é"]'.encode("latin-1"))
     with pytest.raises(InputError, match=r"byte 0xe9 on line 2 .* Latin-1"):
         read(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("shoe.v2", "shoe.v2"),
+        ("shoe.v2.JPG", "shoe.v2"),
+        ("a.b/q.0", "a.b/q.0"),
+        ("./c.webp", "c"),
+        ("B0 [1] (2)-x", "B0 [1] (2)-x"),
+        ("cafe\u0301.png", "caf\u00e9"),
+    ],
+)
+def test_only_endings_of_pictures_are_endings(name, path):
+    assert inside_path("f", name) == located("f", name) == path
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "._a.jpg", "a/.jpg", " a", "a\n", "a\x00b", "C:a", "a/ /b"]
+)
+def test_what_no_picture_is_called_is_refused(name):
+    with pytest.raises(InputError, match="file name"):
+        located("f", name)
+
+
+def test_ids_keep_folders_where_names_are_not_enough():
+    assert ids_of(["a/1", "b/2"]) == ["1", "2"]
+    assert ids_of(["a/1", "b/1", "2"]) == ["a/1", "b/1", "2"]
+
+
+def test_csv_values_are_composed_and_without_invisible_signs(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("cafe\u0301,b\n\u200brose\u0301\ufeff,\u200d\n", encoding="utf-8")
+    table = read_csv(file, ["caf\u00e9"])
+    assert table.to_numpy().tolist() == [["ros\u00e9", "\u200d"]]
