@@ -23,8 +23,9 @@ from cmir_repro.data.prepare.pictures import (
     present,
 )
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.readers.files import NO_VALUE, located, read_csv
+from cmir_repro.data.readers.files import located, read_csv
 from cmir_repro.data.tokenizers import clean
+from cmir_repro.data.words import absent, has_word
 from data_scripts import options
 
 
@@ -82,7 +83,7 @@ def _read(
     if len(twice):
         raise InputError(f"{csv}: {settings.id} {twice.iloc[0]!r} occurs twice; ids must differ")
     values = table[list(settings.labels)].apply(lambda c: c.str.lower().str.split().str.join(" "))
-    values = values.mask(values.isin(NO_VALUE))
+    values = values.mask(values.apply(lambda column: column.map(absent)))
     named = pd.DataFrame({column: f"{column}: " + values[column] for column in values})
     names = [name for column in named for name in sorted(named[column].dropna().unique())]
     number = {name: position for position, name in enumerate(names)}
@@ -90,7 +91,11 @@ def _read(
         [number[name] for name in row if isinstance(name, str)]
         for row in named.itertuples(index=False)
     ]
-    return found, [clean(text, None).split() for text in table[settings.text]], names
+    return found, [_words(text) for text in table[settings.text]], names
+
+
+def _words(text: str) -> list[str]:
+    return [] if absent(text) else [word for word in clean(text, None).split() if has_word(word)]
 
 
 def _merged(
@@ -149,7 +154,7 @@ def prepare(
     columns = options.names(labels)
     settings = Settings(id, columns, text, suffix, size, at_least, val, test, seed)
     table, said, names = _read(csv, settings, separator)
-    listed = len(table)
+    listed, without_words = len(table), sum(not words for words in said)
     files, here = present(
         images,
         table["path"],
@@ -175,6 +180,7 @@ def prepare(
     without = {"a category": ~labels_.any(1), "a word of the vocabulary": ~tags.any(1)}
     used = ~np.logical_or(*without.values())
     left_out = [
+        f"rows without a word in {settings.text}: {without_words:,}",
         f"pictures that are missing: {listed - len(table):,}",
         "pictures with the pixels of an earlier one, which got their categories and tags: "
         f"{checks.some(table['image'][~kept])}",

@@ -16,8 +16,9 @@ from cmir_repro.data.prepare.attributes import draw_queries, hold_out_pairs
 from cmir_repro.data.prepare.pictures import VIEW, fill_squares, first_of, inside, pixel_digests
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.readers.files import NO_VALUE, need_columns, read_csv
+from cmir_repro.data.readers.files import need_columns, read_csv
 from cmir_repro.data.sampling import generator_of
+from cmir_repro.data.words import absent
 from data_scripts import options
 
 TAKEN = ("css", "fashion200k", "mitstates", "fashioniq", "cirr")  # other data sets lie there
@@ -96,7 +97,7 @@ def _from_attributes(
     images = table[columns].apply(lambda c: c.str.lower().str.split().str.join(" "))
     images.insert(0, "image", table[settings.id])
     # A caption with a gap would be a caption of something else, so such rows cannot be used.
-    gap = images[columns].isin(NO_VALUE).any(axis=1)
+    gap = images[columns].apply(lambda column: column.map(absent)).any(axis=1)
     left_out.append(f"rows with an empty attribute: {checks.some(images['image'][gap])}")
     images = images[~gap]
     listed = len(images)
@@ -184,6 +185,14 @@ def _from_rows(
     for column in ROWS:
         if (table[column] == "").any():
             raise InputError(f"{csv}, row {(table[column] == '').idxmax() + 1}: {column} is empty")
+    silent = table["text"].map(absent)
+    if silent.any():
+        row = table[silent].iloc[0]
+        raise InputError(
+            f"{csv}, row {silent.idxmax() + 1}: the text {row['text']!r:.60} of source "
+            f"{row['source']!r} has no word, and so have {int(silent.sum()):,} in all; correct "
+            "them, or take out these rows"
+        )
     same = table["source"] == table["target"]
     if same.any():
         raise InputError(f"{csv}, row {same.idxmax() + 1}: source and target are one image")

@@ -85,6 +85,27 @@ def test_values_become_categories_and_words_tags(photos):
     assert relevant == pytest.approx(100 * both.mean(), abs=0.005)
 
 
+def test_absent_values_are_no_category_and_no_tag(photos):
+    for number, value in ((3, "None"), (4, "\u200b")):
+        colour, kind = COLOURS[number % 2], KINDS[number % 3]
+        edit(
+            photos,
+            f'p{number:02d},{colour},{kind},"{colour} {kind}, number {number}"',
+            f'p{number:02d},{value},{kind},"{value}"',
+        )
+    data = run(photos)
+    assert labelled(data).categories[:3] == ["colour: blue", "colour: red", "kind: cap"]
+    assert "none" not in labelled(data).words
+    assert "rows without a word in name: 2" in data.info["left_out"]
+
+
+def test_one_name_in_two_folders_is_two_pictures(photos):
+    (photos / "other").mkdir()
+    (photos / "p04.png").rename(photos / "other" / "p05.png")
+    edit(photos, "p04,", "other/p05,")
+    assert {"p05", "other/p05"} <= set(run(photos).images["image"])
+
+
 def test_pixels_lie_where_the_table_says(photos):
     data = run(photos)
     pixels = data.take("photo", np.arange(29))

@@ -137,7 +137,7 @@ def test_pictures_of_the_same_pixels_are_reduced_to_the_first(photos):
     assert any(text.startswith(line) for text in data.info["left_out"])
 
 
-@pytest.mark.parametrize("gap", ["", " ", "NA", "nan"])
+@pytest.mark.parametrize("gap", ["", " ", "NA", "nan", "None", "null", "\u200b", "..."])
 def test_rows_with_an_empty_attribute_are_left_out_and_counted(photos, gap):
     change(photos, "photos.csv", lambda t: t.assign(colour=t["colour"].where(t.index != 7, gap)))
     data = prepare(photos, ATTRIBUTES, "photos.csv")

@@ -17,7 +17,7 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.progress import bar
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import SPLITS
-from cmir_repro.data.readers.files import plain
+from cmir_repro.data.words import plain
 
 # The other formats Pillow knows are refused: some of them start programs.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP")

@@ -15,7 +15,7 @@ from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import sha256
 from cmir_repro.data.prepared import SPLITS
 from cmir_repro.data.readers.files import ids_of, json_field, lines, located, read_csv, read_json
-from cmir_repro.data.tokenizers import clean
+from cmir_repro.data.words import absent
 
 MOST = 5  # captions kept of an image; a few images of COCO have more (VSE++ takes the first five)
 KARPATHY_SPLITS = {"train": "train", "restval": "train", "val": "val", "test": "test"}
@@ -201,8 +201,8 @@ def tables(
 
     An id is the path if `folders`, else as `ids_of` makes it.
 
-    Blanks and line ends become single spaces. Texts without a word, and images that have no
-    other, are left out and counted.
+    Blanks and line ends become single spaces. Texts that say nothing (`words.absent`), and
+    images that have no other, are left out and counted.
 
     Raises:
         InputError: an image occurs twice, or nothing is left.
@@ -216,7 +216,7 @@ def tables(
         if path in seen:
             raise InputError(f"{where}: image {path!r} is listed twice; get the file again")
         seen.add(path)
-        said = [" ".join(text.split()) for text in texts if clean(text)]
+        said = [" ".join(text.split()) for text in texts if not absent(text)]
         kept = said[:most]
         blank, over = blank + len(texts) - len(said), over + len(said) - len(kept)
         if not kept:

@@ -13,15 +13,13 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import pandas as pd
 
 from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.data.words import plain
 
 MAX_TEXT = 2**28  # bytes unpacked, our choice; a small gz can hold far more
 SEPARATORS = (",", ";", "\t", "|")  # of CSV files
 MAX_COLUMNS = 10_000  # of CSV files, our choice
 ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")  # of pictures
-# Zero width, byte order marks, soft hyphens and marks of direction; joiners are letters' business.
-_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff"))
 ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # of a picture in FashionIQ and CIRR
-NO_VALUE = ("", "na", "n/a", "nan", "null")  # what tables write where they know nothing
 
 
 def read_csv(file: Path, columns: Iterable[str] = (), separator: str | None = None) -> pd.DataFrame:
@@ -239,13 +237,6 @@ def json_field(place: str, entry: object, key: str, kind: type) -> object:
 def json_fields(place: str, entry: object, **kinds: type) -> tuple:
     """The values of several keys, key -> kind, as `json_field` gives them."""
     return tuple(json_field(place, entry, key, kind) for key, kind in kinds.items())
-
-
-def plain(text: str) -> str:
-    """A text as it is compared: composed (NFC), without invisible signs that mean nothing."""
-    if text.isascii():
-        return text
-    return unicodedata.normalize("NFC", text.translate(_INVISIBLE))
 
 
 def without_ending(name: str) -> str:

@@ -74,6 +74,15 @@ def test_captions_and_images_without_words_are_counted(tmp_path):
     assert found.left_out[:2] == ["captions without a word: 7", "images without a caption: 1"]
 
 
+@pytest.mark.parametrize("text", ["nan", "None", "NULL", "N/A", "\u200b", "\u2026", "-"])
+def test_absent_captions_are_counted(tmp_path, text):
+    path = tiny.flickr30k(tmp_path / "f.json")
+    change(path, lambda v: v["images"][0]["sentences"][1].update(raw=text))
+    found = karpathy(path)
+    assert len(tiny.texts(found, "1000")) == 4
+    assert found.left_out[0] == "captions without a word: 1"
+
+
 def edit(**new):
     return lambda value: value["images"][1].update(new)
 
