@@ -23,7 +23,7 @@ from cmir_repro.data.prepare.pictures import (
     present,
 )
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.readers.files import located, read_csv
+from cmir_repro.data.readers.files import located, own_splits, read_csv
 from cmir_repro.data.tokenizers import clean
 from cmir_repro.data.words import absent, has_word
 from data_scripts import options
@@ -72,7 +72,7 @@ def counts(images: pd.DataFrame, tags: np.ndarray, labels: np.ndarray) -> dict[s
 def _read(
     csv: Path, settings: Settings, separator: str | None
 ) -> tuple[pd.DataFrame, list[list[str]], list[str]]:
-    """image, path (without ending) and labels (numbers) of each row, its words, and the names."""
+    """image, path (without ending), labels (numbers), perhaps split; words of each row; names."""
     table = read_csv(csv, (settings.id, settings.text, *settings.labels), separator)
     places = [
         located(f"{csv.name}, row {number}", name + settings.suffix)
@@ -82,6 +82,9 @@ def _read(
     twice = found.loc[found["image"].duplicated(), "image"]
     if len(twice):
         raise InputError(f"{csv}: {settings.id} {twice.iloc[0]!r} occurs twice; ids must differ")
+    split = own_splits(csv, table, (settings.id, settings.text, *settings.labels))
+    if split is not None:
+        found["split"] = split.array
     values = table[list(settings.labels)].apply(lambda c: c.str.lower().str.split().str.join(" "))
     values = values.mask(values.apply(lambda column: column.map(absent)))
     named = pd.DataFrame({column: f"{column}: " + values[column] for column in values})
@@ -168,7 +171,9 @@ def prepare(
     kept, images_, labels_, words = _merged(table, said, len(names), first_of(digests))
     files = [files[row] for row in np.flatnonzero(kept)]
 
-    images_["split"] = drawn_splits(len(images_), settings.val, settings.test, settings.seed)
+    own = "split" in images_
+    if not own:
+        images_["split"] = drawn_splits(len(images_), settings.val, settings.test, settings.seed)
     counted = labelled_release.rows_with(
         [words[row] for row in np.flatnonzero(images_["split"] == "train")]
     )
@@ -202,6 +207,7 @@ def prepare(
             "files": {csv.name: sha256(csv)},
             "pictures_sha256": checks.digest(digests),
             "allow_missing": allow_missing,
+            **({"splits": "column split"} if own else {}),
             **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()},
         },
         "licence": licence,

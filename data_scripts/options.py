@@ -35,9 +35,7 @@ ValImages = Annotated[int, typer.Option(help="images for validation")]
 TestImages = Annotated[int, typer.Option(help="images that are queries")]
 Suffix = Annotated[str, typer.Option(help="added to an id for the file name, say .jpg")]
 Csv = Annotated[Path, typer.Option(metavar="FILE", help="the table")]
-Separator = Annotated[
-    str | None, typer.Option(help="between columns: , ; | or tab; default: seen from the header")
-]
+Separator = Annotated[str | None, typer.Option(help="between columns: , ; | or tab")]
 Pictures = Annotated[Path, typer.Option(metavar="FOLDER", help="folder with the pictures")]
 Licence = Annotated[str, typer.Option(help="recorded")]
 Source = Annotated[str | None, typer.Option(help="address they are from; recorded")]

@@ -99,6 +99,17 @@ def test_absent_values_are_no_category_and_no_tag(photos):
     assert "rows without a word in name: 2" in data.info["left_out"]
 
 
+def test_a_column_of_splits_is_honoured(photos):
+    path = photos.parent / "m.csv"
+    lines, named = path.read_text().splitlines(), ["split", *["train", "val", "test"] * 10]
+    path.write_text("\n".join(f"{a},{b}" for a, b in zip(lines, named, strict=True)) + "\n")
+    images = run(photos).images
+    assert images["split"].tolist() == named[1:30]
+    edit(photos, ",val", ",dev")
+    with pytest.raises(InputError, match="row 2: split 'dev' is unknown"):
+        run(photos)
+
+
 def test_one_name_in_two_folders_is_two_pictures(photos):
     (photos / "other").mkdir()
     (photos / "p04.png").rename(photos / "other" / "p05.png")

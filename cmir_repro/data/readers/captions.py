@@ -2,7 +2,8 @@
 
 Five layouts: Karpathy's (dataset_flickr30k.json, dataset_coco.json, dataset_flickr8k.json), ALBEF's
 lists (flickr30k_train.json ...), COCO's own (captions_val2017.json), Multi30K's lists, and any CSV
-with a column of texts. What is read goes into the prepared layout by `data.prepare.captions`.
+with columns of images and texts. What is read goes into the prepared layout by
+`data.prepare.captions`.
 """
 
 from collections.abc import Iterable
@@ -14,13 +15,24 @@ import pandas as pd
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import sha256
 from cmir_repro.data.prepared import SPLITS
-from cmir_repro.data.readers.files import ids_of, json_field, lines, located, read_csv, read_json
+from cmir_repro.data.readers.files import (
+    ids_of,
+    json_field,
+    lines,
+    located,
+    need_columns,
+    own_splits,
+    read_csv,
+    read_json,
+)
 from cmir_repro.data.words import absent
 
 MOST = 5  # captions kept of an image; a few images of COCO have more (VSE++ takes the first five)
 KARPATHY_SPLITS = {"train": "train", "restval": "train", "val": "val", "test": "test"}
 # Ours -> Multi30K's. Its splits of Flickr30K have the counts of Karpathy's.
 MULTI30K_SPLITS = {"train": "train", "val": "val", "test": "test_2016"}
+# Columns of image and sentence that are known: the commonest, and Flickr30K's results.csv.
+CSV_COLUMNS = (("image", "caption"), ("image_name", "comment"))
 UNSPLIT = ""  # split of images that are still to be split
 
 
@@ -169,25 +181,53 @@ def multi30k(root: Path, most: int | None = MOST) -> Captions:
 
 
 def csv_column(
-    csv: Path, id_column: str, text_column: str, suffix: str = "", separator: str | None = None
+    csv: Path,
+    id_column: str | None = None,
+    text_column: str | None = None,
+    suffix: str = "",
+    separator: str | None = None,
+    most: int | None = None,
 ) -> Captions:
-    """One sentence an image from a CSV; the images are not split yet (UNSPLIT).
+    """A CSV with a sentence a row, one row or several an image, wherever they stand.
+
+    Splits are those of a column `split` if there is one, else the images are not split yet
+    (UNSPLIT).
 
     Args:
         csv: with a header line, in UTF-8.
-        id_column, text_column: which columns hold the image and its sentence.
+        id_column, text_column: which columns hold the image and its sentence; None for both takes
+            a pair of CSV_COLUMNS.
         suffix: added to the id for the picture's file name.
         separator: of the columns, as in `read_csv`.
+        most: as in `karpathy`.
 
     Raises:
-        InputError: the file or a column is missing, or an id is impossible or occurs twice.
+        InputError: the file or a column is missing, an id is impossible, or an image is in two
+            splits.
     """
     csv = Path(csv)
-    table = read_csv(csv, (id_column, text_column), separator)
-    rows = []
-    for number, (name, text) in enumerate(zip(table[id_column], table[text_column], strict=True)):
-        rows.append((located(f"{csv.name}, row {number + 1}", name + suffix), UNSPLIT, [text]))
-    return tables(csv.name, rows, {csv.name: sha256(csv)}, None, folders=True)
+    table = read_csv(csv, separator=separator)
+    if not id_column and not text_column:
+        known = (pair for pair in CSV_COLUMNS if {*pair} <= {*table.columns})
+        id_column, text_column = next(known, (None, None))
+    if not (id_column and text_column):
+        raise InputError(
+            f"{csv}: --csv needs --id and --text, the columns of image and sentence; it has "
+            f"{', '.join(table.columns)}"
+        )
+    need_columns(csv, table, (id_column, text_column))
+    split = own_splits(csv, table, (id_column, text_column))
+    said = [UNSPLIT] * len(table) if split is None else split
+    rows = {}
+    table = zip(table[id_column], table[text_column], said, strict=True)
+    for number, (name, text, where) in enumerate(table, start=1):
+        place = f"{csv.name}, row {number}"
+        path = located(place, name + suffix)
+        _, first, texts = rows.setdefault(path, (path, where, []))
+        if first != where:
+            raise InputError(f"{place}: image {path!r} is in {where}, and before in {first}")
+        texts.append(text)
+    return tables(csv.name, rows.values(), {csv.name: sha256(csv)}, most, folders=True)
 
 
 def tables(

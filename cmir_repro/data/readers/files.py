@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import pandas as pd
 
 from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.data.prepared import SPLITS
 from cmir_repro.data.words import plain
 
 MAX_TEXT = 2**28  # bytes unpacked, our choice; a small gz can hold far more
@@ -76,6 +77,25 @@ def need_columns(file: Path, table: pd.DataFrame, columns: Iterable[str]) -> Non
     """Refuse a table that lacks one of the columns."""
     for column in columns:
         one_of(f"{file}: column", column, table.columns)
+
+
+def own_splits(
+    file: Path, table: pd.DataFrame, used: Iterable[str | None] = ()
+) -> pd.Series | None:
+    """The split of each row, as the user's column `split` says; None where there is no such column.
+
+    Args:
+        used: columns that mean something else.
+
+    Raises:
+        InputError: a value is no split.
+    """
+    if "split" not in table or "split" in used:
+        return None
+    found = table["split"].str.lower()
+    for number, split in enumerate(found, start=1):
+        one_of(f"{file}, row {number}: split", split, SPLITS)
+    return found
 
 
 def _separator(file: Path, text: str, given: str | None) -> str:

@@ -304,10 +304,42 @@ def test_accents_are_composed_in_ids_and_texts(tmp_path):
     assert found.sentences["text"][0] == "a caf\u00e9"
 
 
+def test_several_rows_an_image_and_a_column_of_splits(tmp_path):
+    file = tmp_path / "captions.txt"
+    rows = [f"p{n % 3}.jpg,sentence {n // 3} of {n % 3},{tiny_split(n)}" for n in range(18)]
+    file.write_text("image,caption,split\n" + "\n".join(rows) + "\n")
+    found = csv_column(file, most=5)
+    assert found.images["image"].tolist() == ["p0", "p1", "p2"]
+    assert found.images["split"].tolist() == ["train", "val", "test"]
+    assert tiny.texts(found, "p1") == [f"sentence {n} of 1" for n in range(5)]
+    assert "captions of an image after the first 5: 3" in found.left_out
+
+
+def tiny_split(number: int) -> str:
+    return ("train", "Val", "test")[number % 3]
+
+
+def test_flickr30ks_own_table(tmp_path):
+    """With its one row that lacks a separator."""
+    file = tmp_path / "results.csv"
+    file.write_text(
+        "image_name| comment_number| comment\n"
+        '1.jpg| 0| A man in a " blue " shirt, alone .\n'
+        "1.jpg| 1| A man .\n"
+        "2.jpg| 0| A dog .\n"
+        "2.jpg| 4   A dog runs across the grass .\n"
+    )
+    found = csv_column(file)
+    assert tiny.texts(found, "1") == ['A man in a " blue " shirt, alone .', "A man ."]
+    assert tiny.texts(found, "2") == ["A dog ."]
+    assert found.left_out[0] == "captions without a word: 1"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("id,name\n1,a\n1,b\n", "image '1' is listed twice"),
+        ("id,name,split\n1,a,test\n1,b,val\n", "row 2: image '1' is in val, and before in test"),
+        ("id,name,split\n1,a,dev\n", "row 1: split 'dev' is unknown; allowed: train, val, test"),
         ("id,name\n../1,a\n", "row 1: '../1.jpg' is no path inside"),
         ("id,name\n,a\n", "row 1: '.jpg' is no file name"),
         ("id,title\n1,a\n", "column 'name' is unknown; allowed: id, title"),
