@@ -55,6 +55,8 @@ def read_csv(file: Path, columns: Iterable[str] = (), separator: str | None = No
             f"{file}, line {last + 1}: is no readable CSV from here on ({error}); correct the "
             "quotes, or double those that belong to a text"
         ) from error
+    if rows and rows[0] == ["sep=", ""]:  # spreadsheets write their separator there
+        del rows[0], starts[0]
     if not rows:
         raise InputError(f"{file} is no readable CSV file in UTF-8 (it is empty)")
     header = _header(file, rows[0])

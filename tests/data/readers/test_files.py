@@ -45,6 +45,8 @@ def test_the_separator_is_seen_from_the_header_or_given(tmp_path, sign):
     for given in (None, "tab" if sign == "\t" else sign):
         table = read_csv(file, ("id", "text"), given)
         assert table.to_numpy().tolist() == [["1", "a b"], ["2", ""]]
+    file.write_text(f"sep={sign}\n" + file.read_text())
+    assert read_csv(file).to_numpy().tolist() == [["1", "a b"], ["2", ""]]
     with pytest.raises(InputError, match="column 'name' is unknown; allowed: id, text"):
         read_csv(file, ("name",))
     with pytest.raises(InputError, match="--separator ':' is unknown"):
@@ -134,3 +136,9 @@ def test_csv_values_are_composed_and_without_invisible_signs(tmp_path):
     file.write_text("cafe\u0301,b\n\u200brose\u0301\ufeff,\u200d\n", encoding="utf-8")
     table = read_csv(file, ["caf\u00e9"])
     assert table.to_numpy().tolist() == [["ros\u00e9", "\u200d"]]
+
+
+@pytest.mark.parametrize("path", [".", "", "/a.jpg", "a/../b", "a\\b", 7])
+def test_a_path_to_no_file_inside_is_refused(path):
+    with pytest.raises(InputError, match="is no path inside the folder"):
+        inside_path("f", path)
