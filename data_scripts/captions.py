@@ -40,11 +40,19 @@ def prepare(
         Path | None, typer.Option(metavar="FOLDER", help="layout: image_splits/ and *.en.gz")
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="layout: one sentence a row")
+        Path | None,
+        typer.Option(metavar="FILE", help="layout: a sentence a row"),
     ] = None,
-    id: Annotated[str | None, typer.Option(help="column of --csv that names the image")] = None,
-    text: Annotated[str | None, typer.Option(help="column of --csv with the sentence")] = None,
+    id: Annotated[
+        str | None,
+        typer.Option(help="column of the image; default: image"),
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(help="column of the text; default: caption"),
+    ] = None,
     suffix: options.Suffix = "",
+    separator: options.Separator = None,
     images: options.Images = None,
     text_only: Annotated[bool, typer.Option("--text-only", help="sentences, no pixels")] = False,
     name: options.Name = None,
@@ -74,7 +82,7 @@ def prepare(
         raise InputError("--captions must be at least 0 and --size at least 1")
     most, shares = captions or None, (val, test)
     if layout == "csv":
-        read = _table(csv, id, text, suffix, images, split_seed, shares)
+        read = _table(csv, id, text, suffix, separator, most, images, split_seed, shares)
     elif layout == "coco":
         read = _one_of_coco(coco, most, split_seed, shares)
     else:
@@ -126,19 +134,23 @@ def _table(
     id: str | None,
     text: str | None,
     suffix: str,
+    separator: str | None,
+    most: int | None,
     images: Path | None,
     seed: int | None,
     shares: tuple[float, float],
 ) -> Read:
-    """A CSV, one sentence a row."""
-    if not (id and text):
-        raise InputError("--csv needs --id and --text, the columns of image and sentence")
-    found = reading.csv_column(file, id, text, suffix)
+    """A CSV, one sentence a row; its own column of splits goes before drawn ones."""
+    found = reading.csv_column(file, id, text, suffix, separator, most)
     if images:
         found = writing.merge_copies(found, images)
-    found, made = _drawn(found, seed or 0, shares)
+    if (found.images["split"] == reading.UNSPLIT).all():
+        found, made = _drawn(found, seed or 0, shares)
+    else:
+        made = {"splits": "column split"}
+        print(f"splits: those of the column split of {file.name}; none are drawn")
     made = {"kind": "photographs", "id": id, "text": text, **made}
-    return Read(found, "captions", RELEASES["other"], made)
+    return Read(found, "captions", RELEASES["other"], {"captions_per_image": most or "all", **made})
 
 
 def _drawn(found: Captions, seed: int | None, shares: tuple[float, float]) -> tuple[Captions, dict]:

@@ -17,7 +17,7 @@ from cmir_repro.data.prepare.captions import RELEASES
 from cmir_repro.data.prepare.pictures import FORMATS, find_pictures
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.captions import coco
-from cmir_repro.data.readers.files import json_field, located, read_json
+from cmir_repro.data.readers.files import ids_of, json_field, located, read_json
 from cmir_repro.data.readers.tags import Tagged
 from cmir_repro.data.tokenizers import clean
 from data_scripts import options
@@ -97,10 +97,10 @@ def read_instances(files: Sequence[Path]) -> Instances:
         for number, entry in enumerate(json_field(file.name, value, "images", list)):
             place = f"{file.name}, image {number}"
             key = json_field(place, entry, "id", int)
-            image, path = located(place, json_field(place, entry, "file_name", str))
-            if key in here or image in found:
-                raise InputError(f"{place}: {image!r} is listed twice; get the file again")
-            here[key] = found[image] = (path, folder, set())
+            path = located(place, json_field(place, entry, "file_name", str))
+            if key in here or path in found:
+                raise InputError(f"{place}: {path!r} is listed twice; get the file again")
+            here[key] = found[path] = (path, folder, set())
         for number, entry in enumerate(json_field(file.name, value, "annotations", list)):
             place = f"{file.name}, annotation {number}"
             image, category = (
@@ -109,7 +109,7 @@ def read_instances(files: Sequence[Path]) -> Instances:
             if image not in here or category not in place_of:
                 raise InputError(f"{place}: image {image} or category {category} is not listed")
             here[image][2].add(place_of[category])
-    rows = [(image, *row) for image, row in found.items()]
+    rows = [(image, *row) for image, row in zip(ids_of(list(found)), found.values(), strict=True)]
     table = pd.DataFrame(rows, columns=["image", "path", "folder", "labels"])
     return Instances(table, [name for _, name in names])
 

@@ -19,7 +19,7 @@ from cmir_repro.data.prepare.labels import related
 from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, find_pictures
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.readers.files import located
+from cmir_repro.data.readers.files import ids_of, located
 from cmir_repro.data.readers.hashing_arrays import KEYS, NAMES, Found, categories, find
 from cmir_repro.data.readers.matlab import MatFile
 from cmir_repro.data.readers.orientation import AXES
@@ -90,7 +90,7 @@ def _drawer(
     if images is not None:
         if found.names is None:
             raise InputError(f"--images needs the names of the pictures, {' or '.join(NAMES)}")
-        paths_ = pd.Series([located("names", found.names[row])[1] for row in kept])
+        paths_ = pd.Series([located("names", found.names[row]) for row in kept])
         files = find_pictures(images, paths_)
         gone = [path for path, file in zip(paths_, files, strict=True) if file is None]
         if gone:
@@ -188,7 +188,7 @@ def prepare(
         ids = [f"row-{row:06d}" for row in range(len(use))]
         if found.names is not None:
             places = [located(f"name {n}", text) for n, text in enumerate(found.names, start=1)]
-            ids = [image for image, _ in places]
+            ids = ids_of(places)
         table = pd.DataFrame(
             {
                 "image": np.array(ids, dtype=object)[kept],

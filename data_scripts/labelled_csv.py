@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.data.labelled import LABELS, TEXT
 from cmir_repro.data.prepare import checks
@@ -23,8 +23,9 @@ from cmir_repro.data.prepare.pictures import (
     present,
 )
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.readers.files import NO_VALUE, located, read_csv
+from cmir_repro.data.readers.files import located, own_splits, read_csv
 from cmir_repro.data.tokenizers import clean
+from cmir_repro.data.words import absent, has_word
 from data_scripts import options
 
 
@@ -68,21 +69,24 @@ def counts(images: pd.DataFrame, tags: np.ndarray, labels: np.ndarray) -> dict[s
     }
 
 
-def _read(csv: Path, settings: Settings) -> tuple[pd.DataFrame, list[list[str]], list[str]]:
-    """image, path (without ending) and labels (numbers) of each row, its words, and the names."""
-    table = read_csv(csv)
-    for column in (settings.id, settings.text, *settings.labels):
-        one_of(f"{csv}: column", column, table.columns)
+def _read(
+    csv: Path, settings: Settings, separator: str | None
+) -> tuple[pd.DataFrame, list[list[str]], list[str]]:
+    """image, path (without ending), labels (numbers), perhaps split; words of each row; names."""
+    table = read_csv(csv, (settings.id, settings.text, *settings.labels), separator)
     places = [
         located(f"{csv.name}, row {number}", name + settings.suffix)
         for number, name in enumerate(table[settings.id], start=1)
     ]
-    found = pd.DataFrame(places, columns=["image", "path"])
+    found = pd.DataFrame({"image": places, "path": places})
     twice = found.loc[found["image"].duplicated(), "image"]
     if len(twice):
         raise InputError(f"{csv}: {settings.id} {twice.iloc[0]!r} occurs twice; ids must differ")
+    split = own_splits(csv, table, (settings.id, settings.text, *settings.labels))
+    if split is not None:
+        found["split"] = split.array
     values = table[list(settings.labels)].apply(lambda c: c.str.lower().str.split().str.join(" "))
-    values = values.mask(values.isin(NO_VALUE))
+    values = values.mask(values.apply(lambda column: column.map(absent)))
     named = pd.DataFrame({column: f"{column}: " + values[column] for column in values})
     names = [name for column in named for name in sorted(named[column].dropna().unique())]
     number = {name: position for position, name in enumerate(names)}
@@ -90,7 +94,11 @@ def _read(csv: Path, settings: Settings) -> tuple[pd.DataFrame, list[list[str]],
         [number[name] for name in row if isinstance(name, str)]
         for row in named.itertuples(index=False)
     ]
-    return found, [clean(text, None).split() for text in table[settings.text]], names
+    return found, [_words(text) for text in table[settings.text]], names
+
+
+def _words(text: str) -> list[str]:
+    return [] if absent(text) else [word for word in clean(text, None).split() if has_word(word)]
 
 
 def _merged(
@@ -128,6 +136,7 @@ def prepare(
     labels: Annotated[str, typer.Option(help="columns whose values are categories, comma between")],
     text: Annotated[str, typer.Option(help="column whose words become tags")],
     suffix: options.Suffix = Settings.suffix,
+    separator: options.Separator = None,
     size: options.Size = Settings.size,
     at_least: Annotated[
         int, typer.Option(help="training rows that have a tag")
@@ -147,8 +156,8 @@ def prepare(
     """
     columns = options.names(labels)
     settings = Settings(id, columns, text, suffix, size, at_least, val, test, seed)
-    table, said, names = _read(csv, settings)
-    listed = len(table)
+    table, said, names = _read(csv, settings, separator)
+    listed, without_words = len(table), sum(not words for words in said)
     files, here = present(
         images,
         table["path"],
@@ -162,7 +171,9 @@ def prepare(
     kept, images_, labels_, words = _merged(table, said, len(names), first_of(digests))
     files = [files[row] for row in np.flatnonzero(kept)]
 
-    images_["split"] = drawn_splits(len(images_), settings.val, settings.test, settings.seed)
+    own = "split" in images_
+    if not own:
+        images_["split"] = drawn_splits(len(images_), settings.val, settings.test, settings.seed)
     counted = labelled_release.rows_with(
         [words[row] for row in np.flatnonzero(images_["split"] == "train")]
     )
@@ -174,6 +185,7 @@ def prepare(
     without = {"a category": ~labels_.any(1), "a word of the vocabulary": ~tags.any(1)}
     used = ~np.logical_or(*without.values())
     left_out = [
+        f"rows without a word in {settings.text}: {without_words:,}",
         f"pictures that are missing: {listed - len(table):,}",
         "pictures with the pixels of an earlier one, which got their categories and tags: "
         f"{checks.some(table['image'][~kept])}",
@@ -195,6 +207,7 @@ def prepare(
             "files": {csv.name: sha256(csv)},
             "pictures_sha256": checks.digest(digests),
             "allow_missing": allow_missing,
+            **({"splits": "column split"} if own else {}),
             **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()},
         },
         "licence": licence,

@@ -62,7 +62,7 @@ def read(root: Path, classes: int) -> tuple[Tagged, dict]:
     words = tag_files.names(root / WORDS)
     labels = np.zeros((len(listed), len(concepts)), dtype=bool)
     for number, concept in enumerate(concepts):
-        file = root / LABELS.format(inside_path(CONCEPTS, concept + ".txt"))
+        file = root / LABELS.format(inside_path(CONCEPTS, concept))
         one = tag_files.column(file)
         if len(one) != len(listed):
             raise InputError(

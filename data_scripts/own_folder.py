@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.data import splits
 from cmir_repro.data.prepare import checks, writer
@@ -16,8 +16,9 @@ from cmir_repro.data.prepare.attributes import draw_queries, hold_out_pairs
 from cmir_repro.data.prepare.pictures import VIEW, fill_squares, first_of, inside, pixel_digests
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.readers.files import NO_VALUE, read_csv
+from cmir_repro.data.readers.files import need_columns, own_splits, read_csv
 from cmir_repro.data.sampling import generator_of
+from cmir_repro.data.words import absent
 from data_scripts import options
 
 TAKEN = ("css", "fashion200k", "mitstates", "fashioniq", "cirr")  # other data sets lie there
@@ -89,14 +90,18 @@ def _from_attributes(
 ) -> Made:
     """Captions, splits and queries from attributes; relevant is what has the target's caption."""
     columns, left_out = list(settings.attributes), []
-    _need(csv, table, [settings.id, *columns])
+    need_columns(csv, table, [settings.id, *columns])
     twice = table.loc[table[settings.id].duplicated(), settings.id]
     if len(twice):
         raise InputError(f"{csv}: {settings.id} {twice.iloc[0]!r} occurs twice; ids must differ")
     images = table[columns].apply(lambda c: c.str.lower().str.split().str.join(" "))
     images.insert(0, "image", table[settings.id])
+    own = own_splits(csv, table, (settings.id,))
+    if own is not None:
+        _check_own(csv, own, settings)
+        images.insert(1, "split", own)
     # A caption with a gap would be a caption of something else, so such rows cannot be used.
-    gap = images[columns].isin(NO_VALUE).any(axis=1)
+    gap = images[columns].apply(lambda column: column.map(absent)).any(axis=1)
     left_out.append(f"rows with an empty attribute: {checks.some(images['image'][gap])}")
     images = images[~gap]
     listed = len(images)
@@ -119,6 +124,9 @@ def _from_attributes(
         f"pictures with the pixels of an earlier one: {checks.some(images['image'][copy])}; "
         f"{int(other.sum()):,} of them had other attributes than that one"
     )
+    if own is not None:
+        moved = int((images["split"].to_numpy() != images["split"].to_numpy()[first]).sum())
+        left_out.append(f"of these, in another split than the earlier one: {moved:,}")
     images, digests = images[~copy].reset_index(drop=True), digests[~copy]
 
     images["caption"] = images["label"] = images[columns].agg(" ".join, axis=1)
@@ -128,10 +136,11 @@ def _from_attributes(
             f"{csv}: different values make one caption, "
             f"{meanings[meanings.duplicated()].iloc[0]!r}; rename one of them"
         )
-    held, rng = np.zeros(len(images), dtype=bool), generator_of(settings.seed, 0)
-    if settings.unseen:
-        held = hold_out_pairs(images[list(settings.unseen)], settings.unseen_share, rng)
-    images["split"] = splits.at_random(held, settings.val, settings.test, rng)
+    if own is None:
+        held, rng = np.zeros(len(images), dtype=bool), generator_of(settings.seed, 0)
+        if settings.unseen:
+            held = hold_out_pairs(images[list(settings.unseen)], settings.unseen_share, rng)
+        images["split"] = splits.at_random(held, settings.val, settings.test, rng)
     images = _place(images, columns)
     rule = {"rule": "attributes", "columns": columns}
     queries = draw_queries(images, rule, settings.seed, settings.queries_per_image, settings.unseen)
@@ -147,6 +156,17 @@ def _from_attributes(
             "audit": _audit(images, queries, settings),
         },
     )
+
+
+def _check_own(csv: Path, own: pd.Series, settings: Settings) -> None:
+    """Refuse a column of splits with which nothing can be trained or tested, or --unseen."""
+    if settings.unseen:
+        raise InputError(
+            f"{csv} has a column split, and --unseen draws splits of its own; leave one of them out"
+        )
+    for split in ("train", "test"):
+        if not (own == split).any():
+            raise InputError(f"{csv}: the column split has no row of {split}; add some")
 
 
 def _audit(images: pd.DataFrame, queries: pd.DataFrame, settings: Settings) -> list[dict]:
@@ -184,6 +204,14 @@ def _from_rows(
     for column in ROWS:
         if (table[column] == "").any():
             raise InputError(f"{csv}, row {(table[column] == '').idxmax() + 1}: {column} is empty")
+    silent = table["text"].map(absent)
+    if silent.any():
+        row = table[silent].iloc[0]
+        raise InputError(
+            f"{csv}, row {silent.idxmax() + 1}: the text {row['text']!r:.60} of source "
+            f"{row['source']!r} has no word, and so have {int(silent.sum()):,} in all; correct "
+            "them, or take out these rows"
+        )
     same = table["source"] == table["target"]
     if same.any():
         raise InputError(f"{csv}, row {same.idxmax() + 1}: source and target are one image")
@@ -193,9 +221,9 @@ def _from_rows(
     table = table.assign(source=kept[table["source"]].array, target=kept[table["target"]].array)
     same = table["source"] == table["target"]
 
-    if "split" in table:
-        for split in table["split"]:
-            one_of(f"{csv}: split", split, SPLITS)
+    own = own_splits(csv, table)
+    if own is not None:
+        table["split"] = own
     else:
         shares, rng = (settings.val, settings.test), generator_of(settings.seed, 0)
         table["split"] = splits.connected(table["source"], table["target"], *shares, rng)
@@ -281,17 +309,13 @@ def _number(name: str, queries: pd.DataFrame) -> pd.DataFrame:
     return queries
 
 
-def _need(csv: Path, table: pd.DataFrame, columns: list[str]) -> None:
-    for column in columns:
-        one_of(f"{csv}: column", column, table.columns)
-
-
 def prepare(
     *,
     name: options.OwnName,
     csv: options.Csv,
     images: options.Pictures,
     suffix: options.Suffix = Settings.suffix,
+    separator: options.Separator = None,
     size: options.Size = Settings.size,
     val: options.Val = Settings.val,
     test: options.Test = Settings.test,
@@ -302,7 +326,7 @@ def prepare(
     ] = "",
     unseen: Annotated[
         str,
-        typer.Option(help="two of them: pairs of their values are kept for the test"),
+        typer.Option(help="two of them: some pairs are for the test"),
     ] = "",
     unseen_share: Annotated[
         float, typer.Option(help="share of these pairs")
@@ -329,11 +353,12 @@ def prepare(
         raise InputError(
             f"--name {name!r} cannot be used; other data are called {', '.join(TAKEN)}"
         )
-    table = read_csv(csv)
+    table = read_csv(csv, separator=separator)
     provenance = {
         "kind": "photographs",
         "csv_sha256": sha256(csv),
         "allow_missing": allow_missing,
+        **({"splits": "column split"} if settings.attributes and "split" in table else {}),
         **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()},
     }
 

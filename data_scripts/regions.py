@@ -56,8 +56,7 @@ def read(root: Path) -> tuple[Captions, dict[str, Features]]:
         for number, image in enumerate(ids):
             place = f"{part}_ids.txt, image {number + 1}"
             # An id is a word, and no file is looked for under it.
-            image, _ = located(place, image)
-            rows.append((image, image, split, texts[EACH * number : EACH * (number + 1)]))
+            rows.append((located(place, image), split, texts[EACH * number : EACH * (number + 1)]))
         for file in (f"{part}_caps.txt", f"{part}_ims.npy", f"{part}_ids.txt"):
             if (root / file).exists():
                 files[file] = sha256(root / file)

@@ -23,6 +23,7 @@ import pandas as pd
 
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import atomic, read_json, sha256, write_json
+from cmir_repro.data.words import has_word
 
 SPLITS = ("train", "val", "test")
 IMAGE_COLUMNS = ("image", "split", "part", "row", "label")
@@ -234,9 +235,13 @@ def check_tables(images: pd.DataFrame, queries: pd.DataFrame, name: str) -> None
                 f"{name}: {int(astray.sum())} queries have a {column} in another split, "
                 f"first {queries.loc[astray, 'query'].iloc[0]!r}"
             )
-    blank = queries["text"].str.strip() == ""
+    blank = ~queries["text"].map(lambda text: isinstance(text, str) and has_word(text)).astype(bool)
     if blank.any():
-        raise InputError(f"{name}: query {queries.loc[blank, 'query'].iloc[0]!r} has no text")
+        first = queries[blank].iloc[0]
+        raise InputError(
+            f"{name}: query {first['query']!r} of source {first['source']!r} has no word in its "
+            f"text, {first['text']!r:.60}, and so have {int(blank.sum()):,} in all"
+        )
 
 
 def hold_out(

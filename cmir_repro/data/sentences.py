@@ -20,6 +20,7 @@ import pandas as pd
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import atomic
 from cmir_repro.data.prepared import QUERY_COLUMNS, SPLITS, Prepared
+from cmir_repro.data.words import has_word
 
 FILE = "sentences.parquet"
 COLUMNS = ("sentence", "image", "text")
@@ -129,9 +130,13 @@ def check(table: pd.DataFrame, images: pd.DataFrame, name: str) -> None:
             f"{name}: {int(unknown.sum()):,} sentences are of images that are not there, first "
             f"{table.loc[unknown, 'image'].iloc[0]!r}"
         )
-    blank = table["text"].str.strip() == ""
+    blank = ~table["text"].map(has_word).astype(bool)
     if blank.any():
-        raise InputError(f"{name}: sentence {table.loc[blank, 'sentence'].iloc[0]!r} has no text")
+        first = table[blank].iloc[0]
+        raise InputError(
+            f"{name}: sentence {first['sentence']!r} has no word, {first['text']!r:.60}, and so "
+            f"have {int(blank.sum()):,} in all"
+        )
 
 
 def no_queries() -> pd.DataFrame:

@@ -115,6 +115,23 @@ def test_a_csv_of_named_photographs(tmp_path):
     command_line.refused(script.prepare, "--csv needs --id and --text", "--csv", csv, "--text-only")
 
 
+def test_a_csv_of_several_rows_an_image_with_its_own_splits(tmp_path):
+    names = [f"{folder}/{folder}{n:02d}" for folder in ("a", "b") for n in range(6)]
+    photos = draw(tmp_path / "photos", names)
+    csv = tmp_path / "captions.txt"
+    rows = [f"{name}.jpg,dog {k} of {name}" for name in names for k in range(5)]
+    csv.write_text("image,caption\n" + "\n".join(rows) + "\n")
+    data = run("captions", "--csv", csv, "--images", photos, "--size", 8)
+    assert sorted(data.images["image"]) == names
+    assert len(sentences.sentences(data)) == 60
+    splits = [("train", "val", "test")[number % 3] for number in range(12) for k in range(5)]
+    rows = [f"{row};{split}".replace(",", ";") for row, split in zip(rows, splits, strict=True)]
+    csv.write_text("image;caption;split\n" + "\n".join(rows) + "\n")
+    data = run("own", "--csv", csv, "--images", photos, "--size", 8, "--name", "own")
+    assert data.images["split"].tolist() == splits[::5]
+    assert data.info["provenance"]["splits"] == "column split"
+
+
 def test_bad_input_is_one_line_that_names_the_file(tmp_path):
     file = tiny.flickr30k(tmp_path / "dataset_flickr30k.json")
     photos = draw(tmp_path / "photos", [f"{n}" for s in tiny.SPLITS for n in tiny.ids(s)])

@@ -85,6 +85,38 @@ def test_values_become_categories_and_words_tags(photos):
     assert relevant == pytest.approx(100 * both.mean(), abs=0.005)
 
 
+def test_absent_values_are_no_category_and_no_tag(photos):
+    for number, value in ((3, "None"), (4, "\u200b")):
+        colour, kind = COLOURS[number % 2], KINDS[number % 3]
+        edit(
+            photos,
+            f'p{number:02d},{colour},{kind},"{colour} {kind}, number {number}"',
+            f'p{number:02d},{value},{kind},"{value}"',
+        )
+    data = run(photos)
+    assert labelled(data).categories[:3] == ["colour: blue", "colour: red", "kind: cap"]
+    assert "none" not in labelled(data).words
+    assert "rows without a word in name: 2" in data.info["left_out"]
+
+
+def test_a_column_of_splits_is_honoured(photos):
+    path = photos.parent / "m.csv"
+    lines, named = path.read_text().splitlines(), ["split", *["train", "val", "test"] * 10]
+    path.write_text("\n".join(f"{a},{b}" for a, b in zip(lines, named, strict=True)) + "\n")
+    images = run(photos).images
+    assert images["split"].tolist() == named[1:30]
+    edit(photos, ",val", ",dev")
+    with pytest.raises(InputError, match="row 2: split 'dev' is unknown"):
+        run(photos)
+
+
+def test_one_name_in_two_folders_is_two_pictures(photos):
+    (photos / "other").mkdir()
+    (photos / "p04.png").rename(photos / "other" / "p05.png")
+    edit(photos, "p04,", "other/p05,")
+    assert {"p05", "other/p05"} <= set(run(photos).images["image"])
+
+
 def test_pixels_lie_where_the_table_says(photos):
     data = run(photos)
     pixels = data.take("photo", np.arange(29))

@@ -124,6 +124,19 @@ def test_without_unseen_there_is_no_such_column(photos):
     assert "unseen" not in data.queries
 
 
+def test_a_column_of_splits_is_honoured(photos):
+    named = ["train", "test", "val", "test"] * 30
+    change(photos, "photos.csv", lambda t: t.assign(split=named))
+    refused(photos, ATTRIBUTES, "photos.csv", "column split, and --unseen draws")
+    settings = replace(ATTRIBUTES, unseen=())
+    data = prepare(photos, settings, "photos.csv")
+    assert data.images["split"].tolist() == named
+    assert set(data.queries["split"]) == {"val", "test"}
+    change(photos, "photos.csv", lambda t: t.assign(split="test"))
+    with pytest.raises(InputError, match="column split has no row of train"):
+        prepare(photos, settings, "photos.csv", name="other")
+
+
 def test_pictures_of_the_same_pixels_are_reduced_to_the_first(photos):
     images = photos / "images"
     (images / "p043.jpg").write_bytes((images / "p003.jpg").read_bytes())  # the same file
@@ -137,7 +150,7 @@ def test_pictures_of_the_same_pixels_are_reduced_to_the_first(photos):
     assert any(text.startswith(line) for text in data.info["left_out"])
 
 
-@pytest.mark.parametrize("gap", ["", " ", "NA", "nan"])
+@pytest.mark.parametrize("gap", ["", " ", "NA", "nan", "None", "null", "\u200b", "..."])
 def test_rows_with_an_empty_attribute_are_left_out_and_counted(photos, gap):
     change(photos, "photos.csv", lambda t: t.assign(colour=t["colour"].where(t.index != 7, gap)))
     data = prepare(photos, ATTRIBUTES, "photos.csv")

@@ -114,6 +114,8 @@ def test_equal_pictures_in_two_splits_are_refused(rows):
     ("edit", "message"),
     [
         (edited(text=""), "row 1: text is empty"),
+        (edited(text="???"), r"row 1: the text '\?\?\?' of source 'a0' has no word"),
+        (edited(text="None"), "row 1: the text 'None' of source 'a0' has no word"),
         (edited(target=" "), "row 1: target is empty"),
         (edited(target="a0"), "row 1: source and target are one image"),
         (edited(split="dev"), "split 'dev' is unknown"),

@@ -222,9 +222,11 @@ def merge_copies(found: Captions, folder: Path) -> Captions:
     told = found.sentences.assign(image=found.sentences["image"].map(becomes))
     note = "pictures with the pixels of an earlier one, which got their sentences"
     images = found.images[~copies].reset_index(drop=True)
-    return found._replace(
-        images=images, sentences=told, left_out=[*found.left_out, f"{note}: {copies.sum():,}"]
-    )
+    split = found.images["split"].to_numpy()
+    moved = int((split != split[first]).sum())
+    other = f"; {moved:,} of them were in another split than that one" if moved else ""
+    left_out = [*found.left_out, f"{note}: {copies.sum():,}{other}"]
+    return found._replace(images=images, sentences=told, left_out=left_out)
 
 
 def drawn_splits(count: int, val: float, test: float, seed: int) -> np.ndarray:

@@ -17,6 +17,7 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.progress import bar
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import SPLITS
+from cmir_repro.data.words import plain
 
 # The other formats Pillow knows are refused: some of them start programs.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP")
@@ -114,7 +115,23 @@ def inside(folder: Path, name: str, suffix: str = "") -> Path:
     path = PureWindowsPath(name + suffix)  # knows / and \ and drives, on every system
     if not name or path.anchor or ".." in path.parts:
         raise InputError(f"image {name!r} is no file name inside {folder}; correct the CSV")
-    return folder / (name + suffix)
+    return on_disk(folder / (name + suffix))
+
+
+def on_disk(path: Path) -> Path:
+    """The path as the disk spells it, where that differs in how accents are composed."""
+    if path.exists() or path == path.parent:
+        return path
+    folder = on_disk(path.parent)
+    if not folder.is_dir():
+        return path
+    return _listed(folder, folder.stat().st_mtime_ns).get(plain(path.name), path)
+
+
+@functools.lru_cache(1000)
+def _listed(folder: Path, changed: int) -> dict[str, Path]:
+    """Files by their names as texts are compared; `changed` makes a new list of a new state."""
+    return {plain(file.name): file for file in folder.iterdir()}
 
 
 def pixel_digests(files: Sequence[Path], workers: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -220,10 +237,11 @@ def find_pictures(folder: Path, paths: Sequence[str]) -> list[Path | None]:
         raise InputError(f"{folder} is no folder; --images names the folder with the pictures")
     here = {}
     for inner in {(folder / path).parent for path in paths}:
-        for file in sorted(inner.iterdir(), reverse=True) if inner.is_dir() else ():
+        there = on_disk(inner)
+        for file in sorted(there.iterdir(), reverse=True) if there.is_dir() else ():
             if file.suffix.lower() in SUFFIXES:
-                here[file.with_suffix("")] = file
-    return [here.get(folder / path) for path in paths]
+                here[inner / plain(file.stem)] = file
+    return [here.get(folder / plain(path)) for path in paths]
 
 
 def present(

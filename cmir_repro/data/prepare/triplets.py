@@ -22,6 +22,7 @@ from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.fashioniq_cirr import Annotations
 from cmir_repro.data.splits import for_training
+from cmir_repro.data.words import has_word
 
 SEED = 0  # of the split
 
@@ -83,9 +84,12 @@ def prepare(
     }
     lost = sum(part["lost"] for part in coverage.values())
     without = int((~with_target).sum())
+    said = [column for column in queries if column.startswith("caption_")]
+    silent = int(queries[said].apply(lambda column: ~column.map(has_word).astype(bool)).sum().sum())
     left_out = [
         *info["left_out"],
         *([f"queries without a target: {without:,}"] if without else []),
+        *([f"captions without a word, which stay: {silent:,}"] if silent else []),
         f"images that are missing: {len(gone):,}; queries that need one: {lost:,}",
         *(f"{file}: not in this copy of the release" for file in found.absent),
     ]

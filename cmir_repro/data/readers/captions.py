@@ -2,7 +2,8 @@
 
 Five layouts: Karpathy's (dataset_flickr30k.json, dataset_coco.json, dataset_flickr8k.json), ALBEF's
 lists (flickr30k_train.json ...), COCO's own (captions_val2017.json), Multi30K's lists, and any CSV
-with a column of texts. What is read goes into the prepared layout by `data.prepare.captions`.
+with columns of images and texts. What is read goes into the prepared layout by
+`data.prepare.captions`.
 """
 
 from collections.abc import Iterable
@@ -14,20 +15,31 @@ import pandas as pd
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import sha256
 from cmir_repro.data.prepared import SPLITS
-from cmir_repro.data.readers.files import json_field, lines, located, read_csv, read_json
-from cmir_repro.data.tokenizers import clean
+from cmir_repro.data.readers.files import (
+    ids_of,
+    json_field,
+    lines,
+    located,
+    need_columns,
+    own_splits,
+    read_csv,
+    read_json,
+)
+from cmir_repro.data.words import absent
 
 MOST = 5  # captions kept of an image; a few images of COCO have more (VSE++ takes the first five)
 KARPATHY_SPLITS = {"train": "train", "restval": "train", "val": "val", "test": "test"}
 # Ours -> Multi30K's. Its splits of Flickr30K have the counts of Karpathy's.
 MULTI30K_SPLITS = {"train": "train", "val": "val", "test": "test_2016"}
+# Columns of image and sentence that are known: the commonest, and Flickr30K's results.csv.
+CSV_COLUMNS = (("image", "caption"), ("image_name", "comment"))
 UNSPLIT = ""  # split of images that are still to be split
 
 
 class Captions(NamedTuple):
     """Images and sentences of one release.
 
-    images: image (id, unique: the file's name without ending), split, label (the id again), path
+    images: image (id, unique: see `tables`), split, label (the id again), path
         (without ending, relative to the folder of pictures).
     sentences: sentence (id, IMAGE#NUMBER), image, text.
     files: name -> sha256 of what was read.
@@ -68,7 +80,7 @@ def karpathy(path: Path, most: int | None = MOST) -> Captions:
             else:
                 texts.append(_text(place, json_field(place, sentence, "raw", str)))
         file = f"{folder}/{name}" if folder else name
-        rows.append((*located(place, file), KARPATHY_SPLITS[split], texts))
+        rows.append((located(place, file), KARPATHY_SPLITS[split], texts))
     return tables(path.name, rows, {path.name: sha256(path)}, most)
 
 
@@ -89,16 +101,16 @@ def albef(train: Path, val: Path, test: Path, most: int | None = MOST) -> Captio
     for split, path in zip(SPLITS, paths, strict=True):
         for number, entry in enumerate(read_json(path, list)):
             place = f"{path.name}, entry {number}"
-            image, file = located(place, json_field(place, entry, "image", str))
+            image = located(place, json_field(place, entry, "image", str))
             captions = entry.get("caption")
             captions = captions if isinstance(captions, list) else [captions]
             texts = [_text(place, text) for text in captions]
-            if split == "train" and image in found and found[image][1:3] == (file, split):
-                found[image][3].extend(texts)
+            if split == "train" and image in found and found[image][1] == split:
+                found[image][2].extend(texts)
             elif image in found:
                 raise InputError(f"{place}: image {image!r} is listed before; get the file again")
             else:
-                found[image] = (image, file, split, texts)
+                found[image] = (image, split, texts)
             key = entry.get("image_id", image)
             if type(key) not in (str, int) or by_id.setdefault((split, key), image) != image:
                 raise InputError(f"{place}: image_id {key!r} is no id, or that of another image")
@@ -124,13 +136,13 @@ def coco(path: Path, most: int | None = MOST) -> Captions:
         key = json_field(place, entry, "id", int)
         if key in rows:
             raise InputError(f"{place}: id {key} is listed twice; get the file again")
-        rows[key] = (*located(place, json_field(place, entry, "file_name", str)), "test", [])
+        rows[key] = (located(place, json_field(place, entry, "file_name", str)), "test", [])
     for number, entry in enumerate(json_field(path.name, value, "annotations", list)):
         place = f"{path.name}, annotation {number}"
         key = json_field(place, entry, "image_id", int)
         if key not in rows:
             raise InputError(f"{place}: image_id {key} is not among the images")
-        rows[key][3].append(_text(place, entry.get("caption")))
+        rows[key][2].append(_text(place, entry.get("caption")))
     return tables(path.name, rows.values(), {path.name: sha256(path)}, most)
 
 
@@ -164,54 +176,87 @@ def multi30k(root: Path, most: int | None = MOST) -> Captions:
                     "get them again"
                 )
         for number, (name, *texts) in enumerate(zip(names, *columns, strict=True)):
-            image, path = located(f"{listed}, line {number + 1}", name)
-            rows.append((image, path, split, texts))
+            rows.append((located(f"{listed}, line {number + 1}", name), split, texts))
     return tables(str(root), rows, files, most)
 
 
-def csv_column(csv: Path, id_column: str, text_column: str, suffix: str = "") -> Captions:
-    """One sentence an image from a CSV; the images are not split yet (UNSPLIT).
+def csv_column(
+    csv: Path,
+    id_column: str | None = None,
+    text_column: str | None = None,
+    suffix: str = "",
+    separator: str | None = None,
+    most: int | None = None,
+) -> Captions:
+    """A CSV with a sentence a row, one row or several an image, wherever they stand.
+
+    Splits are those of a column `split` if there is one, else the images are not split yet
+    (UNSPLIT).
 
     Args:
         csv: with a header line, in UTF-8.
-        id_column, text_column: which columns hold the image and its sentence.
+        id_column, text_column: which columns hold the image and its sentence; None for both takes
+            a pair of CSV_COLUMNS.
         suffix: added to the id for the picture's file name.
+        separator: of the columns, as in `read_csv`.
+        most: as in `karpathy`.
 
     Raises:
-        InputError: the file or a column is missing, or an id is impossible or occurs twice.
+        InputError: the file or a column is missing, an id is impossible, or an image is in two
+            splits.
     """
     csv = Path(csv)
-    table = read_csv(csv)
-    for column in (id_column, text_column):
-        one_of(f"{csv}: column", column, table.columns)
-    rows = []
-    for number, (name, text) in enumerate(zip(table[id_column], table[text_column], strict=True)):
-        image, path = located(f"{csv.name}, row {number + 1}", name + suffix)
-        rows.append((image, path, UNSPLIT, [text]))
-    return tables(csv.name, rows, {csv.name: sha256(csv)}, None)
+    table = read_csv(csv, separator=separator)
+    if not id_column and not text_column:
+        known = (pair for pair in CSV_COLUMNS if {*pair} <= {*table.columns})
+        id_column, text_column = next(known, (None, None))
+    if not (id_column and text_column):
+        raise InputError(
+            f"{csv}: --csv needs --id and --text, the columns of image and sentence; it has "
+            f"{', '.join(table.columns)}"
+        )
+    need_columns(csv, table, (id_column, text_column))
+    split = own_splits(csv, table, (id_column, text_column))
+    said = [UNSPLIT] * len(table) if split is None else split
+    rows = {}
+    table = zip(table[id_column], table[text_column], said, strict=True)
+    for number, (name, text, where) in enumerate(table, start=1):
+        place = f"{csv.name}, row {number}"
+        path = located(place, name + suffix)
+        _, first, texts = rows.setdefault(path, (path, where, []))
+        if first != where:
+            raise InputError(f"{place}: image {path!r} is in {where}, and before in {first}")
+        texts.append(text)
+    return tables(csv.name, rows.values(), {csv.name: sha256(csv)}, most, folders=True)
 
 
 def tables(
     where: str,
-    rows: Iterable[tuple[str, str, str, list[str]]],
+    rows: Iterable[tuple[str, str, list[str]]],
     files: dict[str, str],
     most: int | None,
+    folders: bool = False,
 ) -> Captions:
-    """Captions from (image, path, split, texts), one an image.
+    """Captions from (path, split, texts), one an image.
 
-    Blanks and line ends become single spaces. Texts without a word, and images that have no
-    other, are left out and counted.
+    An id is the path if `folders`, else as `ids_of` makes it.
+
+    Blanks and line ends become single spaces. Texts that say nothing (`words.absent`), and
+    images that have no other, are left out and counted.
 
     Raises:
         InputError: an image occurs twice, or nothing is left.
     """
     images, sentences, seen = [], [], set()
     blank = over = without = 0
-    for image, path, split, texts in rows:
-        if image in seen:
-            raise InputError(f"{where}: image {image!r} is listed twice; get the file again")
-        seen.add(image)
-        said = [" ".join(text.split()) for text in texts if clean(text)]
+    rows = list(rows)
+    paths = [path for path, _, _ in rows]
+    ids = paths if folders else ids_of(paths)
+    for image, (path, split, texts) in zip(ids, rows, strict=True):
+        if path in seen:
+            raise InputError(f"{where}: image {path!r} is listed twice; get the file again")
+        seen.add(path)
+        said = [" ".join(text.split()) for text in texts if not absent(text)]
         kept = said[:most]
         blank, over = blank + len(texts) - len(said), over + len(said) - len(kept)
         if not kept:

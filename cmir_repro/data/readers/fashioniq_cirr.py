@@ -144,12 +144,13 @@ def _read(root: Path, name: str, kind: type, files: dict[str, str]) -> list | di
 
 def _check_ids(where: str, names: list) -> None:
     """Ids become file names and words of a table: nothing else may be in them."""
+    seen = set()
     for name in names:
         if not isinstance(name, str) or not ID.fullmatch(name):
-            raise InputError(f"{where}: {name!r} is no image id (letters, digits, . _ -)")
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{where}: image {twice!r} is listed twice; get the file again")
+            raise InputError(f"{where}: {name!r:.60} is no image id (letters, digits, . _ -)")
+        if name in seen:
+            raise InputError(f"{where}: image {name!r} is listed twice; get the file again")
+        seen.add(name)
 
 
 def _check_listed(place: str, image: object, listed: set | dict) -> None:

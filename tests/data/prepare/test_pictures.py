@@ -11,6 +11,7 @@ from PIL import Image
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.prepare.pictures import (
     MAX_PIXELS,
+    find_pictures,
     inside,
     load_picture,
     load_pictures,
@@ -147,6 +148,16 @@ def test_a_name_that_leads_elsewhere_is_refused(tmp_path, name):
     assert inside(tmp_path, "a/b", ".jpg") == tmp_path / "a" / "b.jpg"
     with pytest.raises(InputError, match="is no file name inside"):
         inside(tmp_path, name, ".jpg")
+
+
+def test_a_picture_is_found_however_its_accents_are_spelt(tmp_path):
+    apart, composed = "cafe\u0301", "caf\u00e9"
+    file = tmp_path / apart / f"{apart}.v2.jpg"
+    file.parent.mkdir()
+    file.write_bytes(b"")
+    assert inside(tmp_path, f"{composed}/{composed}.v2", ".jpg") == file
+    found = find_pictures(tmp_path, [f"{composed}/{composed}.v2", f"{composed}/{composed}"])
+    assert found == [file, None]
 
 
 def test_the_state_of_a_picture_is_its_size_and_time(tmp_path):

@@ -74,6 +74,15 @@ def test_captions_and_images_without_words_are_counted(tmp_path):
     assert found.left_out[:2] == ["captions without a word: 7", "images without a caption: 1"]
 
 
+@pytest.mark.parametrize("text", ["nan", "None", "NULL", "N/A", "\u200b", "\u2026", "-"])
+def test_absent_captions_are_counted(tmp_path, text):
+    path = tiny.flickr30k(tmp_path / "f.json")
+    change(path, lambda v: v["images"][0]["sentences"][1].update(raw=text))
+    found = karpathy(path)
+    assert len(tiny.texts(found, "1000")) == 4
+    assert found.left_out[0] == "captions without a word: 1"
+
+
 def edit(**new):
     return lambda value: value["images"][1].update(new)
 
@@ -133,9 +142,17 @@ def test_files_that_are_no_such_json(tmp_path, content, message):
 @pytest.mark.parametrize(
     ("number", "change_it", "message"),
     [
-        (2, lambda v: v[1].update(image="flickr30k-images/3000.jpg"), "entry 1: image '3000' is l"),
-        (1, lambda v: v[0].update(image="x/1000.jpg"), "val.json, entry 0: image '1000' is listed"),
-        (0, lambda v: v[5].update(image="x/1000.jpg"), "train.json, entry 5: image '1000' is list"),
+        (
+            2,
+            lambda v: v[1].update(image="flickr30k-images/3000.jpg"),
+            "entry 1: .*/3000' is l",
+        ),
+        (
+            1,
+            lambda v: v[0].update(image="flickr30k-images/1000.jpg"),
+            "entry 0: .*/1000' is l",
+        ),
+        (0, lambda v: v[5].update(image="x/1000.jpg"), "train.json, entry 6: image_id 1 is no id"),
         (0, lambda v: v[5].update(image_id=0), "entry 5: image_id 0 is no id, or that of another"),
         (0, lambda v: v[0].update(image_id=[1]), r"entry 0: image_id \[1\] is no id"),
         (0, lambda v: v[0].update(caption=None), "entry 0: caption None is no text"),
@@ -262,13 +279,67 @@ def test_ids_are_names_with_or_without_an_ending(tmp_path):
     file = tmp_path / "m.csv"
     file.write_text("id,name\na.b,first\nc.jpg,second\n")
     assert csv_column(file, "id", "name", ".png").images["path"].tolist() == ["a.b", "c.jpg"]
-    assert csv_column(file, "id", "name").images["path"].tolist() == ["a", "c"]
+    assert csv_column(file, "id", "name").images["path"].tolist() == ["a.b", "c"]
+
+
+def test_one_name_in_two_folders_is_two_images(tmp_path):
+    path = tiny.flickr30k(tmp_path / "f.json")
+    change(path, lambda v: [v["images"][n].update(filepath=f"cam_{n}") for n in (0, 1)])
+    assert karpathy(path).images["image"].tolist()[:2] == ["1000", "1001"]
+    change(path, lambda v: v["images"][1].update(filename="1000.jpg"))
+    found = karpathy(path)
+    assert found.images["image"].tolist()[:3] == ["cam_0/1000", "cam_1/1000", "1002"]
+    assert found.sentences["sentence"][5] == "cam_1/1000#0"
+    file = tmp_path / "m.csv"
+    file.write_text("id,name\ncam_0/1.jpg,first\ncam_1/1.jpg,second\n")
+    assert csv_column(file, "id", "name").images["image"].tolist() == ["cam_0/1", "cam_1/1"]
+
+
+def test_accents_are_composed_in_ids_and_texts(tmp_path):
+    path = tiny.flickr30k(tmp_path / "f.json")
+    change(path, lambda v: v["images"][0].update(filename="e\u0301 (1).jpg"))
+    change(path, lambda v: v["images"][0]["sentences"][0].update(raw="a cafe\u0301\u200b"))
+    found = karpathy(path)
+    assert found.images["image"][0] == "\u00e9 (1)"
+    assert found.sentences["text"][0] == "a caf\u00e9"
+
+
+def test_several_rows_an_image_and_a_column_of_splits(tmp_path):
+    file = tmp_path / "captions.txt"
+    rows = [f"p{n % 3}.jpg,sentence {n // 3} of {n % 3},{tiny_split(n)}" for n in range(18)]
+    file.write_text("image,caption,split\n" + "\n".join(rows) + "\n")
+    found = csv_column(file, most=5)
+    assert found.images["image"].tolist() == ["p0", "p1", "p2"]
+    assert found.images["split"].tolist() == ["train", "val", "test"]
+    assert tiny.texts(found, "p1") == [f"sentence {n} of 1" for n in range(5)]
+    assert "captions of an image after the first 5: 3" in found.left_out
+
+
+def tiny_split(number: int) -> str:
+    return ("train", "Val", "test")[number % 3]
+
+
+def test_flickr30ks_own_table(tmp_path):
+    """With its one row that lacks a separator."""
+    file = tmp_path / "results.csv"
+    file.write_text(
+        "image_name| comment_number| comment\n"
+        '1.jpg| 0| A man in a " blue " shirt, alone .\n'
+        "1.jpg| 1| A man .\n"
+        "2.jpg| 0| A dog .\n"
+        "2.jpg| 4   A dog runs across the grass .\n"
+    )
+    found = csv_column(file)
+    assert tiny.texts(found, "1") == ['A man in a " blue " shirt, alone .', "A man ."]
+    assert tiny.texts(found, "2") == ["A dog ."]
+    assert found.left_out[0] == "captions without a word: 1"
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("id,name\n1,a\n1,b\n", "image '1' is listed twice"),
+        ("id,name,split\n1,a,test\n1,b,val\n", "row 2: image '1' is in val, and before in test"),
+        ("id,name,split\n1,a,dev\n", "row 1: split 'dev' is unknown; allowed: train, val, test"),
         ("id,name\n../1,a\n", "row 1: '../1.jpg' is no path inside"),
         ("id,name\n,a\n", "row 1: '.jpg' is no file name"),
         ("id,title\n1,a\n", "column 'name' is unknown; allowed: id, title"),
@@ -284,7 +355,7 @@ def test_bad_csv_files(tmp_path, content, message):
     with pytest.raises(InputError, match=message) as caught:
         csv_column(file, "id", "name", ".jpg")
     assert "\n" not in str(caught.value)
-    with pytest.raises(InputError, match=r"none.csv is no readable CSV"):
+    with pytest.raises(InputError, match=r"none\.csv does not exist"):
         csv_column(tmp_path / "none.csv", "id", "name")
 
 
