@@ -5,49 +5,92 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.progress import bar
+from cmir_repro.data.prepare.formats import FORMATS, LISTED, SUFFIXES, content
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import SPLITS
 
-# The other formats Pillow knows are refused: some of them start programs.
-FORMATS = ("PNG", "JPEG", "GIF", "BMP")
 MAX_PIXELS = 50_000_000  # our choice; a file of a few bytes can claim far more
-SUFFIXES = (".jpg", ".png", ".jpeg")
 VIEW = "photo"  # the view of photographs
+_UNBOUNDED = {"F": "floats", "I": "32-bit integers"}  # by mode
 _PNG_END = b"IEND\xaeB`\x82"  # Pillow itself does not miss it
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """The one way in which picture files are opened: a picture of FORMATS, not yet decoded.
+
+    Raises:
+        InputError: the file is missing, damaged (also where it is decoded), too large, or not of
+            these formats; what it is instead is named.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from error
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels are over {MAX_PIXELS:,}")
+            if image.format == "PNG" and _PNG_END not in data:
+                raise ValueError("the end is missing")
+            yield image
+    except UnidentifiedImageError as error:
+        raise InputError(
+            f"{path} is no whole picture of a format that is read ({LISTED}); it holds "
+            f"{content(data)}"
+        ) from error
+    except InputError:
+        raise
+    except Exception as error:  # Pillow raises many kinds for a damaged file
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} is no whole picture ({reason})") from error
 
 
 def load_picture(path: Path) -> np.ndarray:
     """Read one picture as RGB; transparency is dropped, as in the loaders of the field.
 
+    Of 16 bits the upper 8 are kept (our choice: it is what Pillow does with colours of 16 bits).
+
     Returns:
         (height, width, 3) uint8.
 
     Raises:
-        InputError: the file is missing, truncated, damaged, too large or of another format.
+        InputError: as `opened`, or the pixels are floats or integers of 32 bits, which have no
+            fixed white.
     """
-    try:
-        data = Path(path).read_bytes()
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"{image.width} x {image.height} pixels are over {MAX_PIXELS:,}")
-            if image.format == "PNG" and _PNG_END not in data[-1024:]:
-                raise ValueError("the end is missing")
-            return np.array(image.convert("RGB"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
-    except Exception as error:  # Pillow raises many kinds for a damaged file
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} is no whole picture ({reason}); get it again") from error
+    with opened(path) as image:
+        if image.mode in _UNBOUNDED:
+            raise InputError(
+                f"{path} has pixels of {_UNBOUNDED[image.mode]} (mode {image.mode}), which have no "
+                "fixed white; save it with 8 or 16 bits"
+            )
+        if image.mode.startswith("I;16"):
+            gray = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
+            return np.repeat(gray[..., None], 3, axis=2)
+        return np.array(image.convert("RGB"))
+
+
+def is_gray(path: Path) -> bool:
+    """Whether a picture file has no colours, by its mode; the pixels are not decoded.
+
+    Raises:
+        InputError: as `opened`.
+    """
+    with opened(path) as image:
+        return image.mode in ("1", "L", "LA") or image.mode.startswith("I;16")
 
 
 def load_pictures(paths: Sequence[Path], height: int, width: int, workers: int = 4) -> np.ndarray:
