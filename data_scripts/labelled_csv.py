@@ -208,9 +208,9 @@ def prepare(
     }
     table = images_[["image", "split", "label"]]
 
-    def draw(target: Path) -> None:
+    def draw(target: Path) -> dict[str, int]:
         placed = table.assign(part="all", row=np.arange(len(table)))
-        draw_pictures(target, placed, files, settings.size)
+        return draw_pictures(target, placed, files, settings.size)
 
     arrays = {TEXT: tags, LABELS: labels_}
     return checks.tell(labelled_release.finish(name, record, table, arrays, draw))

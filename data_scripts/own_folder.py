@@ -13,7 +13,14 @@ from cmir_repro.core.files import sha256
 from cmir_repro.data import splits
 from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.attributes import draw_queries, hold_out_pairs
-from cmir_repro.data.prepare.pictures import VIEW, fill_squares, first_of, inside, pixel_digests
+from cmir_repro.data.prepare.pictures import (
+    VIEW,
+    done_to,
+    fill_squares,
+    first_of,
+    inside,
+    pixel_digests,
+)
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.readers.files import NO_VALUE, read_csv
@@ -252,8 +259,8 @@ def _files(folder: Path, names: pd.Series, settings: Settings) -> list[Path]:
     return [inside(folder, name, settings.suffix) for name in names]
 
 
-def _draw(target: Path, made: Made, folder: Path, settings: Settings) -> None:
-    """Write the pixel file of each split."""
+def _draw(target: Path, made: Made, folder: Path, settings: Settings) -> dict[str, int]:
+    """Write the pixel file of each split; what was done to the pictures, counted."""
     here = [split for split in SPLITS if (made.images["split"] == split).any()]
     for left in target.glob(f"pixels-{VIEW}-*.npy"):  # of a try with other shares
         if left.stem.split("-")[2] not in here:
@@ -265,6 +272,7 @@ def _draw(target: Path, made: Made, folder: Path, settings: Settings) -> None:
         fill_squares(path, files, settings.size, checks.digest(made.digests[rows]))
     for left in target.glob(".pixels-*.part"):  # of broken-off tries with other arguments
         left.unlink()
+    return done_to(_files(folder, made.images["image"], settings))
 
 
 def _place(images: pd.DataFrame, attributes: list[str]) -> pd.DataFrame:

@@ -124,9 +124,8 @@ def prepare(
         files, here = present(pictures, found.images["path"], costs, allow_missing)
     images = places(found.images[here]).drop(columns="path")
 
-    def draw(target: Path) -> None:
-        if files is not None:
-            draw_pictures(target, images, files, size)
+    def draw(target: Path) -> dict[str, int]:
+        return {} if files is None else draw_pictures(target, images, files, size)
 
     made = {**made, "pixels": pixels_told(None if files is None else size)}
     tasks = {} if files is None else {VIEW: [VIEW, VIEW]}
@@ -141,7 +140,7 @@ def finish(
     images: pd.DataFrame,
     coverage: dict[str, dict],
     tasks: dict[str, list[str]],
-    draw: Callable[[Path], None],
+    draw: Callable[[Path], dict[str, int] | None],
 ) -> Prepared:
     """Check and write everything, `draw(folder)` the pixels or features; or open what is there.
 

@@ -104,6 +104,8 @@ def tell(data: Prepared) -> Prepared:
         print(pd.DataFrame(info["coverage"]).T.to_string())
     if info.get("audit"):
         print(pd.DataFrame(info["audit"], dtype=object).fillna("unknown").to_string(index=False))
+    for what, count in info.get("pictures", {}).items():
+        print(f"{what}: {count:,}")
     for line in info["left_out"]:
         print(f"left out: {line}")
     return data

@@ -28,7 +28,7 @@ def finish(
     record: Mapping,
     images: pd.DataFrame,
     arrays: Mapping[str, np.ndarray],
-    draw: Callable[[Path], None] | None = None,
+    draw: Callable[[Path], Mapping[str, int] | None] | None = None,
 ) -> Prepared:
     """Write images with text and categories to data/NAME, or open what lies there if it is equal.
 
@@ -54,7 +54,7 @@ def content(
     info: Mapping,
     images: pd.DataFrame,
     arrays: Mapping[str, np.ndarray],
-    draw: Callable[[Path], None] | None = None,
+    draw: Callable[[Path], Mapping[str, int] | None] | None = None,
 ) -> Content:
     """A data set of one part, "all".
 
@@ -77,11 +77,11 @@ def content(
         rows, names = np.arange(len(table)), info["text"]["names"]
         labelled.assemble(table, rows, text, arrays[LABELS], names, info["categories"])
 
-    def draw_and_check(folder: Path) -> None:
-        if draw is not None:
-            draw(folder)
+    def draw_and_check(folder: Path) -> Mapping[str, int] | None:
+        done = draw(folder) if draw is not None else None
         if TEXT not in arrays:
             check(np.load(array_file(folder, TEXT), mmap_mode="r", allow_pickle=False))
+        return done
 
     if TEXT in arrays:
         check(arrays[TEXT])
@@ -181,13 +181,14 @@ def prepare_tagged(
 
     text = found.text[kept]
 
-    def draw(target: Path) -> None:
+    def draw(target: Path) -> dict[str, int]:
         file, shape = array_file(target, TEXT), (len(kept), len(found.words))
         key = hashlib.sha256(text.tobytes()).hexdigest()
         fill(file, shape, lambda rows: unpacked(text[rows], shape[1]), key, None)
-        if files is not None:
-            table = images.assign(part="all", row=np.arange(len(images)))
-            draw_pictures(target, table, files, size)
+        if files is None:
+            return {}
+        table = images.assign(part="all", row=np.arange(len(images)))
+        return draw_pictures(target, table, files, size)
 
     arrays = {LABELS: found.labels[kept].astype(np.uint8)}
     name = name or (release if pictures else f"{release}-tags")

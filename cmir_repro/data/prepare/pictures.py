@@ -12,7 +12,7 @@ from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.progress import bar
@@ -21,7 +21,17 @@ from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import SPLITS
 
 MAX_PIXELS = 50_000_000  # our choice; a file of a few bytes can claim far more
+TURNED = "pictures turned upright, as their EXIF says"
 VIEW = "photo"  # the view of photographs
+_TURNS = {  # by EXIF's orientation; 1 is upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _UNBOUNDED = {"F": "floats", "I": "32-bit integers"}  # by mode
 _PNG_END = b"IEND\xaeB`\x82"  # Pillow itself does not miss it
 
@@ -62,7 +72,8 @@ def opened(path: Path) -> Iterator[Image.Image]:
 def load_picture(path: Path) -> np.ndarray:
     """Read one picture as RGB; transparency is dropped, as in the loaders of the field.
 
-    Of 16 bits the upper 8 are kept (our choice: it is what Pillow does with colours of 16 bits).
+    It is turned upright as its EXIF says, as every viewer shows it. Of 16 bits the upper 8 are
+    kept (our choice: it is what Pillow does with colours of 16 bits).
 
     Returns:
         (height, width, 3) uint8.
@@ -79,8 +90,34 @@ def load_picture(path: Path) -> np.ndarray:
             )
         if image.mode.startswith("I;16"):
             gray = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
-            return np.repeat(gray[..., None], 3, axis=2)
-        return np.array(image.convert("RGB"))
+            rgb = Image.fromarray(gray).convert("RGB")
+        else:
+            rgb = image.convert("RGB")
+        turn = _turn(image)
+        return np.array(rgb if turn is None else rgb.transpose(turn))
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """How an opened picture is turned upright, by its EXIF; None: it is, or the EXIF is damaged."""
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # damaged EXIF, for which Pillow raises many kinds, leaves the pixels whole
+        return None
+
+
+def turned(files: Sequence[Path], workers: int = 4) -> int:
+    """How many of the pictures `load_picture` turns; their pixels are not decoded.
+
+    Raises:
+        InputError: as `opened`.
+    """
+
+    def one(file: Path) -> bool:
+        with opened(file) as image:
+            return _turn(image) is not None
+
+    with ThreadPoolExecutor(workers) as pool:
+        return sum(pool.map(one, files))
 
 
 def is_gray(path: Path) -> bool:
@@ -297,6 +334,12 @@ def present(
     return [file for file in files if file is not None], here
 
 
+def done_to(files: Sequence[Path]) -> dict[str, int]:
+    """What is done to these pictures where they are read, counted; empty: nothing."""
+    number = turned(list(dict.fromkeys(files)))
+    return {TURNED: number} if number else {}
+
+
 def pixels_told(size: int | None) -> str:
     """What becomes of photographs, for dataset.json; None: there are none."""
     return f"{size} x {size}, middle of the scaled picture" if size else "none"
@@ -314,8 +357,14 @@ def places(images: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def draw_pictures(target: Path, images: pd.DataFrame, files: list[Path], size: int) -> None:
-    """Write the pixel file of each part; files: one a row of `images`."""
+def draw_pictures(
+    target: Path, images: pd.DataFrame, files: Sequence[Path], size: int
+) -> dict[str, int]:
+    """Write the pixel file of each part; files: one a row of `images`.
+
+    Returns:
+        What was done to the pictures, counted: for dataset.json.
+    """
     for part in images["part"].unique():
         rows = images.assign(file=files)
         rows = rows[rows["part"] == part].drop_duplicates("row").sort_values("row")
@@ -324,3 +373,4 @@ def draw_pictures(target: Path, images: pd.DataFrame, files: list[Path], size: i
         seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in here]
         key = hashlib.sha256(repr(seen).encode()).hexdigest()
         fill_squares(target / f"pixels-{VIEW}-{part}.npy", here, size, key)
+    return done_to(files)

@@ -93,9 +93,8 @@ def prepare(
     if gone:
         info = {**info, "protocol": incomplete(info["protocol"], f"{len(gone):,} pictures missing")}
 
-    def draw(target: Path) -> None:
-        if files is not None:
-            draw_pictures(target, images, files, size)
+    def draw(target: Path) -> dict[str, int]:
+        return {} if files is None else draw_pictures(target, images, files, size)
 
     content = Content(images, queries, {**info, "tasks": tasks, "left_out": left_out}, draw=draw)
     return writer.prepare(name, provenance, lambda: content, {"coverage": coverage})

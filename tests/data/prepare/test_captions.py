@@ -13,7 +13,7 @@ from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
 from cmir_repro.data import sentences
-from cmir_repro.data.prepare import captions
+from cmir_repro.data.prepare import captions, checks
 from cmir_repro.data.prepare.captions import ANY, RELEASES, Release
 from cmir_repro.data.readers.captions import coco, csv_column, karpathy
 from cmir_repro.evaluation import image_text
@@ -50,6 +50,20 @@ def test_images_sentences_and_pixels(flickr, photos):
         for image, pixels in zip(found.image_ids, taken, strict=True):
             assert (pixels == picture(image)[0, 0]).all()
     assert set(data.info["files"]) >= {"sentences.parquet", "pixels-photo-test.npy"}
+
+
+def test_pictures_turned_upright_are_counted_and_told(flickr, photos, capsys):
+    exif = Image.Exif()
+    exif[0x112] = 3
+    for path in flickr.images["path"][:2]:
+        file = (photos / path).with_suffix(".png")
+        with Image.open(file) as image:
+            image.load()
+        image.save(file, exif=exif)
+    told = "pictures turned upright, as their EXIF says"
+    data = checks.tell(prepare(flickr, photos))
+    assert data.info["pictures"] == {told: 2}
+    assert f"{told}: 2" in capsys.readouterr().out
 
 
 def test_sentences_alone(flickr):

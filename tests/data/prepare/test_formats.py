@@ -6,11 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.prepare.formats import LISTED, READ, SUFFIXES
-from cmir_repro.data.prepare.pictures import find_pictures, is_gray, load_picture
+from cmir_repro.data.prepare.pictures import (
+    find_pictures,
+    is_gray,
+    load_picture,
+    turned,
+)
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 
@@ -90,3 +95,26 @@ def test_pixels_without_a_fixed_white_are_refused(tmp_path, dtype, said):
     file.write_bytes(encoded(np.ones((4, 4), dtype), "TIFF"))
     with pytest.raises(InputError, match=rf"depth\.tif has pixels of {said} \(mode [FI]\)"):
         load_picture(file)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_pictures_are_upright_as_viewers_show_them(tmp_path, kind, orientation):
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    file = tmp_path / "phone"
+    file.write_bytes(encoded(PIXELS, kind, exif=exif))
+    shown = ImageOps.exif_transpose(Image.open(file)).convert("RGB")
+    np.testing.assert_array_equal(load_picture(file), np.asarray(shown))
+    assert load_picture(file).shape == ((6, 9, 3) if orientation < 5 else (9, 6, 3))
+    assert turned([file]) == (orientation > 1)
+
+
+def test_damaged_exif_leaves_a_picture_as_it_is(tmp_path):
+    exif = Image.Exif()
+    exif[0x112] = 6
+    whole = encoded(PIXELS, "JPEG", exif=exif)
+    place = whole.index(b"Exif\0\0") + 6
+    (tmp_path / "a.jpg").write_bytes(whole[:place] + b"\xff" * 8 + whole[place + 8 :])
+    assert load_picture(tmp_path / "a.jpg").shape == PIXELS.shape
+    assert turned([tmp_path / "a.jpg"]) == 0
