@@ -15,12 +15,12 @@ from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepare.captions import drawn_splits
 from cmir_repro.data.prepare.labels import bag_of_words, related
+from cmir_repro.data.prepare.missing import present
 from cmir_repro.data.prepare.pictures import (
     VIEW,
     draw_pictures,
     first_of,
     pixel_digests,
-    present,
 )
 from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.readers.files import NO_VALUE, located, read_csv
@@ -149,16 +149,14 @@ def prepare(
     settings = Settings(id, columns, text, suffix, size, at_least, val, test, seed)
     table, said, names = _read(csv, settings)
     listed = len(table)
-    files, here = present(
+    files, here, notes = present(
         images,
         table["path"],
         lambda here: [f"{(~here).sum():,} of the {listed:,} pictures"],
         allow_missing,
     )
     table, said = table[here].reset_index(drop=True), [said[row] for row in np.flatnonzero(here)]
-    digests, broken = pixel_digests(files)
-    if broken.any():
-        raise InputError(digests[broken.argmax()])
+    digests, _ = pixel_digests(files)
     kept, images_, labels_, words = _merged(table, said, len(names), first_of(digests))
     files = [files[row] for row in np.flatnonzero(kept)]
 
@@ -175,6 +173,7 @@ def prepare(
     used = ~np.logical_or(*without.values())
     left_out = [
         f"pictures that are missing: {listed - len(table):,}",
+        *notes,
         "pictures with the pixels of an earlier one, which got their categories and tags: "
         f"{checks.some(table['image'][~kept])}",
         *(

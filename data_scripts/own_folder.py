@@ -114,7 +114,8 @@ def _from_attributes(
     if lost.any() and not allow_missing:
         raise InputError(
             f"{digests[lost.argmax()]}; {lost.sum():,} of the {listed:,} pictures, before they are "
-            "split, cannot be read; --allow-missing leaves them out"
+            f"split, cannot be read ({checks.some(images['image'][lost])}); --allow-missing leaves "
+            "them out"
         )
     left_out.append(f"pictures that cannot be read: {checks.some(images['image'][lost])}")
     images, digests = images[~lost], digests[~lost]
@@ -233,7 +234,8 @@ def _from_rows(
             f"{digests[broken.argmax()]}; {of_images['listed'] - of_images['here']:,} of the "
             f"{of_images['listed']:,} pictures of {split} cannot be read, which "
             f"{of_queries['listed'] - of_queries['here']:,} of its {of_queries['listed']:,} "
-            "queries need; --allow-missing leaves them out"
+            f"queries need (of all splits {checks.some(names[broken])}); --allow-missing leaves "
+            "them out"
         )
     copies = names[kept.array != names.array]
     left_out = [

@@ -12,7 +12,8 @@ from cmir_repro.core.protocol import incomplete
 from cmir_repro.data import labelled
 from cmir_repro.data.labelled import KINDS, LABELS, TEXT, array_file
 from cmir_repro.data.prepare import checks, writer
-from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, pixels_told, present
+from cmir_repro.data.prepare.missing import present
+from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, pixels_told
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import SPLITS, Prepared
@@ -132,7 +133,7 @@ def prepare_tagged(
     use = np.full(len(found.ids), DATABASE, dtype=object)
     for part in SPLITS:
         use[chosen[part]] = part
-    files, here = None, np.ones(len(use), dtype=bool)
+    files, here, notes = None, np.ones(len(use), dtype=bool), []
 
     def covered(here: np.ndarray) -> dict[str, dict]:
         return {
@@ -149,7 +150,7 @@ def prepare_tagged(
         ]
 
     if pictures is not None:
-        files, here = present(pictures, found.paths, costs, allow_missing)
+        files, here, notes = present(pictures, found.paths, costs, allow_missing)
     kept = np.flatnonzero(here)
     categories = np.array(found.categories, dtype=object)
     images = pd.DataFrame(
@@ -171,7 +172,7 @@ def prepare_tagged(
         "coverage": covered(here),
         "sources": found.sources,
         "licence": found.licence,
-        "left_out": [*found.left_out, f"images that are missing: {gone:,}"],
+        "left_out": [*found.left_out, f"images that are missing: {gone:,}", *notes],
         "tasks": {VIEW: [VIEW, VIEW]} if pictures else {},
         "text": {"kind": "tags", "names": found.words},
         "categories": found.categories,

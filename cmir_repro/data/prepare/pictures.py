@@ -5,7 +5,7 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
@@ -16,6 +16,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.progress import bar
+from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare.formats import FORMATS, LISTED, SUFFIXES, content
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import SPLITS
@@ -83,11 +84,7 @@ def load_picture(path: Path) -> np.ndarray:
             fixed white.
     """
     with opened(path) as image:
-        if image.mode in _UNBOUNDED:
-            raise InputError(
-                f"{path} has pixels of {_UNBOUNDED[image.mode]} (mode {image.mode}), which have no "
-                "fixed white; save it with 8 or 16 bits"
-            )
+        _check_mode(path, image)
         if image.mode.startswith("I;16"):
             gray = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
             rgb = Image.fromarray(gray).convert("RGB")
@@ -95,6 +92,14 @@ def load_picture(path: Path) -> np.ndarray:
             rgb = image.convert("RGB")
         turn = _turn(image)
         return np.array(rgb if turn is None else rgb.transpose(turn))
+
+
+def _check_mode(path: Path, image: Image.Image) -> None:
+    if image.mode in _UNBOUNDED:
+        raise InputError(
+            f"{path} has pixels of {_UNBOUNDED[image.mode]} (mode {image.mode}), which have no "
+            "fixed white; save it with 8 or 16 bits"
+        )
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
@@ -118,6 +123,33 @@ def turned(files: Sequence[Path], workers: int = 4) -> int:
 
     with ThreadPoolExecutor(workers) as pool:
         return sum(pool.map(one, files))
+
+
+def check_whole(path: Path) -> None:
+    """Decode a picture and throw it away; of a JPEG an eighth, which reads all of the file too.
+
+    Raises:
+        InputError: as `load_picture`.
+    """
+    with opened(path) as image:
+        _check_mode(path, image)
+        image.draft(None, (1, 1))
+        image.load()
+
+
+def reasons(files: Sequence[Path], workers: int = 4) -> np.ndarray:
+    """Why each of N pictures cannot be read: (N,) object, str, "" of a whole one."""
+
+    def look(file: Path) -> str:
+        try:
+            check_whole(file)
+        except InputError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(workers) as pool:
+        shown = bar(pool.map(look, files), total=len(files), desc="checking", unit="image")
+        return np.array(list(shown), dtype=object)
 
 
 def is_gray(path: Path) -> bool:
@@ -306,34 +338,6 @@ def find_pictures(folder: Path, paths: Sequence[str]) -> list[Path | None]:
     return [here.get(folder / path) for path in paths]
 
 
-def present(
-    folder: Path,
-    paths: Sequence[str],
-    costs: Callable[[np.ndarray], Sequence[str]],
-    allow_missing: bool,
-) -> tuple[list[Path], np.ndarray]:
-    """The files of the pictures that are there, and (N,) bool, which those are.
-
-    Args:
-        folder, paths: as in `find_pictures`; N paths.
-        costs: from (N,) bool, in words what the missing ones cost, split by split.
-        allow_missing: leave out pictures that are not there, if any is.
-
-    Raises:
-        InputError: the folder does not exist, or a picture is missing that must not be.
-    """
-    files = find_pictures(folder, paths)
-    here = np.array([file is not None for file in files], dtype=bool)
-    if not here.all() and not (allow_missing and here.any()):
-        first = Path(folder) / np.asarray(paths, dtype=object)[here.argmin()]
-        way = "or leave them out with --allow-missing" if here.any() else "none is there"
-        raise InputError(
-            f"{first} ({', '.join(SUFFIXES)}) is missing; missing are: {'; '.join(costs(here))}. "
-            f"Get them again, {way}"
-        )
-    return [file for file in files if file is not None], here
-
-
 def done_to(files: Sequence[Path]) -> dict[str, int]:
     """What is done to these pictures where they are read, counted; empty: nothing."""
     number = turned(list(dict.fromkeys(files)))
@@ -364,6 +368,9 @@ def draw_pictures(
 
     Returns:
         What was done to the pictures, counted: for dataset.json.
+
+    Raises:
+        InputError: as `fill_squares`; where a picture is damaged, all that are damaged are listed.
     """
     for part in images["part"].unique():
         rows = images.assign(file=files)
@@ -372,5 +379,12 @@ def draw_pictures(
         # A picture exchanged between two tries must not be taken for the one already read.
         seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in here]
         key = hashlib.sha256(repr(seen).encode()).hexdigest()
-        fill_squares(target / f"pixels-{VIEW}-{part}.npy", here, size, key)
+        try:
+            fill_squares(target / f"pixels-{VIEW}-{part}.npy", here, size, key)
+        except InputError as error:
+            damaged = np.flatnonzero(reasons(files) != "")  # all, or it goes on one by one
+            if len(damaged) < 2:
+                raise
+            names = [files[row].name for row in damaged]
+            raise InputError(f"{error}; damaged are {checks.some(names)}") from error
     return done_to(files)

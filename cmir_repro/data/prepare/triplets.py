@@ -17,7 +17,8 @@ import pandas as pd
 
 from cmir_repro.core.protocol import incomplete
 from cmir_repro.data.prepare import checks, writer
-from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, pixels_told, places, present
+from cmir_repro.data.prepare.missing import present
+from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, pixels_told, places
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.fashioniq_cirr import Annotations
@@ -54,7 +55,7 @@ def prepare(
             the folder cannot be written.
     """
     images, queries = found.images, found.queries
-    files, here = None, np.ones(len(images), dtype=bool)
+    files, here, notes = None, np.ones(len(images), dtype=bool), []
 
     def costs(here: np.ndarray) -> list[str]:
         return [
@@ -65,7 +66,7 @@ def prepare(
         ]
 
     if pictures is not None:
-        files, here = present(pictures, images["path"], costs, allow_missing)
+        files, here, notes = present(pictures, images["path"], costs, allow_missing)
     coverage = _coverage(images, queries, here)
     with_target = queries["target"] != ""
     gone = set(images.loc[~here, "image"])
@@ -87,6 +88,7 @@ def prepare(
         *info["left_out"],
         *([f"queries without a target: {without:,}"] if without else []),
         f"images that are missing: {len(gone):,}; queries that need one: {lost:,}",
+        *notes,
         *(f"{file}: not in this copy of the release" for file in found.absent),
     ]
     tasks = {} if files is None else {VIEW: (VIEW, VIEW)}

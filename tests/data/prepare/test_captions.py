@@ -135,8 +135,11 @@ def test_a_truncated_picture_is_named(flickr, photos):
     file = photos / "2000.png"
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(InputError, match=r"2000.png is no whole picture"):
-        prepare(flickr, photos, allow_missing=True)
+        prepare(flickr, photos)
     assert not (paths.data() / "tiny" / "dataset.json").exists()
+    data = prepare(flickr, photos, allow_missing=True)
+    assert "2000" not in data.images["image"].tolist()
+    assert "of these, damaged: 1 (2000)" in data.info["left_out"]
 
 
 def test_a_protocol_needs_its_counts(flickr):
@@ -210,8 +213,10 @@ def test_a_damaged_picture_is_no_copy_of_another(tmp_path, photos):
     (tmp_path / "m.csv").write_text("id,name\n1000,one\n1001,two\n")
     (photos / "1001.png").write_bytes(b"")
     found = csv_column(tmp_path / "m.csv", "id", "name")
-    with pytest.raises(InputError, match=r"1001.png is no whole picture"):
-        captions.merge_copies(found, photos)
+    merged = captions.merge_copies(found, photos)  # with those that are missing, it is told later
+    assert merged.images["image"].tolist() == ["1000", "1001"]
+    with pytest.raises(InputError, match=r"1001.png is no whole picture.*damaged are 1 \(1001\)"):
+        prepare(merged, photos)
 
 
 def test_equal_bytes_in_another_shape_are_another_picture(tmp_path, photos):
