@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import incomplete
 from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.missing import present
@@ -71,6 +72,11 @@ def prepare(
     with_target = queries["target"] != ""
     gone = set(images.loc[~here, "image"])
     queries = queries[with_target & ~queries["source"].isin(gone) & ~queries["target"].isin(gone)]
+    if with_target.any() and not len(queries):
+        raise InputError(
+            f"no query is left: each needs a picture that is missing from {pictures}; missing are: "
+            f"{'; '.join(costs(here))}"
+        )
     if "members" in queries:
         kept = [" ".join(m for m in row.split() if m not in gone) for row in queries["members"]]
         queries = queries.assign(members=kept)

@@ -81,6 +81,8 @@ def write(folder: Path, content: Content, info: Mapping | None = None) -> Prepar
         InputError: something does not fit together, or the folder cannot be written.
     """
     images, queries = content.images, content.queries
+    if not len(images):
+        raise InputError(f"nothing is left to prepare in {paths.shown(folder)}: there is no image")
     tables = checks.tables_hash(images, queries)
     info = {"tables_sha256": tables, **(info or {}), **content.info}
     prepared.check_tables(images, queries, info["name"])  # before minutes of reading pictures

@@ -26,6 +26,22 @@ def test_a_count_that_differs_or_is_lacking_is_refused():
         checks.audit(FOUND, {"queries": 1}, "it")
 
 
+def test_a_split_of_which_nothing_is_left_is_told():
+    coverage = {
+        "train/all": {"images": 4, "missing": 4, "queries": 5, "lost": 5},
+        "val/all": {"images": 4, "missing": 3, "sentences": 5, "lost": 5},
+        "test images": {"here": 0, "listed": 3},
+        "test queries": {"here": 1, "listed": 3},
+        "database": {"images": 0, "missing": 0},
+    }
+    assert checks.nothing_left(coverage) == [
+        "nothing is left of train/all: all 4 pictures are missing",
+        "nothing is left of train/all: all 5 queries are missing",
+        "nothing is left of val/all: all 5 sentences are missing",
+        "nothing is left of test images: all 3 are missing",
+    ]
+
+
 @pytest.fixture
 def folder(tmp_path):
     made = {"kind": "noise", "size": 32, "csv_sha256": "ab", "files": {"a": "12"}}
