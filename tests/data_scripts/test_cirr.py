@@ -56,7 +56,7 @@ def test_the_release_comes_into_the_prepared_layout(root, photos, capsys):
     for row in range(len(data.images)):
         name = data.images["image"][row]
         assert (data.take("photo", np.array([row])) == picture(name)[0, 0]).all()
-    with pytest.raises(InputError, match="larger than the 0 queries of train"):
+    with pytest.raises(InputError, match="cirr has 0 examples to train on, and at least 4"):
         experiments.run(CONFIG, progress=False)
 
 

@@ -117,6 +117,8 @@ def tell(data: Prepared) -> Prepared:
     print(f"{info['name']} ({info['provenance']['kind']}) in {paths.shown(data.folder)}, pixels: "
           f"{', '.join(data.views) or 'none'}, protocol: {info['protocol']}")  # fmt: skip
     print(data.counts().to_string())
+    if (data.images["split"] == "train").any() and not (data.images["split"] == "val").any():
+        print("no image is for validation, so training on this keeps the last step")
     if "coverage" in info:
         print(pd.DataFrame(info["coverage"]).T.to_string())
         for line in nothing_left(info["coverage"]):

@@ -48,6 +48,15 @@ def folder(tmp_path):
     return tiny_photos.write(tmp_path / "photos", provenance=made, licence="MIT").folder
 
 
+def test_what_has_no_validation_is_told(tmp_path, capsys, monkeypatch):
+    told = "no image is for validation, so training on this keeps the last step"
+    checks.tell(tiny_photos.write(tmp_path / "photos"))
+    assert told not in capsys.readouterr().out
+    monkeypatch.setattr(tiny_photos, "SIZES", {"train": 32, "val": 0, "test": 8})
+    checks.tell(tiny_photos.write(tmp_path / "none"))
+    assert told in capsys.readouterr().out
+
+
 def test_the_same_is_opened(folder):
     wanted = {"size": 32, "csv_sha256": "ab", "files": {"a": "12"}, "licence": "MIT"}
     assert reopen(folder, wanted).info["name"] == "photos"

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from cmir_repro.core.errors import InputError
+from cmir_repro.data.prepare import pictures
 from cmir_repro.data.prepare.formats import LISTED, READ, SUFFIXES
 from cmir_repro.data.prepare.pictures import (
     find_pictures,
@@ -118,3 +119,11 @@ def test_damaged_exif_leaves_a_picture_as_it_is(tmp_path):
     (tmp_path / "a.jpg").write_bytes(whole[:place] + b"\xff" * 8 + whole[place + 8 :])
     assert load_picture(tmp_path / "a.jpg").shape == PIXELS.shape
     assert turned([tmp_path / "a.jpg"]) == 0
+
+
+def test_pictures_are_opened_in_one_place():
+    root = Path(pictures.__file__).parents[3]
+    folders = root / "cmir_repro", root / "data_scripts"
+    files = [file for folder in folders for file in folder.rglob("*.py")]
+    found = [file.name for file in files if "Image.open(" in file.read_text(encoding="utf-8")]
+    assert found == ["pictures.py"]
