@@ -228,14 +228,9 @@ def _from_rows(
             counts = {"here": int((here & ~gone).sum()), "listed": int(here.sum())}
             coverage[f"{split} {what}"] = counts
     if broken.any() and not allow_missing:
-        split = images.loc[images["image"] == names[broken].iloc[0], "split"].iloc[0]
-        of_images, of_queries = coverage[f"{split} images"], coverage[f"{split} queries"]
         raise InputError(
-            f"{digests[broken.argmax()]}; {of_images['listed'] - of_images['here']:,} of the "
-            f"{of_images['listed']:,} pictures of {split} cannot be read, which "
-            f"{of_queries['listed'] - of_queries['here']:,} of its {of_queries['listed']:,} "
-            f"queries need (of all splits {checks.some(names[broken])}); --allow-missing leaves "
-            "them out"
+            f"{digests[broken.argmax()]}; {_costs(coverage)} (all in all "
+            f"{checks.some(names[broken])}); --allow-missing leaves them out"
         )
     copies = names[kept.array != names.array]
     left_out = [
@@ -253,6 +248,20 @@ def _from_rows(
         pd.Series(digests, names)[images["image"]].to_numpy(),
         {"protocol": "own/target", "left_out": left_out, "coverage": coverage},
     )
+
+
+def _costs(coverage: dict[str, dict[str, int]]) -> str:
+    """What the pictures that cannot be read cost, in words, split by split."""
+    costs = []
+    for split in SPLITS:
+        images, queries = (coverage.get(f"{split} {what}") for what in ("images", "queries"))
+        if images and images["here"] < images["listed"]:
+            costs.append(
+                f"{images['listed'] - images['here']:,} of the {images['listed']:,} pictures of "
+                f"{split} cannot be read, which {queries['listed'] - queries['here']:,} of its "
+                f"{queries['listed']:,} queries need"
+            )
+    return "; ".join(costs)
 
 
 def _files(folder: Path, names: pd.Series, settings: Settings) -> list[Path]:

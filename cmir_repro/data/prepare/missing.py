@@ -75,17 +75,13 @@ def present(
             else why[~here][0]
         )
         which = " or ".join(kind for kind, names_ in kinds.items() if len(names_))
+        mend = "Replace what is damaged" if len(broken) else "Get them again"
         way = ", or leave them out with --allow-missing"
         if not here.any():
             way = ", none is there"
         elif allow_missing is None:
             way = ""
-        raise InputError(
-            f"{first}; {which} are: {'; '.join(costs(here))} ({counted}). Get them again{way}"
-        )
+        raise InputError(f"{first}; {which} are: {'; '.join(costs(here))} ({counted}). {mend}{way}")
     print(f"left out: {counted}: {'; '.join(costs(here))}")
-    return (
-        [files[row] for row in np.flatnonzero(here)],
-        here,
-        [f"of these, damaged: {checks.some(broken)}"] if len(broken) else [],
-    )
+    note = f"images that are damaged, counted as missing: {checks.some(broken)}"
+    return [files[row] for row in np.flatnonzero(here)], here, [note] if len(broken) else []

@@ -139,7 +139,7 @@ def test_a_truncated_picture_is_named(flickr, photos):
     assert not (paths.data() / "tiny" / "dataset.json").exists()
     data = prepare(flickr, photos, allow_missing=True)
     assert "2000" not in data.images["image"].tolist()
-    assert "of these, damaged: 1 (2000)" in data.info["left_out"]
+    assert "images that are damaged, counted as missing: 1 (2000)" in data.info["left_out"]
 
 
 def test_a_protocol_needs_its_counts(flickr):

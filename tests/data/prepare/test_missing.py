@@ -40,7 +40,7 @@ def test_all_are_refused_in_one_line(folder):
     assert "missing are 1 (p6) and damaged are 2 (p1, p4)" in message
     assert "--allow-missing" in message
     assert "\n" not in message
-    with pytest.raises(InputError, match=r"Get them again$"):
+    with pytest.raises(InputError, match=r"Replace what is damaged$"):
         present(folder, NAMES, costs, None)
 
 
@@ -48,7 +48,7 @@ def test_all_are_left_out_at_once_and_said(folder, capsys):
     files, here, notes = present(folder, NAMES, costs, True)
     assert [file.stem for file in files] == ["p0", "p2", "p3", "p5", "p7"]
     assert np.flatnonzero(~here).tolist() == [1, 4, 6]
-    assert notes == ["of these, damaged: 2 (p1, p4)"]
+    assert notes == ["images that are damaged, counted as missing: 2 (p1, p4)"]
     assert "damaged are 2 (p1, p4): train 3 of 8 images" in capsys.readouterr().out
 
 
