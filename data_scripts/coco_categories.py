@@ -8,13 +8,12 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 import typer
-from PIL import Image
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepare.captions import RELEASES
-from cmir_repro.data.prepare.pictures import FORMATS, find_pictures
+from cmir_repro.data.prepare.pictures import find_pictures, is_gray
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.captions import coco
 from cmir_repro.data.readers.files import ids_of, json_field, located, read_json
@@ -153,7 +152,7 @@ def read(
     grey = np.zeros(len(table), dtype=bool)
     if pictures is not None and not convention.grey:
         grey = np.array(
-            [file is not None and _grey(file) for file in find_pictures(pictures, paths)]
+            [file is not None and is_gray(file) for file in find_pictures(pictures, paths)]
         )
     some, worded = labels.any(1), text.any(1)
     kept = np.flatnonzero(some & worded & ~grey)
@@ -197,14 +196,6 @@ def read(
         licence=RELEASES["coco"].licence,
     )
     return found, counts
-
-
-def _grey(file: Path) -> bool:
-    try:
-        with Image.open(file, formats=FORMATS) as picture:
-            return picture.mode in ("1", "L")
-    except Exception as error:  # Pillow raises many kinds for a damaged file
-        raise InputError(f"{file} is no whole picture ({error}); get it again") from error
 
 
 def prepare(

@@ -13,6 +13,7 @@ from cmir_repro.core.protocol import incomplete
 from cmir_repro.data import training_pairs
 from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.archive import unpacked
+from cmir_repro.data.prepare.missing import damage
 from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, states
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import Prepared
@@ -287,6 +288,9 @@ def prepare(
         )
     found = states(root, lines["path"])
     lost = np.array([state is None for state in found])
+    if allow_missing:  # else drawing them finds and lists the damaged ones
+        there = np.flatnonzero(~lost)
+        lost[there] = damage([root / path for path in lines["path"].to_numpy()[there]]) != ""
     _check_missing(root, lines, queries, lost, allow_missing)
 
     provenance = {

@@ -16,7 +16,8 @@ from cmir_repro.data.labelled import IMAGE, LABELS, TEXT, array_file
 from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepare.labels import related
-from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, find_pictures
+from cmir_repro.data.prepare.missing import present
+from cmir_repro.data.prepare.pictures import VIEW, draw_pictures
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.readers.files import ids_of, located
@@ -91,12 +92,9 @@ def _drawer(
         if found.names is None:
             raise InputError(f"--images needs the names of the pictures, {' or '.join(NAMES)}")
         paths_ = pd.Series([located("names", found.names[row]) for row in kept])
-        files = find_pictures(images, paths_)
-        gone = [path for path, file in zip(paths_, files, strict=True) if file is None]
-        if gone:
-            raise InputError(
-                f"{images / gone[0]} is missing, as are {len(gone):,} of {len(files):,} pictures"
-            )
+        files, _, _ = present(
+            images, paths_, lambda here: [f"{(~here).sum():,} of {len(here):,} pictures"], None
+        )
         placed = table.assign(part="all", row=np.arange(len(table)))
         return lambda target: draw_pictures(target, placed, files, size)
     picture = found.picture

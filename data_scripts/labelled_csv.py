@@ -15,12 +15,12 @@ from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepare.captions import drawn_splits
 from cmir_repro.data.prepare.labels import bag_of_words, related
+from cmir_repro.data.prepare.missing import present
 from cmir_repro.data.prepare.pictures import (
     VIEW,
     draw_pictures,
     first_of,
     pixel_digests,
-    present,
 )
 from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.readers.files import located, own_splits, read_csv
@@ -158,16 +158,14 @@ def prepare(
     settings = Settings(id, columns, text, suffix, size, at_least, val, test, seed)
     table, said, names = _read(csv, settings, separator)
     listed, without_words = len(table), sum(not words for words in said)
-    files, here = present(
+    files, here, notes = present(
         images,
         table["path"],
         lambda here: [f"{(~here).sum():,} of the {listed:,} pictures"],
         allow_missing,
     )
     table, said = table[here].reset_index(drop=True), [said[row] for row in np.flatnonzero(here)]
-    digests, broken = pixel_digests(files)
-    if broken.any():
-        raise InputError(digests[broken.argmax()])
+    digests, _ = pixel_digests(files)
     kept, images_, labels_, words = _merged(table, said, len(names), first_of(digests))
     files = [files[row] for row in np.flatnonzero(kept)]
 
@@ -187,6 +185,7 @@ def prepare(
     left_out = [
         f"rows without a word in {settings.text}: {without_words:,}",
         f"pictures that are missing: {listed - len(table):,}",
+        *notes,
         "pictures with the pixels of an earlier one, which got their categories and tags: "
         f"{checks.some(table['image'][~kept])}",
         *(
@@ -221,9 +220,9 @@ def prepare(
     }
     table = images_[["image", "split", "label"]]
 
-    def draw(target: Path) -> None:
+    def draw(target: Path) -> dict[str, int]:
         placed = table.assign(part="all", row=np.arange(len(table)))
-        draw_pictures(target, placed, files, settings.size)
+        return draw_pictures(target, placed, files, settings.size)
 
     arrays = {TEXT: tags, LABELS: labels_}
     return checks.tell(labelled_release.finish(name, record, table, arrays, draw))

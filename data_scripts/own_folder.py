@@ -13,7 +13,14 @@ from cmir_repro.core.files import sha256
 from cmir_repro.data import splits
 from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.attributes import draw_queries, hold_out_pairs
-from cmir_repro.data.prepare.pictures import VIEW, fill_squares, first_of, inside, pixel_digests
+from cmir_repro.data.prepare.pictures import (
+    VIEW,
+    done_to,
+    fill_squares,
+    first_of,
+    inside,
+    pixel_digests,
+)
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.data.readers.files import need_columns, own_splits, read_csv
@@ -112,7 +119,8 @@ def _from_attributes(
     if lost.any() and not allow_missing:
         raise InputError(
             f"{digests[lost.argmax()]}; {lost.sum():,} of the {listed:,} pictures, before they are "
-            "split, cannot be read; --allow-missing leaves them out"
+            f"split, cannot be read ({checks.some(images['image'][lost])}); --allow-missing leaves "
+            "them out"
         )
     left_out.append(f"pictures that cannot be read: {checks.some(images['image'][lost])}")
     images, digests = images[~lost], digests[~lost]
@@ -248,13 +256,9 @@ def _from_rows(
             counts = {"here": int((here & ~gone).sum()), "listed": int(here.sum())}
             coverage[f"{split} {what}"] = counts
     if broken.any() and not allow_missing:
-        split = images.loc[images["image"] == names[broken].iloc[0], "split"].iloc[0]
-        of_images, of_queries = coverage[f"{split} images"], coverage[f"{split} queries"]
         raise InputError(
-            f"{digests[broken.argmax()]}; {of_images['listed'] - of_images['here']:,} of the "
-            f"{of_images['listed']:,} pictures of {split} cannot be read, which "
-            f"{of_queries['listed'] - of_queries['here']:,} of its {of_queries['listed']:,} "
-            "queries need; --allow-missing leaves them out"
+            f"{digests[broken.argmax()]}; {_costs(coverage)} (all in all "
+            f"{checks.some(names[broken])}); --allow-missing leaves them out"
         )
     copies = names[kept.array != names.array]
     left_out = [
@@ -274,14 +278,28 @@ def _from_rows(
     )
 
 
+def _costs(coverage: dict[str, dict[str, int]]) -> str:
+    """What the pictures that cannot be read cost, in words, split by split."""
+    costs = []
+    for split in SPLITS:
+        images, queries = (coverage.get(f"{split} {what}") for what in ("images", "queries"))
+        if images and images["here"] < images["listed"]:
+            costs.append(
+                f"{images['listed'] - images['here']:,} of the {images['listed']:,} pictures of "
+                f"{split} cannot be read, which {queries['listed'] - queries['here']:,} of its "
+                f"{queries['listed']:,} queries need"
+            )
+    return "; ".join(costs)
+
+
 def _files(folder: Path, names: pd.Series, settings: Settings) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; --images is the folder with the pictures")
     return [inside(folder, name, settings.suffix) for name in names]
 
 
-def _draw(target: Path, made: Made, folder: Path, settings: Settings) -> None:
-    """Write the pixel file of each split."""
+def _draw(target: Path, made: Made, folder: Path, settings: Settings) -> dict[str, int]:
+    """Write the pixel file of each split; what was done to the pictures, counted."""
     here = [split for split in SPLITS if (made.images["split"] == split).any()]
     for left in target.glob(f"pixels-{VIEW}-*.npy"):  # of a try with other shares
         if left.stem.split("-")[2] not in here:
@@ -293,6 +311,7 @@ def _draw(target: Path, made: Made, folder: Path, settings: Settings) -> None:
         fill_squares(path, files, settings.size, checks.digest(made.digests[rows]))
     for left in target.glob(".pixels-*.part"):  # of broken-off tries with other arguments
         left.unlink()
+    return done_to(_files(folder, made.images["image"], settings))
 
 
 def _place(images: pd.DataFrame, attributes: list[str]) -> pd.DataFrame:

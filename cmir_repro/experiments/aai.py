@@ -61,6 +61,10 @@ class ImageTextExperiment(Experiment):
         known = sizes["vocabulary"], tuple(sizes["shape"]), sizes["special_tokens"]
         return AAI(config.model, *known, config.train.seed)
 
+    def examples(self, split: str) -> int:
+        images = self.data.images["image"][self.data.images["split"] == split]
+        return int(self.task.told.table["image"].isin(images).sum())
+
     def batches(self) -> PairBatches:
         return PairBatches(self.task, self.tokens, self.config.train)
 

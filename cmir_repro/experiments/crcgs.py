@@ -21,7 +21,7 @@ from cmir_repro.evaluation.features import Features, align
 from cmir_repro.evaluation.hamming import as_codes
 from cmir_repro.experiments import versions
 from cmir_repro.experiments.crcgs_task import LabelledBatches, LabelledTask
-from cmir_repro.experiments.experiment import Experiment
+from cmir_repro.experiments.experiment import Experiment, largest_batch
 from cmir_repro.experiments.job import Job, alone
 from cmir_repro.experiments.presets.crcgs import CRCGSRun
 from cmir_repro.models.towers import codes
@@ -101,6 +101,23 @@ class LabelExperiment(Experiment):
         system.fit(*(x[rows].cpu() for x in self._inputs()), self.config.train.seed)
         if not job.finished:
             job.save_fitted(system.tensors())
+
+    def examples(self, split: str) -> int:
+        return len(getattr(self.task.labelled, split))
+
+    def suit(self) -> CRCGSRun:
+        """See `Experiment`; the batches of the other stages have to fit too."""
+        config, name = super().suit(), self.config.dataset
+        stages = {"teacher": config.teacher, "hashing": None if config.baseline else config.hashing}
+        changed = {}
+        for stage, settings in stages.items():
+            if settings:
+                batch = largest_batch(settings.batch, self.examples("train"), stage, name)
+                if batch != settings.batch:
+                    changed[stage] = settings.model_copy(update={"batch": batch})
+        if changed:
+            self.config = config.model_copy(update=changed)
+        return self.config
 
     def batches(self) -> LabelledBatches:
         train = self.config.train

@@ -62,10 +62,20 @@ class ComposedExperiment(Experiment):
     def net(cls, config: DIMRun, sizes: dict) -> Composed:
         return Composed(config.model, sizes["vocabulary"])
 
-    def batches(self) -> QueryBatches:
-        config = self.config
+    def examples(self, split: str) -> int:
+        names = self._trained() if split == "train" else (split,)
+        parts = [self.task.split(name) for name in names]
+        if split == "train" and self.data.info.get("training_pairs"):
+            return sum(len(part.gallery) for part in parts)
+        return sum(len(part.texts) for part in parts)
+
+    def _trained(self) -> tuple[str, ...]:
+        """The splits that are trained on."""
         # The original has no validation split, so its way of selecting trains on all of train.
-        splits = ("train", "val") if config.train.selection == "test" else ("train",)
+        return ("train", "val") if self.config.train.selection == "test" else ("train",)
+
+    def batches(self) -> QueryBatches:
+        config, splits = self.config, self._trained()
         return QueryBatches(self.task, self.tokens, config.train, splits, config.shuffle_text)
 
     def validate(self, system: nn.Module) -> dict[str, float]:

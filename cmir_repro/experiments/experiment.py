@@ -10,8 +10,10 @@ from typing import ClassVar
 
 import pandas as pd
 import torch
+from accelerate import PartialState
 from torch import nn
 
+from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import Protocol
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.evaluation.features import Features
@@ -19,6 +21,32 @@ from cmir_repro.experiments.job import Job
 from cmir_repro.experiments.ledger import Record
 from cmir_repro.experiments.presets.base import RunConfig
 from cmir_repro.training.loop import Batches
+
+FEWEST = 4  # examples to train on: losses compare those of a batch (our choice)
+
+
+def largest_batch(batch: int, examples: int, what: str, dataset: str) -> int:
+    """The batch, or where there are fewer examples the largest power of two of them; that is said.
+
+    Raises:
+        InputError: there are fewer than FEWEST examples.
+    """
+    if batch <= examples:
+        return batch
+    if examples < FEWEST:
+        raise InputError(
+            f"{dataset} has {examples} examples to train on, and at least {FEWEST} are needed; "
+            "prepare it with more in the split train"
+        )
+    fits = 1 << (examples.bit_length() - 1)
+    say(f"{dataset}: {what} has {examples:,} examples, so its batch is {fits} instead of {batch}")
+    return fits
+
+
+def say(line: str) -> None:
+    """Print a line once, however many processes train."""
+    if PartialState().is_main_process:
+        print(line)
 
 
 class Experiment(ABC):
@@ -68,6 +96,32 @@ class Experiment(ABC):
     def build(self) -> nn.Module:
         """The net with its initial weights, drawn from torch's generator as it stands."""
         return self.net(self.config, self.sizes())
+
+    @abstractmethod
+    def examples(self, split: str) -> int:
+        """How many of "train" or "val" there are: what a batch of train is drawn from."""
+
+    def suit(self) -> RunConfig:
+        """Change what of the configuration the data are too few for, say so, and return it.
+
+        A batch that is larger than the training data becomes `largest_batch`; without validation
+        data the last step is kept. The record holds the configuration that was used (our choice:
+        only here are configuration and data known together; data that suffice change nothing).
+
+        Raises:
+            InputError: there is too little to train on.
+        """
+        train = self.config.train
+        changed = {}
+        batch = largest_batch(train.batch, self.examples("train"), "training", self.config.dataset)
+        if batch != train.batch:
+            changed["batch"] = batch
+        if train.selection == "val" and not self.examples("val"):
+            say(f"{self.config.dataset} has no validation data, so the last step is kept")
+            changed |= {"selection": "last", "patience": 0}
+        if changed:
+            self.config = self.config.model_copy(update={"train": train.model_copy(update=changed)})
+        return self.config
 
     @abstractmethod
     def batches(self) -> Batches:

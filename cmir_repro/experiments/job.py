@@ -40,6 +40,7 @@ class Job:
         protocol: how it is scored.
         device: "cpu" or "cuda".
         selection: which step's weights are kept, in words.
+        name: of the run, where it is not that of `config`; see `Experiment.suit`.
         facts: JSON values that decide the numbers too (vocabulary, digest of weights).
     """
 
@@ -50,10 +51,11 @@ class Job:
         protocol: Protocol,
         device: str,
         selection: str,
+        name: str = "",
         **facts: object,
     ) -> None:
         self.config, self.data, self.device, self.selection = config, data, device, selection
-        self.name = identity.name(config)
+        self.name = name or identity.name(config)
         self.folder = paths.runs() / self.name
         self.own = identity.own_digest(config)
         self.identity = {

@@ -16,7 +16,8 @@ def run(
     """Train and score one model, or load it if this very run is finished already.
 
     A broken-off run goes on where it stopped; one made by other code, from other data or on
-    another kind of device is made anew. Where another process is at this run, wait for it.
+    another kind of device is made anew. What the data are too few for is changed and said, see
+    `Experiment.suit`. Where another process is at this run, wait for it.
 
     Args:
         config: from a system's `configure`.
@@ -31,13 +32,16 @@ def run(
     ledger.reset_peak_memory(device)
     with PartialState(cpu=device == "cpu").main_process_first():  # each process takes its own GPU
         experiment = SYSTEMS[config.system].experiment(config, device, progress)
-    with alone(identity.name(config)):
+    # The name is that of what was asked for, so that asking again, or a grid, finds the run.
+    name, config = identity.name(config), experiment.suit()
+    with alone(name):
         job = Job(
             config,
             experiment.data,
             experiment.protocol,
             device,
             experiment.selections[config.train.selection],
+            name,
             **experiment.facts(),
         )
         torch.manual_seed(config.train.seed)  # initial weights

@@ -56,8 +56,27 @@ def test_the_release_comes_into_the_prepared_layout(root, photos, capsys):
     for row in range(len(data.images)):
         name = data.images["image"][row]
         assert (data.take("photo", np.array([row])) == picture(name)[0, 0]).all()
-    with pytest.raises(InputError, match="larger than the 0 queries of train"):
+    with pytest.raises(InputError, match="cirr has 0 examples to train on, and at least 4"):
         experiments.run(CONFIG, progress=False)
+
+
+def test_nothing_left_is_refused_and_an_empty_split_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CMIR_DATA", str(tmp_path / "data"))
+    root = cirr(tmp_path / "raw", train_triplets=8)
+    (tmp_path / "empty").mkdir()
+    given = ("--images", tmp_path / "empty", "--allow-missing", "--size", 8)
+    with pytest.raises(InputError, match="none is there"):
+        run(root, *given)
+    images = annotations.cirr(root).images
+    photos = draw(tmp_path / "empty", images.loc[images["split"] == "train", "path"].tolist())
+    data = run(root, *given)
+    assert data.info["counts"]["test"] == {"images": 0, "queries": 0}
+    assert "nothing is left of test/all: all 8 pictures are missing" in capsys.readouterr().out
+    (data.folder / "dataset.json").unlink()
+    for file in sorted(photos.rglob("*.png"))[1:]:  # one picture, which no query can do with
+        file.unlink()
+    with pytest.raises(InputError, match="no query is left"):
+        run(root, *given)
 
 
 def test_it_trains_and_is_scored_with_subset_recall(tmp_path, monkeypatch):

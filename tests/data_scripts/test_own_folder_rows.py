@@ -131,3 +131,15 @@ def test_equal_pictures_in_two_splits_are_refused(rows):
 def test_impossible_rows_are_named(rows, edit, message):
     change(rows, "rows.csv", edit)
     refused(rows, ROWS, "rows.csv", message)
+
+
+def test_all_that_cannot_be_read_are_listed_with_what_each_split_loses(rows):
+    table = pd.read_csv(rows / "rows.csv")
+    first = table.drop_duplicates("split").set_index("split")["source"]
+    for name in (first["train"], first["test"]):
+        (rows / "images" / f"{name}.png").write_bytes(b"")
+    message = (
+        r"pictures of train cannot be read, which \d of its \d+ queries need; .* pictures of test "
+        rf"cannot .* \(all in all 2 \({first['train']}, {first['test']}\)\)"
+    )
+    refused(rows, ROWS, "rows.csv", message)

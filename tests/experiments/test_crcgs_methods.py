@@ -80,8 +80,6 @@ def test_a_data_set_without_validation_images_trains_to_the_last_step():
     assert run.record.selection == crcgs.LabelExperiment.selections["last"]
     assert "val selection" not in run.log
     assert run.record.result["gallery"] == 58
-    with pytest.raises(InputError):
-        go(configured())
 
 
 def test_what_cannot_be_run_is_refused_before_anything_is_trained(monkeypatch):
@@ -90,7 +88,6 @@ def test_what_cannot_be_run_is_refused_before_anything_is_trained(monkeypatch):
     for config, message in (
         (configure("tiny-labels", "3d-colour"), "task of tiny-labels"),
         (configured(dataset="tiny-lables"), "not prepared yet"),
-        (configured(REFERENCE, training={"batch": 49}), "batch 49 is larger than the 48"),
         (configured(REFERENCE, image_encoder="convnet"), "pixels|views?"),
     ):
         with pytest.raises(InputError, match=message):

@@ -14,6 +14,7 @@ import pandas as pd
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import incomplete, preset
 from cmir_repro.data.prepare import checks, writer
+from cmir_repro.data.prepare.missing import present
 from cmir_repro.data.prepare.pictures import (
     VIEW,
     draw_pictures,
@@ -22,7 +23,6 @@ from cmir_repro.data.prepare.pictures import (
     pixel_digests,
     pixels_told,
     places,
-    present,
 )
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import SPLITS, Prepared
@@ -110,7 +110,7 @@ def prepare(
         InputError: a picture is missing or damaged, something else was prepared there before, or
             the folder cannot be written.
     """
-    files, here = None, np.ones(len(found.images), dtype=bool)
+    files, here, notes = None, np.ones(len(found.images), dtype=bool), []
 
     def costs(here: np.ndarray) -> list[str]:
         return [
@@ -121,16 +121,17 @@ def prepare(
         ]
 
     if pictures is not None:
-        files, here = present(pictures, found.images["path"], costs, allow_missing)
+        files, here, notes = present(pictures, found.images["path"], costs, allow_missing)
     images = places(found.images[here]).drop(columns="path")
 
-    def draw(target: Path) -> None:
-        if files is not None:
-            draw_pictures(target, images, files, size)
+    def draw(target: Path) -> dict[str, int]:
+        return {} if files is None else draw_pictures(target, images, files, size)
 
     made = {**made, "pixels": pixels_told(None if files is None else size)}
     tasks = {} if files is None else {VIEW: [VIEW, VIEW]}
-    return finish(name, found, release, made, images, covered(found, here), tasks, draw)
+    coverage = covered(found, here)
+    found = found._replace(left_out=[*found.left_out, *notes])
+    return finish(name, found, release, made, images, coverage, tasks, draw)
 
 
 def finish(
@@ -141,7 +142,7 @@ def finish(
     images: pd.DataFrame,
     coverage: dict[str, dict],
     tasks: dict[str, list[str]],
-    draw: Callable[[Path], None],
+    draw: Callable[[Path], dict[str, int] | None],
 ) -> Prepared:
     """Check and write everything, `draw(folder)` the pixels or features; or open what is there.
 
@@ -203,10 +204,10 @@ def merge_copies(found: Captions, folder: Path) -> Captions:
 
     Args:
         found: what a reader gave.
-        folder: of the photographs; those that are not there are left as they are.
+        folder: of the photographs; those that are not there or damaged are left as they are.
 
     Raises:
-        InputError: the folder does not exist or a picture is damaged.
+        InputError: the folder does not exist or no picture can be read.
     """
     files = find_pictures(folder, found.images["path"])
     # A picture that is not there is like no other.
@@ -214,8 +215,8 @@ def merge_copies(found: Captions, folder: Path) -> Captions:
     here = np.array([file is not None for file in files])
     if here.any():
         digest[here], broken = pixel_digests([file for file in files if file is not None])
-        if broken.any():
-            raise InputError(digest[here][broken.argmax()])
+        # Nor is one that cannot be read; `prepare` says what it costs, with all that are missing.
+        digest[np.flatnonzero(here)[broken]] = found.images["image"].to_numpy()[here][broken]
     ids, first = found.images["image"].to_numpy(), first_of(digest)
     becomes = dict(zip(ids, ids[first], strict=True))
     copies = first != np.arange(len(first))

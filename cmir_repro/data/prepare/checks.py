@@ -90,6 +90,23 @@ def reopen(folder: Path, wanted: Mapping[str, object]) -> Prepared:
     return found
 
 
+# In the coverage: how many there were, and how many of them were lost or are here.
+_COUNTED = (("images", "missing", "pictures"), ("queries", "lost", "queries"),
+            ("sentences", "lost", "sentences"))  # fmt: skip
+
+
+def nothing_left(coverage: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """In words, the splits of which all pictures, queries or sentences are missing."""
+    out = []
+    for where, part in coverage.items():
+        for whole, gone, what in _COUNTED:
+            if part.get(whole) and part[whole] == part.get(gone):
+                out.append(f"nothing is left of {where}: all {part[whole]:,} {what} are missing")
+        if part.get("listed") and not part["here"]:
+            out.append(f"nothing is left of {where}: all {part['listed']:,} are missing")
+    return out
+
+
 def tell(data: Prepared) -> Prepared:
     """Print what was prepared: where it lies, counts, coverage, audit, and what was left out.
 
@@ -100,10 +117,16 @@ def tell(data: Prepared) -> Prepared:
     print(f"{info['name']} ({info['provenance']['kind']}) in {paths.shown(data.folder)}, pixels: "
           f"{', '.join(data.views) or 'none'}, protocol: {info['protocol']}")  # fmt: skip
     print(data.counts().to_string())
+    if (data.images["split"] == "train").any() and not (data.images["split"] == "val").any():
+        print("no image is for validation, so training on this keeps the last step")
     if "coverage" in info:
         print(pd.DataFrame(info["coverage"]).T.to_string())
+        for line in nothing_left(info["coverage"]):
+            print(line)
     if info.get("audit"):
         print(pd.DataFrame(info["audit"], dtype=object).fillna("unknown").to_string(index=False))
+    for what, count in info.get("pictures", {}).items():
+        print(f"{what}: {count:,}")
     for line in info["left_out"]:
         print(f"left out: {line}")
     return data

@@ -12,7 +12,8 @@ from cmir_repro.core.protocol import incomplete
 from cmir_repro.data import labelled
 from cmir_repro.data.labelled import KINDS, LABELS, TEXT, array_file
 from cmir_repro.data.prepare import checks, writer
-from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, pixels_told, present
+from cmir_repro.data.prepare.missing import present
+from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, pixels_told
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import SPLITS, Prepared
@@ -28,7 +29,7 @@ def finish(
     record: Mapping,
     images: pd.DataFrame,
     arrays: Mapping[str, np.ndarray],
-    draw: Callable[[Path], None] | None = None,
+    draw: Callable[[Path], Mapping[str, int] | None] | None = None,
 ) -> Prepared:
     """Write images with text and categories to data/NAME, or open what lies there if it is equal.
 
@@ -54,7 +55,7 @@ def content(
     info: Mapping,
     images: pd.DataFrame,
     arrays: Mapping[str, np.ndarray],
-    draw: Callable[[Path], None] | None = None,
+    draw: Callable[[Path], Mapping[str, int] | None] | None = None,
 ) -> Content:
     """A data set of one part, "all".
 
@@ -77,11 +78,11 @@ def content(
         rows, names = np.arange(len(table)), info["text"]["names"]
         labelled.assemble(table, rows, text, arrays[LABELS], names, info["categories"])
 
-    def draw_and_check(folder: Path) -> None:
-        if draw is not None:
-            draw(folder)
+    def draw_and_check(folder: Path) -> Mapping[str, int] | None:
+        done = draw(folder) if draw is not None else None
         if TEXT not in arrays:
             check(np.load(array_file(folder, TEXT), mmap_mode="r", allow_pickle=False))
+        return done
 
     if TEXT in arrays:
         check(arrays[TEXT])
@@ -132,7 +133,7 @@ def prepare_tagged(
     use = np.full(len(found.ids), DATABASE, dtype=object)
     for part in SPLITS:
         use[chosen[part]] = part
-    files, here = None, np.ones(len(use), dtype=bool)
+    files, here, notes = None, np.ones(len(use), dtype=bool), []
 
     def covered(here: np.ndarray) -> dict[str, dict]:
         return {
@@ -149,7 +150,7 @@ def prepare_tagged(
         ]
 
     if pictures is not None:
-        files, here = present(pictures, found.paths, costs, allow_missing)
+        files, here, notes = present(pictures, found.paths, costs, allow_missing)
     kept = np.flatnonzero(here)
     categories = np.array(found.categories, dtype=object)
     images = pd.DataFrame(
@@ -171,7 +172,7 @@ def prepare_tagged(
         "coverage": covered(here),
         "sources": found.sources,
         "licence": found.licence,
-        "left_out": [*found.left_out, f"images that are missing: {gone:,}"],
+        "left_out": [*found.left_out, f"images that are missing: {gone:,}", *notes],
         "tasks": {VIEW: [VIEW, VIEW]} if pictures else {},
         "text": {"kind": "tags", "names": found.words},
         "categories": found.categories,
@@ -181,13 +182,14 @@ def prepare_tagged(
 
     text = found.text[kept]
 
-    def draw(target: Path) -> None:
+    def draw(target: Path) -> dict[str, int]:
         file, shape = array_file(target, TEXT), (len(kept), len(found.words))
         key = hashlib.sha256(text.tobytes()).hexdigest()
         fill(file, shape, lambda rows: unpacked(text[rows], shape[1]), key, None)
-        if files is not None:
-            table = images.assign(part="all", row=np.arange(len(images)))
-            draw_pictures(target, table, files, size)
+        if files is None:
+            return {}
+        table = images.assign(part="all", row=np.arange(len(images)))
+        return draw_pictures(target, table, files, size)
 
     arrays = {LABELS: found.labels[kept].astype(np.uint8)}
     name = name or (release if pictures else f"{release}-tags")

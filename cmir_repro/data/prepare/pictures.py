@@ -5,50 +5,162 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.progress import bar
+from cmir_repro.data.prepare import checks
+from cmir_repro.data.prepare.formats import FORMATS, LISTED, SUFFIXES, content
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import SPLITS
 from cmir_repro.data.words import plain
 
-# The other formats Pillow knows are refused: some of them start programs.
-FORMATS = ("PNG", "JPEG", "GIF", "BMP")
 MAX_PIXELS = 50_000_000  # our choice; a file of a few bytes can claim far more
-SUFFIXES = (".jpg", ".png", ".jpeg")
+TURNED = "pictures turned upright, as their EXIF says"
 VIEW = "photo"  # the view of photographs
+_TURNS = {  # by EXIF's orientation; 1 is upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_UNBOUNDED = {"F": "floats", "I": "32-bit integers"}  # by mode
 _PNG_END = b"IEND\xaeB`\x82"  # Pillow itself does not miss it
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """The one way in which picture files are opened: a picture of FORMATS, not yet decoded.
+
+    Raises:
+        InputError: the file is missing, damaged (also where it is decoded), too large, or not of
+            these formats; what it is instead is named.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from error
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels are over {MAX_PIXELS:,}")
+            if image.format == "PNG" and _PNG_END not in data:
+                raise ValueError("the end is missing")
+            yield image
+    except UnidentifiedImageError as error:
+        raise InputError(
+            f"{path} is no whole picture of a format that is read ({LISTED}); it holds "
+            f"{content(data)}"
+        ) from error
+    except InputError:
+        raise
+    except Exception as error:  # Pillow raises many kinds for a damaged file
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} is no whole picture ({reason})") from error
 
 
 def load_picture(path: Path) -> np.ndarray:
     """Read one picture as RGB; transparency is dropped, as in the loaders of the field.
 
+    It is turned upright as its EXIF says, as every viewer shows it. Of 16 bits the upper 8 are
+    kept (our choice: it is what Pillow does with colours of 16 bits).
+
     Returns:
         (height, width, 3) uint8.
 
     Raises:
-        InputError: the file is missing, truncated, damaged, too large or of another format.
+        InputError: as `opened`, or the pixels are floats or integers of 32 bits, which have no
+            fixed white.
     """
+    with opened(path) as image:
+        _check_mode(path, image)
+        if image.mode.startswith("I;16"):
+            gray = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
+            rgb = Image.fromarray(gray).convert("RGB")
+        else:
+            rgb = image.convert("RGB")
+        turn = _turn(image)
+        return np.array(rgb if turn is None else rgb.transpose(turn))
+
+
+def _check_mode(path: Path, image: Image.Image) -> None:
+    if image.mode in _UNBOUNDED:
+        raise InputError(
+            f"{path} has pixels of {_UNBOUNDED[image.mode]} (mode {image.mode}), which have no "
+            "fixed white; save it with 8 or 16 bits"
+        )
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """How an opened picture is turned upright, by its EXIF; None: it is, or the EXIF is damaged."""
     try:
-        data = Path(path).read_bytes()
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"{image.width} x {image.height} pixels are over {MAX_PIXELS:,}")
-            if image.format == "PNG" and _PNG_END not in data[-1024:]:
-                raise ValueError("the end is missing")
-            return np.array(image.convert("RGB"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
-    except Exception as error:  # Pillow raises many kinds for a damaged file
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} is no whole picture ({reason}); get it again") from error
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # damaged EXIF, for which Pillow raises many kinds, leaves the pixels whole
+        return None
+
+
+def turned(files: Sequence[Path], workers: int = 4) -> int:
+    """How many of the pictures `load_picture` turns; their pixels are not decoded.
+
+    Raises:
+        InputError: as `opened`.
+    """
+
+    def one(file: Path) -> bool:
+        with opened(file) as image:
+            return _turn(image) is not None
+
+    with ThreadPoolExecutor(workers) as pool:
+        return sum(pool.map(one, files))
+
+
+def check_whole(path: Path) -> None:
+    """Decode a picture and throw it away; of a JPEG an eighth, which reads all of the file too.
+
+    Raises:
+        InputError: as `load_picture`.
+    """
+    with opened(path) as image:
+        _check_mode(path, image)
+        image.draft(None, (1, 1))
+        image.load()
+
+
+def reasons(files: Sequence[Path], workers: int = 4) -> np.ndarray:
+    """Why each of N pictures cannot be read: (N,) object, str, "" of a whole one."""
+
+    def look(file: Path) -> str:
+        try:
+            check_whole(file)
+        except InputError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(workers) as pool:
+        shown = bar(pool.map(look, files), total=len(files), desc="checking", unit="image")
+        return np.array(list(shown), dtype=object)
+
+
+def is_gray(path: Path) -> bool:
+    """Whether a picture file has no colours, by its mode; the pixels are not decoded.
+
+    Raises:
+        InputError: as `opened`.
+    """
+    with opened(path) as image:
+        return image.mode in ("1", "L", "LA") or image.mode.startswith("I;16")
 
 
 def load_pictures(paths: Sequence[Path], height: int, width: int, workers: int = 4) -> np.ndarray:
@@ -244,32 +356,10 @@ def find_pictures(folder: Path, paths: Sequence[str]) -> list[Path | None]:
     return [here.get(folder / plain(path)) for path in paths]
 
 
-def present(
-    folder: Path,
-    paths: Sequence[str],
-    costs: Callable[[np.ndarray], Sequence[str]],
-    allow_missing: bool,
-) -> tuple[list[Path], np.ndarray]:
-    """The files of the pictures that are there, and (N,) bool, which those are.
-
-    Args:
-        folder, paths: as in `find_pictures`; N paths.
-        costs: from (N,) bool, in words what the missing ones cost, split by split.
-        allow_missing: leave out pictures that are not there, if any is.
-
-    Raises:
-        InputError: the folder does not exist, or a picture is missing that must not be.
-    """
-    files = find_pictures(folder, paths)
-    here = np.array([file is not None for file in files], dtype=bool)
-    if not here.all() and not (allow_missing and here.any()):
-        first = Path(folder) / np.asarray(paths, dtype=object)[here.argmin()]
-        way = "or leave them out with --allow-missing" if here.any() else "none is there"
-        raise InputError(
-            f"{first} ({', '.join(SUFFIXES)}) is missing; missing are: {'; '.join(costs(here))}. "
-            f"Get them again, {way}"
-        )
-    return [file for file in files if file is not None], here
+def done_to(files: Sequence[Path]) -> dict[str, int]:
+    """What is done to these pictures where they are read, counted; empty: nothing."""
+    number = turned(list(dict.fromkeys(files)))
+    return {TURNED: number} if number else {}
 
 
 def pixels_told(size: int | None) -> str:
@@ -289,8 +379,17 @@ def places(images: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def draw_pictures(target: Path, images: pd.DataFrame, files: list[Path], size: int) -> None:
-    """Write the pixel file of each part; files: one a row of `images`."""
+def draw_pictures(
+    target: Path, images: pd.DataFrame, files: Sequence[Path], size: int
+) -> dict[str, int]:
+    """Write the pixel file of each part; files: one a row of `images`.
+
+    Returns:
+        What was done to the pictures, counted: for dataset.json.
+
+    Raises:
+        InputError: as `fill_squares`; where a picture is damaged, all that are damaged are listed.
+    """
     for part in images["part"].unique():
         rows = images.assign(file=files)
         rows = rows[rows["part"] == part].drop_duplicates("row").sort_values("row")
@@ -298,4 +397,12 @@ def draw_pictures(target: Path, images: pd.DataFrame, files: list[Path], size: i
         # A picture exchanged between two tries must not be taken for the one already read.
         seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in here]
         key = hashlib.sha256(repr(seen).encode()).hexdigest()
-        fill_squares(target / f"pixels-{VIEW}-{part}.npy", here, size, key)
+        try:
+            fill_squares(target / f"pixels-{VIEW}-{part}.npy", here, size, key)
+        except InputError as error:
+            damaged = np.flatnonzero(reasons(files) != "")  # all, or it goes on one by one
+            if len(damaged) < 2:
+                raise
+            names = [files[row].name for row in damaged]
+            raise InputError(f"{error}; damaged are {checks.some(names)}") from error
+    return done_to(files)

@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import incomplete
 from cmir_repro.data.prepare import checks, writer
-from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, pixels_told, places, present
+from cmir_repro.data.prepare.missing import present
+from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, pixels_told, places
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.fashioniq_cirr import Annotations
@@ -55,7 +57,7 @@ def prepare(
             the folder cannot be written.
     """
     images, queries = found.images, found.queries
-    files, here = None, np.ones(len(images), dtype=bool)
+    files, here, notes = None, np.ones(len(images), dtype=bool), []
 
     def costs(here: np.ndarray) -> list[str]:
         return [
@@ -66,11 +68,16 @@ def prepare(
         ]
 
     if pictures is not None:
-        files, here = present(pictures, images["path"], costs, allow_missing)
+        files, here, notes = present(pictures, images["path"], costs, allow_missing)
     coverage = _coverage(images, queries, here)
     with_target = queries["target"] != ""
     gone = set(images.loc[~here, "image"])
     queries = queries[with_target & ~queries["source"].isin(gone) & ~queries["target"].isin(gone)]
+    if with_target.any() and not len(queries):
+        raise InputError(
+            f"no query is left: each needs a picture that is missing from {pictures}; missing are: "
+            f"{'; '.join(costs(here))}"
+        )
     if "members" in queries:
         kept = [" ".join(m for m in row.split() if m not in gone) for row in queries["members"]]
         queries = queries.assign(members=kept)
@@ -91,15 +98,15 @@ def prepare(
         *([f"queries without a target: {without:,}"] if without else []),
         *([f"captions without a word, which stay: {silent:,}"] if silent else []),
         f"images that are missing: {len(gone):,}; queries that need one: {lost:,}",
+        *notes,
         *(f"{file}: not in this copy of the release" for file in found.absent),
     ]
     tasks = {} if files is None else {VIEW: (VIEW, VIEW)}
     if gone:
         info = {**info, "protocol": incomplete(info["protocol"], f"{len(gone):,} pictures missing")}
 
-    def draw(target: Path) -> None:
-        if files is not None:
-            draw_pictures(target, images, files, size)
+    def draw(target: Path) -> dict[str, int]:
+        return {} if files is None else draw_pictures(target, images, files, size)
 
     content = Content(images, queries, {**info, "tasks": tasks, "left_out": left_out}, draw=draw)
     return writer.prepare(name, provenance, lambda: content, {"coverage": coverage})

@@ -27,7 +27,7 @@ class Content:
     sentences: the table of sentences, if any.
     arrays: ready arrays by name, one row an image.
     draw: called with the folder, once the tables are known to be sound: it writes pixel files and
-        what is too large for memory.
+        what is too large for memory, and returns what it did to the pictures, counted, or nothing.
     """
 
     images: pd.DataFrame
@@ -35,7 +35,7 @@ class Content:
     info: Mapping = field(default_factory=dict)
     sentences: pd.DataFrame | None = None
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
-    draw: Callable[[Path], None] | None = None
+    draw: Callable[[Path], Mapping[str, int] | None] | None = None
 
 
 def prepare(
@@ -81,13 +81,16 @@ def write(folder: Path, content: Content, info: Mapping | None = None) -> Prepar
         InputError: something does not fit together, or the folder cannot be written.
     """
     images, queries = content.images, content.queries
+    if not len(images):
+        raise InputError(f"nothing is left to prepare in {paths.shown(folder)}: there is no image")
     tables = checks.tables_hash(images, queries)
     info = {"tables_sha256": tables, **(info or {}), **content.info}
     prepared.check_tables(images, queries, info["name"])  # before minutes of reading pictures
     if content.sentences is not None:
         sentences.check(content.sentences, images, info["name"])
     if content.draw is not None:
-        content.draw(folder)
+        done = content.draw(folder)
+        info |= {"pictures": dict(done)} if done else {}
     if content.sentences is not None:
         sentences.write_sentences(folder, content.sentences)
     for part, rows in images.groupby("part").indices.items():

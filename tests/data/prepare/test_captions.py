@@ -13,7 +13,7 @@ from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
 from cmir_repro.data import sentences
-from cmir_repro.data.prepare import captions
+from cmir_repro.data.prepare import captions, checks
 from cmir_repro.data.prepare.captions import ANY, RELEASES, Release
 from cmir_repro.data.readers.captions import coco, csv_column, karpathy
 from cmir_repro.evaluation import image_text
@@ -50,6 +50,20 @@ def test_images_sentences_and_pixels(flickr, photos):
         for image, pixels in zip(found.image_ids, taken, strict=True):
             assert (pixels == picture(image)[0, 0]).all()
     assert set(data.info["files"]) >= {"sentences.parquet", "pixels-photo-test.npy"}
+
+
+def test_pictures_turned_upright_are_counted_and_told(flickr, photos, capsys):
+    exif = Image.Exif()
+    exif[0x112] = 3
+    for path in flickr.images["path"][:2]:
+        file = (photos / path).with_suffix(".png")
+        with Image.open(file) as image:
+            image.load()
+        image.save(file, exif=exif)
+    told = "pictures turned upright, as their EXIF says"
+    data = checks.tell(prepare(flickr, photos))
+    assert data.info["pictures"] == {told: 2}
+    assert f"{told}: 2" in capsys.readouterr().out
 
 
 def test_sentences_alone(flickr):
@@ -121,8 +135,11 @@ def test_a_truncated_picture_is_named(flickr, photos):
     file = photos / "2000.png"
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(InputError, match=r"2000.png is no whole picture"):
-        prepare(flickr, photos, allow_missing=True)
+        prepare(flickr, photos)
     assert not (paths.data() / "tiny" / "dataset.json").exists()
+    data = prepare(flickr, photos, allow_missing=True)
+    assert "2000" not in data.images["image"].tolist()
+    assert "images that are damaged, counted as missing: 1 (2000)" in data.info["left_out"]
 
 
 def test_a_protocol_needs_its_counts(flickr):
@@ -196,8 +213,10 @@ def test_a_damaged_picture_is_no_copy_of_another(tmp_path, photos):
     (tmp_path / "m.csv").write_text("id,name\n1000,one\n1001,two\n")
     (photos / "1001.png").write_bytes(b"")
     found = csv_column(tmp_path / "m.csv", "id", "name")
-    with pytest.raises(InputError, match=r"1001.png is no whole picture"):
-        captions.merge_copies(found, photos)
+    merged = captions.merge_copies(found, photos)  # with those that are missing, it is told later
+    assert merged.images["image"].tolist() == ["1000", "1001"]
+    with pytest.raises(InputError, match=r"1001.png is no whole picture.*damaged are 1 \(1001\)"):
+        prepare(merged, photos)
 
 
 def test_equal_bytes_in_another_shape_are_another_picture(tmp_path, photos):

@@ -26,10 +26,35 @@ def test_a_count_that_differs_or_is_lacking_is_refused():
         checks.audit(FOUND, {"queries": 1}, "it")
 
 
+def test_a_split_of_which_nothing_is_left_is_told():
+    coverage = {
+        "train/all": {"images": 4, "missing": 4, "queries": 5, "lost": 5},
+        "val/all": {"images": 4, "missing": 3, "sentences": 5, "lost": 5},
+        "test images": {"here": 0, "listed": 3},
+        "test queries": {"here": 1, "listed": 3},
+        "database": {"images": 0, "missing": 0},
+    }
+    assert checks.nothing_left(coverage) == [
+        "nothing is left of train/all: all 4 pictures are missing",
+        "nothing is left of train/all: all 5 queries are missing",
+        "nothing is left of val/all: all 5 sentences are missing",
+        "nothing is left of test images: all 3 are missing",
+    ]
+
+
 @pytest.fixture
 def folder(tmp_path):
     made = {"kind": "noise", "size": 32, "csv_sha256": "ab", "files": {"a": "12"}}
     return tiny_photos.write(tmp_path / "photos", provenance=made, licence="MIT").folder
+
+
+def test_what_has_no_validation_is_told(tmp_path, capsys, monkeypatch):
+    told = "no image is for validation, so training on this keeps the last step"
+    checks.tell(tiny_photos.write(tmp_path / "photos"))
+    assert told not in capsys.readouterr().out
+    monkeypatch.setattr(tiny_photos, "SIZES", {"train": 32, "val": 0, "test": 8})
+    checks.tell(tiny_photos.write(tmp_path / "none"))
+    assert told in capsys.readouterr().out
 
 
 def test_the_same_is_opened(folder):

@@ -33,7 +33,7 @@ def encoded(pixels, kind: str) -> bytes:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["PNG", "BMP"])
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
 def test_a_picture_is_read_exactly(tmp_path, pixels, kind):
     (tmp_path / "a").write_bytes(encoded(pixels, kind))
     read = load_picture(tmp_path / "a")
@@ -50,7 +50,8 @@ def test_gray_and_transparent_pictures_become_rgb(tmp_path, pixels):
     np.testing.assert_array_equal(load_picture(tmp_path / "clear.png"), pixels)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.filterwarnings("ignore:.*EXIF|Truncated")
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
 def test_every_truncation_is_refused(tmp_path, pixels, kind):
     whole = encoded(pixels, kind)
     path = tmp_path / "cut.img"

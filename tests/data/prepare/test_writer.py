@@ -39,6 +39,13 @@ def prepare(made=None, name="tiny", seed=0, **more):
     return writer.prepare(name, {"kind": "noise", "seed": seed}, lambda: made or content(), **more)
 
 
+def test_a_data_set_without_images_is_refused(root):
+    empty = content()
+    with pytest.raises(InputError, match=r"nothing is left to prepare in .*tiny"):
+        prepare(content(images=empty.images[:0], queries=empty.queries[:0]))
+    assert not (root / "tiny" / "dataset.json").exists()
+
+
 def test_tables_sentences_arrays_and_what_is_drawn_come_back(root):
     told = pd.DataFrame({"sentence": ["s"], "image": ["a"], "text": ["red"]})
     numbers = np.array([[1.0], [2.0], [3.0]], dtype=np.float32)
