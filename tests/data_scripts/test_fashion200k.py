@@ -220,6 +220,17 @@ def test_more_fields_and_other_files_are_counted(root):
     assert "not read: labels/dress_train_detect_all_cn.txt" in left_out
 
 
+def test_damaged_pictures_are_listed_or_left_out_all_at_once(root):
+    damaged = path_of("train", "jacket", 1, 1), path_of("train", "top", 3, 1)
+    for path in damaged:
+        (root / path).write_bytes(b"")
+    names = ", ".join(path.rpartition("/")[2] for path in damaged)
+    refused(root, rf"is no whole picture .*damaged are 2 \({names}\)")
+    data = prepare(root, allow_missing=True)
+    assert not set(damaged) & set(data.images["image"])
+    assert "images without a picture: 2" in data.info["left_out"]
+
+
 def test_a_missing_picture_is_named_with_what_it_costs(root):
     lost = path_of("train", "jacket", 1, 1), path_of("test", "dress", 0), path_of("test", "top", 1)
     for path in lost:
