@@ -13,7 +13,10 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepare.captions import RELEASES
-from cmir_repro.data.prepare.pictures import find_pictures, is_gray
+from cmir_repro.data.prepare.on_disk import find_pictures
+from cmir_repro.data.prepare.pictures import (
+    is_gray,
+)
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.captions import coco
 from cmir_repro.data.readers.files import ids_of, json_field, located, read_json

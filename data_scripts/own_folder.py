@@ -13,12 +13,12 @@ from cmir_repro.core.files import sha256
 from cmir_repro.data import splits
 from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.attributes import draw_queries, hold_out_pairs
+from cmir_repro.data.prepare.on_disk import inside
 from cmir_repro.data.prepare.pictures import (
     VIEW,
     done_to,
     fill_squares,
     first_of,
-    inside,
     pixel_digests,
 )
 from cmir_repro.data.prepare.writer import Content

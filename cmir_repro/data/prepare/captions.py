@@ -15,10 +15,10 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import incomplete, preset
 from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.missing import present
+from cmir_repro.data.prepare.on_disk import find_pictures
 from cmir_repro.data.prepare.pictures import (
     VIEW,
     draw_pictures,
-    find_pictures,
     first_of,
     pixel_digests,
     pixels_told,

@@ -11,7 +11,10 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import read_json, write_json
 from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare.formats import SUFFIXES
-from cmir_repro.data.prepare.pictures import find_pictures, reasons
+from cmir_repro.data.prepare.on_disk import find_pictures
+from cmir_repro.data.prepare.pictures import (
+    reasons,
+)
 
 
 def damage(files: Sequence[Path], workers: int = 4) -> np.ndarray:

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,10 +17,9 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.progress import bar
 from cmir_repro.data.prepare import checks
-from cmir_repro.data.prepare.formats import FORMATS, LISTED, SUFFIXES, content
+from cmir_repro.data.prepare.formats import FORMATS, LISTED, content
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import SPLITS
-from cmir_repro.data.words import plain
 
 MAX_PIXELS = 50_000_000  # our choice; a file of a few bytes can claim far more
 TURNED = "pictures turned upright, as their EXIF says"
@@ -218,34 +217,6 @@ def states(root: Path, files: Sequence[str]) -> list[tuple[int, int] | None]:
     return out
 
 
-def inside(folder: Path, name: str, suffix: str = "") -> Path:
-    """The file NAME + SUFFIX in the folder.
-
-    Raises:
-        InputError: the name leads elsewhere.
-    """
-    path = PureWindowsPath(name + suffix)  # knows / and \ and drives, on every system
-    if not name or path.anchor or ".." in path.parts:
-        raise InputError(f"image {name!r} is no file name inside {folder}; correct the CSV")
-    return on_disk(folder / (name + suffix))
-
-
-def on_disk(path: Path) -> Path:
-    """The path as the disk spells it, where that differs in how accents are composed."""
-    if path.exists() or path == path.parent:
-        return path
-    folder = on_disk(path.parent)
-    if not folder.is_dir():
-        return path
-    return _listed(folder, folder.stat().st_mtime_ns).get(plain(path.name), path)
-
-
-@functools.lru_cache(1000)
-def _listed(folder: Path, changed: int) -> dict[str, Path]:
-    """Files by their names as texts are compared; `changed` makes a new list of a new state."""
-    return {plain(file.name): file for file in folder.iterdir()}
-
-
 def pixel_digests(files: Sequence[Path], workers: int = 4) -> tuple[np.ndarray, np.ndarray]:
     """What N pictures show, told from one another whatever their format.
 
@@ -336,24 +307,6 @@ def fill_squares(path: Path, files: Sequence[Path], size: int, key: str, workers
 
     title = f"{path.stem} ({len(files) * size * size * 3 / 1e9:.1f} GB)"
     fill(path, (len(files), size, size, 3), draw, key, title)
-
-
-def find_pictures(folder: Path, paths: Sequence[str]) -> list[Path | None]:
-    """The file of each picture, `folder`/path with an ending of SUFFIXES; None where there is none.
-
-    Raises:
-        InputError: the folder does not exist.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; --images names the folder with the pictures")
-    here = {}
-    for inner in {(folder / path).parent for path in paths}:
-        there = on_disk(inner)
-        for file in sorted(there.iterdir(), reverse=True) if there.is_dir() else ():
-            if file.suffix.lower() in SUFFIXES:
-                here[inner / plain(file.stem)] = file
-    return [here.get(folder / plain(path)) for path in paths]
 
 
 def done_to(files: Sequence[Path]) -> dict[str, int]:

@@ -11,8 +11,8 @@ from PIL import Image, ImageOps
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.prepare import pictures
 from cmir_repro.data.prepare.formats import LISTED, READ, SUFFIXES
+from cmir_repro.data.prepare.on_disk import find_pictures
 from cmir_repro.data.prepare.pictures import (
-    find_pictures,
     is_gray,
     load_picture,
     turned,

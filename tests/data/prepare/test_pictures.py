@@ -9,10 +9,9 @@ import pytest
 from PIL import Image
 
 from cmir_repro.core.errors import InputError
+from cmir_repro.data.prepare.on_disk import find_pictures, inside
 from cmir_repro.data.prepare.pictures import (
     MAX_PIXELS,
-    find_pictures,
-    inside,
     load_picture,
     load_pictures,
     pixel_digests,

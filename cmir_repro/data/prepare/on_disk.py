@@ -1,0 +1,55 @@
+"""Files by the names that releases and users give them, however the disk spells these."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path, PureWindowsPath
+
+from cmir_repro.core.errors import InputError
+from cmir_repro.data.prepare.formats import SUFFIXES
+from cmir_repro.data.words import plain
+
+
+def inside(folder: Path, name: str, suffix: str = "") -> Path:
+    """The file NAME + SUFFIX in the folder.
+
+    Raises:
+        InputError: the name leads elsewhere.
+    """
+    path = PureWindowsPath(name + suffix)  # knows / and \ and drives, on every system
+    if not name or path.anchor or ".." in path.parts:
+        raise InputError(f"image {name!r} is no file name inside {folder}; correct the CSV")
+    return on_disk(folder / (name + suffix))
+
+
+def on_disk(path: Path) -> Path:
+    """The path as the disk spells it, where that differs in how accents are composed."""
+    if path.exists() or path == path.parent:
+        return path
+    folder = on_disk(path.parent)
+    if not folder.is_dir():
+        return path
+    return _listed(folder, folder.stat().st_mtime_ns).get(plain(path.name), path)
+
+
+@functools.lru_cache(1000)
+def _listed(folder: Path, changed: int) -> dict[str, Path]:
+    """Files by their names as texts are compared; `changed` makes a new list of a new state."""
+    return {plain(file.name): file for file in folder.iterdir()}
+
+
+def find_pictures(folder: Path, paths: Sequence[str]) -> list[Path | None]:
+    """The file of each picture, `folder`/path with an ending of SUFFIXES; None where there is none.
+
+    Raises:
+        InputError: the folder does not exist.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; --images names the folder with the pictures")
+    here = {}
+    for inner in {(folder / path).parent for path in paths}:
+        there = on_disk(inner)
+        for file in sorted(there.iterdir(), reverse=True) if there.is_dir() else ():
+            if file.suffix.lower() in SUFFIXES:
+                here[inner / plain(file.stem)] = file
+    return [here.get(folder / plain(path)) for path in paths]
