@@ -19,6 +19,7 @@ from cmir_repro.experiments import ledger, own
 from cmir_repro.experiments.systems import SYSTEMS
 from cmir_repro.report import comparable
 from cmir_repro.report.agreement import agreement
+from cmir_repro.report.columns import COLUMNS
 
 METRICS = {
     "dim": ("R@1", "R@5", "R@10"),
@@ -105,7 +106,7 @@ def _rows(system: str, dataset: str, scale: str, task: str) -> dict[str, list[le
     }
     every = [record for records in rows.values() for record in records]
     if every:
-        only_protocol(record.result["protocol"] for record in every)
+        only_protocol(map(COLUMNS[system].protocol, every))
         comparable.check_versions(every)
     return rows
 
@@ -113,9 +114,7 @@ def _rows(system: str, dataset: str, scale: str, task: str) -> dict[str, list[le
 def _committed(system: str, dataset: str, scale: str, task: str) -> dict[str, list[ledger.Record]]:
     presets = SYSTEMS[system].presets
     ours = [name for name in presets.known() if name not in own.registered(system)]
-    return comparable.finished(
-        dataset, scale, task, ours, presets.configure, origin=ledger.COMMITTED
-    )
+    return COLUMNS[system].records(dataset, scale, task, ours, ledger.COMMITTED)
 
 
 def _own(system: str, dataset: str, scale: str, task: str) -> dict[str, list[ledger.Record]]:
@@ -123,8 +122,7 @@ def _own(system: str, dataset: str, scale: str, task: str) -> dict[str, list[led
     mine = own.rows(system, dataset, scale, task)
     presets = SYSTEMS[system].presets
     ours = [name for name in presets.known() if name not in own.registered(system)]
-    repeated = comparable.finished(dataset, scale, task, ours, presets.configure, origin=ledger.OWN)
-    return mine | repeated
+    return mine | COLUMNS[system].records(dataset, scale, task, ours, ledger.OWN)
 
 
 def _cells(records: list[ledger.Record], metrics: tuple[str, ...]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from made_up_records import keep, made_up
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
-from cmir_repro.experiments import own
+from cmir_repro.experiments import ledger, own
 from cmir_repro.experiments.presets.dim import configure
 from cmir_repro.report import tables, yours
 
@@ -75,3 +75,17 @@ def test_a_table_is_of_the_committed_ledger_and_of_the_users_where_that_has_noth
     }
     assert [(r.seed, r.origin) for r in shown["3d-3d"]] == [(0, "committed"), (1, "committed")]
     assert [(r.seed, r.origin) for r in shown["2d-3d"]] == [(7, "own")]
+
+
+def test_every_setting_of_the_committed_ledger_makes_a_table(monkeypatch, tmp_path):
+    """Baselines of codes, say, name another protocol than the methods beside them."""
+    monkeypatch.delenv("CMIR_COMMITTED", raising=False)  # the repository's own
+    monkeypatch.setenv("CMIR_RESULTS", str(tmp_path))
+    found = ledger.records(ledger.COMMITTED)
+    settings = {(r.system, r.dataset, r.scale, r.task) for r in found}
+    assert {system for system, *_ in settings} == {"dim", "aai", "crcgs"}
+    for setting in settings:
+        rows = yours.table(*setting)
+        named = {r.method for r in found if (r.system, r.dataset, r.scale, r.task) == setting}
+        assert set(rows["method"]) <= named
+        assert len(rows)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from cmir_repro.core.protocol import Protocol
 from cmir_repro.experiments.ledger import Record
 from cmir_repro.report import comparable
 from cmir_repro.report import markdown as md
@@ -71,8 +72,9 @@ class Columns:
         pairs: method -> its reference, where not all have `reference`.
         over: what the compared methods are, where the mean of their differences is of interest.
         has_row: whether a method has a row of its own in the Markdown table.
-        finished: dataset, scale, task, methods -> records of each, where `comparable.finished` is
-            too strict.
+        finished: dataset, scale, task, methods, origin -> records of each, where
+            `comparable.finished` is too strict.
+        protocol: of a record, the one that all records of a table share.
         sources: lines at the end.
     """
 
@@ -92,11 +94,14 @@ class Columns:
     pairs: Callable[[ByMethod], dict[str, str]] | None = None
     over: str = ""
     has_row: Callable[[str], bool] = lambda method: True
-    finished: Callable[[str, str, str, Iterable[str]], ByMethod] | None = None
+    finished: Callable[[str, str, str, Iterable[str], str | None], ByMethod] | None = None
+    protocol: Callable[[Record], Protocol | dict] = lambda record: record.result["protocol"]
     sources: Callable[[Found], list[str]] = lambda found: []
 
-    def records(self, dataset: str, scale: str, task: str, methods: Iterable[str]) -> ByMethod:
-        """Comparable records of each method; errors as in `comparable.finished`."""
+    def records(
+        self, dataset: str, scale: str, task: str, methods: Iterable[str], origin: str | None = None
+    ) -> ByMethod:
+        """Comparable records of each method; origin and errors as in `comparable.finished`."""
         if self.finished is not None:
-            return self.finished(dataset, scale, task, methods)
-        return comparable.finished(dataset, scale, task, methods, self.configure)
+            return self.finished(dataset, scale, task, methods, origin)
+        return comparable.finished(dataset, scale, task, methods, self.configure, origin)

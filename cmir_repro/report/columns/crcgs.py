@@ -42,24 +42,27 @@ def _of_pair(queries: pd.DataFrame, metric: str) -> pd.Series:
     return sum(sides) / len(sides)
 
 
-def _finished(dataset: str, scale: str, task: str, methods: Iterable[str]) -> ByMethod:
+def _finished(
+    dataset: str, scale: str, task: str, methods: Iterable[str], origin: str | None = None
+) -> ByMethod:
     """As `comparable.finished`; but a baseline may have codes only, of which its record then
     names the protocol, or nothing to select by.
     """
     methods, found = list(methods), {}
     alone = [[name] for name in crcgs.BASELINES if name in methods]
     for group in (*alone, [name for name in methods if name not in crcgs.BASELINES]):
-        found |= comparable.finished(dataset, scale, task, group, crcgs.configure)
+        found |= comparable.finished(dataset, scale, task, group, crcgs.configure, origin)
     every = [r for records in found.values() for r in records]
     if every:
-        only_protocol(_of_codes(r.result["protocol"]) for r in every)
+        only_protocol(map(_of_codes, every))
     comparable.check_same("data tables", {r.data["tables"] for r in every})
     comparable.check_versions(every)
     return found
 
 
-def _of_codes(protocol: dict) -> Protocol:
+def _of_codes(record: Record) -> Protocol:
     """The protocol of a record's codes, whichever of its scorings the record names."""
+    protocol = record.result["protocol"]
     name = protocol["name"]
     return preset(name) if protocol["similarity"] == "hamming" else hashed(name)
 
@@ -121,4 +124,5 @@ CRCGS = Columns(
     scorings=_by_length,
     best=lambda records: COSINE,
     finished=_finished,
+    protocol=_of_codes,
 )
