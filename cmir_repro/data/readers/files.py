@@ -238,7 +238,7 @@ def read_json(path: Path, kind: type, where: str = "") -> dict | list:
     Raises:
         InputError: the file is missing, no JSON, empty, or holds another kind of value.
     """
-    text = _text_of(path, "not readable JSON", where)
+    text = _text_of(Path(path), "not readable JSON", where)
     try:
         value = _plain_value(json.loads(text))
     except (ValueError, RecursionError) as error:
