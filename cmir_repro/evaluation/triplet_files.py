@@ -32,10 +32,14 @@ def from_files(triplets: Triplets, folder: Path) -> tuple[np.ndarray, QueryFeatu
     folder = Path(folder)
 
     def queries(name: str) -> np.ndarray:
-        found = load_features(folder / f"queries-{name.replace(' ', '_')}.npz")
+        found = load_features(_queries(folder, name))
         return align(found, _spelt_as(found, triplets.ids))
 
     return align(load_features(folder / "images.npz"), triplets.images), queries
+
+
+def _queries(folder: Path, text: str) -> Path:
+    return folder / f"queries-{text.replace(' ', '_')}.npz"
 
 
 def _spelt_as(found: Features, ids: np.ndarray) -> np.ndarray:
@@ -72,7 +76,7 @@ def score_files(
     triplets = fashioniq_cirr.of_tables(found.images, found.queries, split)
     needed = {text for texts in CAPTIONS[protocol.captions] for text in texts}
     for text in sorted(needed):
-        path = Path(folder) / f"queries-{text.replace(' ', '_')}.npz"
+        path = _queries(Path(folder), text)
         if not path.is_file():
             raise InputError(
                 f"{path} does not exist; {protocol.name} needs queries with the text {text!r}"

@@ -1,7 +1,8 @@
 """Each claim of the three abstracts: what would confirm it, what was measured, and the verdict.
 
 Everything measured comes from the ledger, at the largest scale that has records of it. A verdict
-follows from intervals over seeds and queries together, of which each has to leave out zero.
+follows from intervals over seeds and queries together, of the modality gap over seeds, of which
+each has to leave out zero.
 """
 
 from collections.abc import Iterator
@@ -262,7 +263,7 @@ def _score(claim: Claim) -> Scored:
         measured = [one for one in found if one]
         if measured:
             lacking = [_name(test) for test, one in zip(claim.tests, found, strict=True) if not one]
-            return Scored(claim, scale, measured, lacking, _judged(measured))
+            return Scored(claim, scale, measured, lacking, _overall(measured))
     return Scored(claim, "", [], [_name(test) for test in claim.tests], UNTESTED)
 
 
@@ -270,7 +271,7 @@ def _name(test: Gain | MeanGain | NarrowerGap) -> str:
     return "mean over fusions" if isinstance(test, MeanGain) else f"{test.method} - {test.minus}"
 
 
-def _judged(measured: list[Measured]) -> str:
+def _overall(measured: list[Measured]) -> str:
     """REPRODUCED where every test confirms, CONTRADICTED where every one speaks against."""
     words = [one.verdict for one in measured]
     if all(word == ABOVE for word in words):
