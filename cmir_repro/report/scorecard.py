@@ -306,17 +306,18 @@ def gains(found: list[Scored], paper: str) -> pd.DataFrame:
 
 
 def findings() -> str:
-    """A numbered line a paper: the verdict on each of its claims, the first with its figures."""
+    """A numbered line a paper: how its first claim fares and why, and how its others do."""
     lines, found = [], scored()
     for number, paper in enumerate(dict.fromkeys(one.claim.paper for one in found), start=1):
         first, *others = (one for one in found if one.claim.paper == paper)
-        told = "; ".join(_placed(one) for one in first.measured) or first.claim.lacks
-        lines.append(
-            f"{number}. **{paper}.** *{first.claim.says}* **{_capital(first.verdict)}**: {told}."
-        )
-        for word in dict.fromkeys(one.verdict for one in others):
-            says = " ".join(f"*{one.claim.says}*" for one in others if one.verdict == word)
-            lines[-1] += f" {_capital(word)}: {says}"
+        above = sum(one.verdict == ABOVE for one in first.measured)
+        told = f"{above} of {len(first.measured)} comparisons" if first.measured else "no run yet"
+        scales = " and ".join(f"`{scale}`" for scale in first.scales)
+        told += f" confirm it, at {scales}" if scales else ""
+        line = f"{number}. **{paper}**: *{first.claim.says}* **{_capital(first.verdict)}**: {told}."
+        verdicts = [one.verdict for one in others]
+        counts = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
+        lines.append(line + (f" Its other claims: {counts}." if counts else ""))
     return "\n".join(lines)
 
 

@@ -68,7 +68,7 @@ def _rows(group: Group) -> list[list[str]]:
     gains = tables.against(found, group.pairs).set_index("method", drop=False)
     rows = []
     for method in group.methods:
-        start = [group.task, f"`{scale}`", method]
+        start = ["" if rows else group.task, "" if rows else f"`{scale}`", method]
         if method not in found:
             rows.append([*start, "0", "", "no run yet", "", "", ""])
             continue
