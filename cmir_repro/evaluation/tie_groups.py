@@ -5,7 +5,7 @@ so nearly everything ties, and a sort would decide at random what a metric says;
 sorted by code: items are counted by distance. Letters: Q queries, N database items, C categories.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -135,15 +135,18 @@ def cosine_groups(
         for row in range(0, len(scores), few):
             part = scores[row : row + few]
             rows = slice(start + row, start + row + len(part))
-            yield _grouped(-part, _relevant(asked[:, rows], found), np.float32(tolerance))
+            yield grouped(part, _relevant(asked[:, rows], found), np.float32(tolerance))
 
 
-def _grouped(scores: np.ndarray, relevant: np.ndarray, tolerance: np.float32) -> Groups:
-    """Groups with a relevant item, of (b, N) float32 scores, the best lowest, and (b, N) bool."""
+def grouped(scores: np.ndarray, relevant: np.ndarray, tolerance: np.float32) -> Groups:
+    """Groups with a relevant item, of (b, N) float32 scores, the best highest, and (b, N) bool.
+
+    Ties as in `cosine_groups`.
+    """
     b, N = scores.shape
     # Relevance travels in the lowest bit of a float64, which a float32 leaves free: numpy sorts
     # numbers by vector instructions, and faster than it finds and follows an order of theirs.
-    key = scores.astype(np.float64)
+    key = (-scores).astype(np.float64)
     key.view(np.int64)[...] |= relevant
     key.sort(axis=1)
     key = key.ravel()
@@ -179,6 +182,22 @@ def _grouped(scores: np.ndarray, relevant: np.ndarray, tolerance: np.float32) ->
         queries=b,
         size=N,
     )
+
+
+def joined(parts: Sequence[tuple[np.ndarray, Groups]], queries: int) -> Groups:
+    """Groups of several rankings, which may be of different sizes, as those of all queries.
+
+    Args:
+        parts: for each ranking its queries' numbers, (q,) int, in [0, queries), and its groups.
+
+    Returns:
+        In the order of the queries; `size` is that of the longest ranking.
+    """
+    numbers = np.concatenate([rows[groups.query] for rows, groups in parts])
+    order = np.argsort(numbers, kind="stable")
+    columns = zip(*(groups[1:-2] for _, groups in parts), strict=True)
+    rest = (np.concatenate(column)[order] for column in columns)
+    return Groups(numbers[order], *rest, queries, max(groups.size for _, groups in parts))
 
 
 def random_groups(items: int, relevant: np.ndarray) -> Groups:
