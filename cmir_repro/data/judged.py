@@ -59,7 +59,8 @@ class Judged:
     def marked(self) -> dict[str, Sequence[np.ndarray]]:
         """The items of each kind that rankings are measured by."""
         found = {"relevant": self.relevant}
-        found["target"] = self.relevant if self.target is None else self.target[:, None]
+        if self.target is not None:
+            found["target"] = self.target[:, None]
         if self.negatives is not None:
             found["negatives"] = self.negatives
         return found

@@ -17,7 +17,7 @@ from cmir_repro.data.judged import Judged
 from cmir_repro.evaluation import recall
 from cmir_repro.evaluation.measures import Marked, Rankings, first_ranks, value
 from cmir_repro.evaluation.ranked_lists import RankedList
-from cmir_repro.evaluation.tie_groups import Groups, grouped, joined
+from cmir_repro.evaluation.tie_groups import Groups, joined, of_few
 
 # (rows of queries, names of items) -> (b, n) number, higher is better.
 Scores = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -78,14 +78,12 @@ def of_scores(
                 if dropped in place:
                     part[i, place[dropped]] = _LEFT_OUT
             for kind, marked in kinds.items():
-                mask = np.zeros(part.shape, bool)
-                for i, query in enumerate(block):
-                    mask[i, _columns(judged, query, marked[query], place, protocol)] = True
-                parts[kind].append((block, grouped(part, mask, tolerance)))
+                columns = [_columns(judged, q, marked[q], place, protocol) for q in block]
+                parts[kind].append((block, of_few(part, columns, tolerance)))
     return _rankings(judged, left, {k: joined(p, len(judged.ids)) for k, p in parts.items()})
 
 
-def _columns(judged: Judged, query: int, names, place: Mapping[str, int], protocol) -> list[int]:
+def _columns(judged: Judged, query: int, names, place: Mapping[str, int], protocol) -> np.ndarray:
     dropped = judged.left_out(query, protocol)
     lost = [name for name in names.tolist() if name not in place or name == dropped]
     if lost:
@@ -93,7 +91,7 @@ def _columns(judged: Judged, query: int, names, place: Mapping[str, int], protoc
             f"{lost[0]!r} is an answer of query {str(judged.ids[query])!r}, but is not ranked for "
             "it; complete the gallery"
         )
-    return [place[name] for name in names.tolist()]
+    return np.array([place[name] for name in names.tolist()], np.int64)
 
 
 def top(judged: Judged, scores: Scores, protocol: Protocol, depth: int) -> dict[str, RankedList]:
@@ -165,7 +163,8 @@ def _rankings(judged: Judged, left: np.ndarray, groups: Mapping[str, Groups]) ->
         kind: Marked(groups[kind], np.array([len(names) for names in found]))
         for kind, found in judged.marked().items()
     }
-    return Rankings(left, marked["relevant"], marked["target"], marked.get("negatives"))
+    relevant = marked["relevant"]
+    return Rankings(left, relevant, marked.get("target", relevant), marked.get("negatives"))
 
 
 def summary(judged: Judged, found: Rankings, protocol: Protocol, seed: int = 0) -> dict:

@@ -14,6 +14,9 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.evaluation.hamming import as_codes, words
 from cmir_repro.evaluation.recall import check_widths, unit_rows
 
+_FEW = 32  # relevant items; with more a whole sort is cheaper
+_WINDOW = np.float32(64)  # tolerances to each side of a relevant item
+
 
 class Groups(NamedTuple):
     """M groups of items that tie: those of the first query, best first, then the second's, ...
@@ -182,6 +185,48 @@ def grouped(scores: np.ndarray, relevant: np.ndarray, tolerance: np.float32) -> 
         queries=b,
         size=N,
     )
+
+
+def of_few(scores: np.ndarray, columns: Sequence[np.ndarray], tolerance: np.float32) -> Groups:
+    """`grouped` where few items are relevant: only what is near these is sorted.
+
+    Args:
+        scores: (b, N) float32, the best highest. columns: of each row the relevant ones, (r,) int.
+    """
+    parts = [_near(row, marked, tolerance) for row, marked in zip(scores, columns, strict=True)]
+    return joined([(np.array([i]), part) for i, part in enumerate(parts)], len(scores))
+
+
+def _near(row: np.ndarray, columns: np.ndarray, tolerance: np.float32) -> Groups:
+    """The groups of one query; all is sorted where ties reach further than a window."""
+    mask = np.zeros(len(row), bool)
+    mask[columns] = True
+    window = _WINDOW * tolerance
+    found = {}
+    for score in row[columns].tolist() if len(columns) <= _FEW else ():
+        high, low = np.float32(score) + window, np.float32(score) - window
+        inside = np.flatnonzero((row <= high) & (row >= low))
+        # Ties do not reach the window's ends if a gap is between these and the score's chain.
+        near = np.sort(row[inside])
+        gaps = np.flatnonzero(np.diff(near) > tolerance)
+        place = np.searchsorted(near, score)
+        if tolerance and (
+            (high - near[-1] <= tolerance and not (gaps >= place).any())
+            or (near[0] - low <= tolerance and not (gaps < place).any())
+        ):
+            return grouped(row[None], mask[None], tolerance)
+        g = grouped(row[inside][None], mask[inside][None], tolerance)
+        behind = len(near) - np.searchsorted(near, score, side="right")  # items above the score
+        own = np.searchsorted(g.before, behind, side="right") - 1
+        above = np.count_nonzero(row > high)
+        found[above + int(g.before[own])] = int(g.items[own]), int(g.relevant[own])
+    if not found and len(columns):
+        return grouped(row[None], mask[None], tolerance)
+    before = np.array(sorted(found), np.int64)
+    items, relevant = (np.array([found[b][i] for b in before.tolist()], np.int64) for i in (0, 1))
+    query = np.zeros(len(before), np.int64)
+    ahead = np.cumsum(relevant) - relevant
+    return Groups(query, items, relevant, before, ahead, 1, len(row))
 
 
 def joined(parts: Sequence[tuple[np.ndarray, Groups]], queries: int) -> Groups:
