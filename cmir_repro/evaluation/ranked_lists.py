@@ -205,4 +205,6 @@ def _fields(path: Path, count: int):
 def _no_blank(path: Path, *names: str) -> None:
     for name in names:
         if len(name.split()) != 1:
-            raise InputError(f"{path}: {name!r} has a blank, which TREC's format cannot hold")
+            raise InputError(
+                f"{path}: {name!r} has a blank, which TREC's format cannot hold; write .parquet"
+            )
