@@ -12,7 +12,7 @@ Preset = Annotated[str, typer.Option(metavar="NAME", help="a wrong name lists th
 
 def add_to(app: typer.Typer) -> None:
     """Make the functions of this module commands."""
-    for function in (score_judged, server_file):
+    for function in (score_judged, server_file, lists, leaderboard):
         app.command()(function)
 
 
@@ -71,3 +71,41 @@ def server_file(
     else:
         found = server_files.check(file, protocol, annotations, split)
     print(server_files.text(file, found))
+
+
+def lists(
+    run: Annotated[str, typer.Argument(help="name of a run in the ledger")],
+    file: Annotated[Path, typer.Argument(help=".parquet, or .trec; FILE.qrels goes beside it")],
+    depth: Annotated[int, typer.Option(help="items a query")] = 100,
+) -> None:
+    """Write the ranked lists of a run, and what is right."""
+    from cmir_repro.core import paths
+    from cmir_repro.experiments import run_lists
+
+    for path in run_lists.write(run, file, depth):
+        print(paths.shown(path))
+
+
+def leaderboard(
+    result: Annotated[str, typer.Argument(help="a file of --out, or a run in the ledger")],
+    out: Annotated[
+        Path | None, typer.Argument(help="to write; without it RESULT is read and shown")
+    ] = None,
+    form: Annotated[
+        str, typer.Option(help="mteb (task result, JSON) or card (metadata, YAML)")
+    ] = "mteb",
+    model: Annotated[str, typer.Option(metavar="NAME", help="of a card")] = "",
+) -> None:
+    """Results as MTEB or model cards keep them; or show such a file."""
+    from cmir_repro.data.readers.files import read_json
+    from cmir_repro.evaluation import leaderboard as forms
+    from cmir_repro.experiments import ledger
+
+    if out is None:
+        print(forms.text(forms.read(Path(result))))
+        return
+    known = result.endswith(".json")
+    forms.write(
+        out, read_json(Path(result), dict) if known else ledger.read(result).result, form, model
+    )
+    print(out)
