@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cmir_repro import benchmark_commands
 from cmir_repro.command_line import Scripts, group
 from cmir_repro.core import paths
 from cmir_repro.core.config import parse
@@ -310,6 +311,7 @@ def merge(
 
 
 app.add_typer(ledger, name="ledger")
+benchmark_commands.add_to(app)
 
 
 def _protocol(name: str, ties: str | None) -> "Protocol":

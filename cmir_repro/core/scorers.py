@@ -9,6 +9,7 @@ SCORERS = {
     "fashioniq_cirr": "cmir score-triplets",
     "image_text": "cmir score-images-sentences",
     "labels": "cmir score-labels",
+    "judged": "cmir score-judged",
 }
 
 

@@ -37,7 +37,7 @@ def average_precision(groups: Groups, depth: int | None = None, ties: str = "mea
     """
     one_of("ties", ties, TIES)
     N = groups.size
-    H = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, N + 1))])  # harmonic numbers
+    H = _harmonic(N)
     depth = N if depth is None else min(_whole("depth", depth), N)
     counted = groups.only((groups.relevant > 0) & (groups.before < depth))
     whole = counted.before + counted.items <= depth
@@ -48,6 +48,56 @@ def average_precision(groups: Groups, depth: int | None = None, ties: str = "mea
         cut = counted.only(~whole)  # one of a query at most
         result[cut.query] = _cut(cut, depth - cut.before, total[cut.query], ties, H)
     return _undefined(result, groups)
+
+
+def average_precision_at(
+    groups: Groups, k: int, total: np.ndarray, ties: str = "mean"
+) -> np.ndarray:
+    """Average precision of the first k places, divided by as many relevant items as fit there.
+
+    The best ranking has 1 and a relevant item that is missed costs: what CIRCO reports (Baldrati et
+    al. 2023, equation 4). `average_precision` at a depth is another measure.
+
+    Args:
+        total: (Q,) int, relevant items of each query, at least 1, ranked or not.
+
+    Returns:
+        (Q,) float64 in [0, 1]. "best" and "worst" order of ties are its bounds.
+    """
+    one_of("ties", ties, TIES)
+    first = groups.only((groups.relevant > 0) & (groups.before < _whole("k", k)))
+    H = _harmonic(groups.size)
+    found = first.sum(_precisions(first, ties, H, np.minimum(first.items, k - first.before)))
+    return found / np.minimum(total, k)
+
+
+def average_precision_by_trapezoids(
+    groups: Groups, total: np.ndarray, ties: str = "mean"
+) -> np.ndarray:
+    """Area under precision over recall by trapezoids, as revisited Oxford and i-CIR compute it.
+
+    At each relevant item the precision there and the one just before it (1 at the first place) are
+    averaged. The divisor is total + 0.00001, as in utils.py of billpsomas/icir.
+
+    Args:
+        total: (Q,) int, relevant items of each query.
+
+    Returns:
+        (Q,) float64.
+    """
+    one_of("ties", ties, TIES)
+    g, H = groups.only(groups.relevant > 0), _harmonic(groups.size)
+    n, r, p, s = g.items, g.relevant, g.before, g.relevant_before
+    top = p == 0  # nothing is before the group's first place
+    if ties == "mean":
+        c = np.divide(r - 1.0, n - 1, out=np.zeros(np.shape(r)), where=n > 1)
+        below = c * n + (s - c * p) * (H[p + n - 1] - H[np.maximum(p - 1, 0)])
+        before = r / n * np.where(top, 1 + c * (n - 1), below)
+    else:
+        q = p if ties == "best" else p + n - r
+        below = r + (s - q) * (H[np.maximum(q + r - 1, 0)] - H[np.maximum(q - 1, 0)])
+        before = np.where(q == 0, r, below)
+    return g.sum((before + _precisions(g, ties, H)) / 2) / (total + 1e-5)
 
 
 def precision_at(groups: Groups, n: int, ties: str = "mean") -> np.ndarray:
@@ -108,17 +158,29 @@ def by_radius(totals: np.ndarray, relevants: np.ndarray) -> tuple[np.ndarray, np
     return recall, np.divide(precision, asked, out=np.full(len(asked), np.nan), where=asked > 0)
 
 
-def _precisions(g: Groups, ties: str, H: np.ndarray) -> np.ndarray:
+def _harmonic(N: int) -> np.ndarray:
+    """The harmonic numbers 0 to N."""
+    return np.concatenate([[0.0], np.cumsum(1 / np.arange(1, N + 1))])
+
+
+def _precisions(
+    g: Groups, ties: str, H: np.ndarray, places: np.ndarray | None = None
+) -> np.ndarray:
     """Expected sum of the precisions at the places of a group's relevant items.
+
+    places: only the first so many of each group count; None: all.
 
     "mean": place j of the group holds a relevant item with probability r / n, then with s and
     on average (j - 1) (r - 1) / (n - 1) relevant ones before; summed over j in closed form.
     """
     n, r, p, s = g.items, g.relevant, g.before, g.relevant_before
+    t = n if places is None else places
     if ties == "mean":
         c = np.divide(r - 1.0, n - 1, out=np.zeros(np.shape(r)), where=n > 1)
-        return r / n * (c * n + (s + 1 - c * (p + 1)) * (H[p + n] - H[p]))
+        return r / n * (c * t + (s + 1 - c * (p + 1)) * (H[p + t] - H[p]))
     q = p if ties == "best" else p + n - r  # items before the relevant ones, which are in a row
+    if places is not None:
+        r = np.clip(p + t - q, 0, r)
     return r + (s - q) * (H[q + r] - H[q])
 
 

@@ -14,6 +14,7 @@ file with the columns id and, optionally, label, source and image.
 import csv
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def load_features(path: Path, ids: Path | None = None) -> Features:
     if path.suffix == ".npz":
         if ids is not None:
             raise InputError(f"{path} carries its own ids; leave out {ids}")
-        arrays = _read_npz(path)
+        arrays = read_arrays(path)
     elif path.suffix == ".npy":
         if ids is None:
             raise InputError(f"{path} has no ids; name the file that lists them, one per row")
@@ -226,17 +227,24 @@ def images_of(sentences: Features, images: Features) -> np.ndarray:
     return np.array([row[name] for name in sentences.image.tolist()], np.int64)
 
 
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
+def read_arrays(
+    path: Path, keys: Sequence[str] = KEYS, needed: Sequence[str] = KEYS[:2]
+) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` under `keys`, those that are there; nothing in it can run code.
+
+    Raises:
+        InputError: the file is missing, damaged or of another kind, or lacks a needed key.
+    """
     arrays = {}
     loaded = _load(path)
     if not isinstance(loaded, np.lib.npyio.NpzFile):
         raise InputError(f"{path} is a single array, not an npz; write it with numpy.savez")
     with loaded:
-        if missing := [key for key in KEYS[:2] if key not in loaded.files]:
+        if missing := [key for key in needed if key not in loaded.files]:
             has = ", ".join(loaded.files) or "nothing"
             raise InputError(f"{path} has no key {' and no key '.join(missing)} (it has {has}); "
-                             f"keys that are read: {', '.join(KEYS)}")  # fmt: skip
-        for key in KEYS:
+                             f"keys that are read: {', '.join(keys)}")  # fmt: skip
+        for key in keys:
             if key not in loaded.files:
                 continue
             try:

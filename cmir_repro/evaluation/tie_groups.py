@@ -5,7 +5,7 @@ so nearly everything ties, and a sort would decide at random what a metric says;
 sorted by code: items are counted by distance. Letters: Q queries, N database items, C categories.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,9 @@ import numpy as np
 from cmir_repro.core.errors import InputError
 from cmir_repro.evaluation.hamming import as_codes, words
 from cmir_repro.evaluation.recall import check_widths, unit_rows
+
+_FEW = 32  # relevant items; with more a whole sort is cheaper
+_WINDOW = np.float32(64)  # tolerances to each side of a relevant item
 
 
 class Groups(NamedTuple):
@@ -135,15 +138,18 @@ def cosine_groups(
         for row in range(0, len(scores), few):
             part = scores[row : row + few]
             rows = slice(start + row, start + row + len(part))
-            yield _grouped(-part, _relevant(asked[:, rows], found), np.float32(tolerance))
+            yield grouped(part, _relevant(asked[:, rows], found), np.float32(tolerance))
 
 
-def _grouped(scores: np.ndarray, relevant: np.ndarray, tolerance: np.float32) -> Groups:
-    """Groups with a relevant item, of (b, N) float32 scores, the best lowest, and (b, N) bool."""
+def grouped(scores: np.ndarray, relevant: np.ndarray, tolerance: np.float32) -> Groups:
+    """Groups with a relevant item, of (b, N) float32 scores, the best highest, and (b, N) bool.
+
+    Ties as in `cosine_groups`.
+    """
     b, N = scores.shape
     # Relevance travels in the lowest bit of a float64, which a float32 leaves free: numpy sorts
     # numbers by vector instructions, and faster than it finds and follows an order of theirs.
-    key = scores.astype(np.float64)
+    key = (-scores).astype(np.float64)
     key.view(np.int64)[...] |= relevant
     key.sort(axis=1)
     key = key.ravel()
@@ -179,6 +185,64 @@ def _grouped(scores: np.ndarray, relevant: np.ndarray, tolerance: np.float32) ->
         queries=b,
         size=N,
     )
+
+
+def of_few(scores: np.ndarray, columns: Sequence[np.ndarray], tolerance: np.float32) -> Groups:
+    """`grouped` where few items are relevant: only what is near these is sorted.
+
+    Args:
+        scores: (b, N) float32, the best highest. columns: of each row the relevant ones, (r,) int.
+    """
+    parts = [_near(row, marked, tolerance) for row, marked in zip(scores, columns, strict=True)]
+    return joined([(np.array([i]), part) for i, part in enumerate(parts)], len(scores))
+
+
+def _near(row: np.ndarray, columns: np.ndarray, tolerance: np.float32) -> Groups:
+    """The groups of one query; all is sorted where ties reach further than a window."""
+    mask = np.zeros(len(row), bool)
+    mask[columns] = True
+    window = _WINDOW * tolerance
+    found = {}
+    for score in row[columns].tolist() if len(columns) <= _FEW else ():
+        high, low = np.float32(score) + window, np.float32(score) - window
+        inside = np.flatnonzero((row <= high) & (row >= low))
+        # Ties do not reach the window's ends if a gap is between these and the score's chain.
+        near = np.sort(row[inside])
+        gaps = np.flatnonzero(np.diff(near) > tolerance)
+        place = np.searchsorted(near, score)
+        if tolerance and (
+            (high - near[-1] <= tolerance and not (gaps >= place).any())
+            or (near[0] - low <= tolerance and not (gaps < place).any())
+        ):
+            return grouped(row[None], mask[None], tolerance)
+        g = grouped(row[inside][None], mask[inside][None], tolerance)
+        behind = len(near) - np.searchsorted(near, score, side="right")  # items above the score
+        own = np.searchsorted(g.before, behind, side="right") - 1
+        above = np.count_nonzero(row > high)
+        found[above + int(g.before[own])] = int(g.items[own]), int(g.relevant[own])
+    if not found and len(columns):
+        return grouped(row[None], mask[None], tolerance)
+    before = np.array(sorted(found), np.int64)
+    items, relevant = (np.array([found[b][i] for b in before.tolist()], np.int64) for i in (0, 1))
+    query = np.zeros(len(before), np.int64)
+    ahead = np.cumsum(relevant) - relevant
+    return Groups(query, items, relevant, before, ahead, 1, len(row))
+
+
+def joined(parts: Sequence[tuple[np.ndarray, Groups]], queries: int) -> Groups:
+    """Groups of several rankings, which may be of different sizes, as those of all queries.
+
+    Args:
+        parts: for each ranking its queries' numbers, (q,) int, in [0, queries), and its groups.
+
+    Returns:
+        In the order of the queries; `size` is that of the longest ranking.
+    """
+    numbers = np.concatenate([rows[groups.query] for rows, groups in parts])
+    order = np.argsort(numbers, kind="stable")
+    columns = zip(*(groups[1:-2] for _, groups in parts), strict=True)
+    rest = (np.concatenate(column)[order] for column in columns)
+    return Groups(numbers[order], *rest, queries, max(groups.size for _, groups in parts))
 
 
 def random_groups(items: int, relevant: np.ndarray) -> Groups:

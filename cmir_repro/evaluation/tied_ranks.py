@@ -65,6 +65,16 @@ class Ranks:
             hit[open_] = np.array([_hit(*case) for case in cases.T.tolist()])[place.ravel()]
         return hit
 
+    def reciprocal(self, k: int | None = None) -> np.ndarray:
+        """(Q,) float64, expected 1 / place of the first relevant item, 0 where that is beyond k.
+
+        That j irrelevant items precede all r has probability
+        C(r + t - j - 1, r - 1) / C(r + t, r) (negative hypergeometric).
+        """
+        cases = np.stack([self.above, self.relevant, self.irrelevant])
+        cases, place = np.unique(cases, axis=1, return_inverse=True)
+        return np.array([_reciprocal(*case, k) for case in cases.T.tolist()])[place.ravel()]
+
     def __len__(self) -> int:
         return len(self.above)
 
@@ -108,3 +118,13 @@ class Ranks:
 def _hit(free: int, relevant: int, irrelevant: int) -> float:
     i = np.arange(free)
     return 1 - float(np.prod((irrelevant - i) / (relevant + irrelevant - i)))
+
+
+def _reciprocal(above: int, relevant: int, irrelevant: int, k: int | None) -> float:
+    last = irrelevant if k is None else min(irrelevant, k - above - 1)
+    if last < 0:
+        return 0.0
+    j = np.arange(last)
+    n = relevant + irrelevant
+    chance = relevant / n * np.cumprod(np.append(1.0, (irrelevant - j) / (n - j - 1)))
+    return float((chance / (above + 1 + np.arange(last + 1))).sum())

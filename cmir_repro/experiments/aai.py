@@ -10,9 +10,11 @@ from torch import nn
 from cmir_repro.core.files import sha256
 from cmir_repro.core.protocol import Protocol, preset
 from cmir_repro.core.weights import weights_digest, weights_file
+from cmir_repro.data.judged import Judged
 from cmir_repro.data.sentences import Pairs
 from cmir_repro.evaluation import image_text, recall, rerank
 from cmir_repro.evaluation.features import Features, align
+from cmir_repro.evaluation.judged import Scores, of_features
 from cmir_repro.experiments.aai_embedding import EmbeddedPairs, embed
 from cmir_repro.experiments.aai_task import PairBatches, PairTask, tokeniser
 from cmir_repro.experiments.experiment import Experiment
@@ -98,6 +100,22 @@ class ImageTextExperiment(Experiment):
         pairs = self.task.split("test")
         ranks, result = score(features, pairs, self.protocol, self.config.rerank, seed)
         return query_table(ranks, pairs), result
+
+    def rankings(self, features: EmbeddedPairs) -> dict[str, tuple[Judged, Scores]]:
+        """By ITC, both directions, each in one gallery whatever the protocol's folds."""
+        pairs = self.task.split("test")
+        images, sentences = pairs.image_ids, pairs.sentence_ids
+        own = np.split(sentences, np.searchsorted(pairs.image_of, np.arange(1, len(images))))
+        both = {
+            "i2t": (images, own, sentences, features.images, features.sentences),
+            "t2i": (sentences, images[pairs.image_of, None], images, features.sentences,
+                    features.images),
+        }  # fmt: skip
+        return {
+            way: (Judged(ids, right, np.full(len(ids), "all"), {"all": ranked}),
+                  of_features(queries, gallery, ranked))
+            for way, (ids, right, ranked, queries, gallery) in both.items()
+        }  # fmt: skip
 
 
 def score(

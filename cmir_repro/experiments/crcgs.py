@@ -16,9 +16,11 @@ from torch import Tensor, nn
 
 from cmir_repro.core import paths
 from cmir_repro.core.weights import weights_digest
+from cmir_repro.data.judged import Judged
 from cmir_repro.evaluation import labels
 from cmir_repro.evaluation.features import Features, align
 from cmir_repro.evaluation.hamming import as_codes
+from cmir_repro.evaluation.judged import Scores, of_features
 from cmir_repro.experiments import versions
 from cmir_repro.experiments.crcgs_task import LabelledBatches, LabelledTask
 from cmir_repro.experiments.experiment import Experiment, largest_batch
@@ -185,6 +187,24 @@ class LabelExperiment(Experiment):
         seed = self.config.train.seed if seed is None else seed
         precisions, result = score(features, self.task, seed)
         return query_table(precisions, self.task), result
+
+    def rankings(self, features: Encoded) -> dict[str, tuple[Judged, Scores]]:
+        """By the first scoring, both directions; what shares a category is right."""
+        found, scoring = self.task.labelled, next(iter(features.images))
+        ids, ranked = found.ids[found.query], found.ids[found.database]
+        of = found.labels[found.database]
+        right = [ranked[of[:, has].any(axis=1)] for has in found.labels[found.query]]
+        kept = np.array([len(names) > 0 for names in right])
+        right = [names for names in right if len(names)]
+        asked = Judged(ids[kept], right, np.full(len(right), "all"), {"all": ranked})
+        sides = [side[scoring] for side in (features.images, features.texts)]
+        # Cosines of codes of -1 and 1 order items as Hamming distances do.
+        a, b = (2.0 * side - 1 if side.dtype == bool else side for side in sides)
+        arrays = {"i2t": (a, b), "t2i": (b, a)}
+        return {
+            way: (asked, of_features(q[found.query][kept], d[found.database], ranked))
+            for way, (q, d) in arrays.items()
+        }
 
     def _inputs(self) -> list[Tensor]:
         """Features and text of all images on the device."""

@@ -11,10 +11,12 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import PRESETS, preset
 from cmir_repro.core.weights import weights_digest
 from cmir_repro.data import registry
+from cmir_repro.data.judged import Judged
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.tokenizers import Vocabulary, tokens_of
 from cmir_repro.evaluation import fashioniq_cirr, recall
 from cmir_repro.evaluation.features import Features, align
+from cmir_repro.evaluation.judged import Scores, of_features
 from cmir_repro.experiments.dim_embedding import Embedded, embed
 from cmir_repro.experiments.dim_task import QueryBatches, Task, tokeniser
 from cmir_repro.experiments.experiment import Experiment, Run
@@ -104,6 +106,19 @@ class ComposedExperiment(Experiment):
         ranks, result = score(features, self.data, "test", seed)
         ids = self.task.split("test").query_ids
         return pd.DataFrame({"query": ids, **ranks.columns()}), result | gap(features, self.task)
+
+    def rankings(self, features: Embedded) -> dict[str, tuple[Judged, Scores]]:
+        part = self.task.split("test")
+        ids, labels = part.gallery_ids, part.gallery_labels
+        members = pd.Series(ids).groupby(labels).agg(lambda x: x.to_numpy(str)).to_dict()
+        source = ids[part.source] if self.protocol.drop_source else np.full(len(part.texts), "")
+        relevant = [
+            members[label][members[label] != left_out]
+            for label, left_out in zip(part.query_labels.tolist(), source.tolist(), strict=True)
+        ]
+        every = np.full(len(relevant), "all")
+        asked = Judged(part.query_ids, relevant, every, {"all": ids}, source)
+        return {"": (asked, of_features(features.queries, features.gallery, ids))}
 
     def _words(self) -> list[str]:
         """The vocabulary; empty where the tokeniser is that of a saved net."""

@@ -15,8 +15,10 @@ from torch import nn
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import Protocol
+from cmir_repro.data.judged import Judged
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.evaluation.features import Features
+from cmir_repro.evaluation.judged import Scores
 from cmir_repro.experiments.job import Job
 from cmir_repro.experiments.ledger import Record
 from cmir_repro.experiments.presets.base import RunConfig
@@ -153,6 +155,10 @@ class Experiment(ABC):
         Args:
             seed: of the bootstrap.
         """
+
+    @abstractmethod
+    def rankings(self, features: object) -> dict[str, tuple[Judged, Scores]]:
+        """What is ranked for each test query, by direction ("" where there is one): for lists."""
 
     def fit(self, system: nn.Module, job: Job) -> None:
         """Train a net in place, or load it if the job is finished."""

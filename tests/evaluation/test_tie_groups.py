@@ -6,8 +6,10 @@ import pytest
 from cmir_repro.core.errors import InputError
 from cmir_repro.evaluation.tie_groups import (
     cosine_groups,
+    grouped,
     hamming_groups,
     hamming_histograms,
+    of_few,
     random_groups,
 )
 
@@ -142,3 +144,25 @@ def test_bad_chunks():
         hamming_histograms(*GOOD, chunk=0)
     with pytest.raises(InputError, match="chunk must be at least 1"):
         list(cosine_groups(*GOOD, 1e-6, chunk=-1))
+
+
+@pytest.mark.parametrize("step", [0.0, 1e-4, 0.05])
+@pytest.mark.parametrize("tolerance", [0.0, 1e-6, 1e-4, 0.01])
+def test_few_relevant_items_are_grouped_as_many_are(step, tolerance):
+    """Scores on a grid tie, and chains reach beyond every window where the grid is fine."""
+    draw = np.random.default_rng(0)
+    scores = draw.random((12, 300)).astype(np.float32)
+    if step:
+        scores = (np.round(scores / step) * step).astype(np.float32)
+    scores[0] = 0.5
+    scores[1, :5] = -1e30  # what is left out
+    columns = [5 + np.sort(draw.choice(295, 1 + 6 * i, replace=False)) for i in range(12)]
+    mask = np.zeros(scores.shape, bool)
+    for row, marked in zip(mask, columns, strict=True):
+        row[marked] = True
+    wanted = grouped(scores, mask, np.float32(tolerance))
+    found = of_few(scores, columns, np.float32(tolerance))
+    for name, a, b in zip(found._fields, found, wanted, strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=name)
+    none = of_few(scores[:1], [np.array([], int)], np.float32(tolerance))
+    assert len(none.query) == 0

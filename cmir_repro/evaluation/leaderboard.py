@@ -1,0 +1,158 @@
+"""Results as others keep them: MTEB's task results, and the metadata of model cards.
+
+MTEB (mteb/results/task_result.py) keeps fractions of 1 in a JSON file a task; a model card keeps
+its `model-index` in YAML (hub-docs, modelcard.md). Both are read again as metrics in percent.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.files import write_json, write_text
+from cmir_repro.core.rule import measure
+from cmir_repro.data.readers.files import json_fields, read_json
+
+# Protocol -> task and the revision of its data on the hub, read in mteb/tasks/retrieval/eng.
+TASKS = {
+    "mteb/fashioniq": ("FashionIQIT2IRetrieval", "e6f0ec70becc413d940cd62b2cfa3b1d3a08c31a"),
+    "mteb/cirr": ("CIRRIT2IRetrieval", "503301cd99348035b9675883a543aa1ded0cf07c"),
+}
+# Kind of measure -> what MTEB calls it. Recall here is a hit, and MTEB's "recall" is not.
+NAMES = {
+    "nDCG": "ndcg_at",
+    "mAP": "map_at",
+    "MRR": "mrr_at",
+    "R": "cv_recall_at",
+    "P": "precision_at",
+}
+DIGITS = 6  # of MTEB's files
+FORMS = ("mteb", "card")
+
+
+def write(path: Path, result: Mapping, form: str, model: str = "") -> None:
+    """Write a result in a form of FORMS.
+
+    Args:
+        result: of a scoring command, or a record's.
+        model: the model's name, for a card.
+
+    Raises:
+        InputError: MTEB has no task of this protocol, the result says less than is needed, or the
+            card lacks the model's name.
+    """
+    one_of("form", form, FORMS)
+    if form == "mteb":
+        write_json(Path(path), task_result(result))
+    else:
+        write_text(Path(path), model_card(result, model))
+
+
+def task_result(result: Mapping) -> dict:
+    """A result as MTEB's TaskResult; who made it is none of its versions, so that is null.
+
+    Average precision at k is divided by as many right answers as fit into k places, which are all
+    of them in these tasks.
+    """
+    protocol, metrics = _parts(result)
+    one_of("protocol with a task of MTEB", protocol["name"], TASKS)
+    task, revision = TASKS[protocol["name"]]
+    scores = {}
+    for name, value in metrics.items():
+        found = measure(name)
+        if found.kind in NAMES and found.k and not found.macro:
+            scores[f"{NAMES[found.kind]}_{found.k}"] = round(value / 100, DIGITS)
+    main = {"main_score": scores["ndcg_at_10"], "hf_subset": "default", "languages": ["eng-Latn"]}
+    return {
+        "dataset_revision": revision,
+        "task_name": task,
+        "mteb_version": None,
+        "scores": {"test": [scores | main]},
+        "evaluation_time": None,
+        "kg_co2_emissions": None,
+    }
+
+
+def model_card(result: Mapping, model: str) -> str:
+    """A result as the YAML head of a model card; the protocol is in the name of each metric."""
+    if not model or not model.strip():
+        raise InputError("a model card names its model; give --model NAME")
+    protocol, metrics = _parts(result)
+    name = protocol["name"]
+    data = {
+        "type": name.partition("/")[0] if "/" in name else name,
+        "name": f"{name}: {protocol['gallery']}",
+    }
+    rows = [
+        {"type": key, "name": f"{key} ({name}, percent)", "value": round(value, 4)}
+        for key, value in metrics.items()
+    ]
+    task = {"type": "image-retrieval", "name": "Cross-modal image retrieval"}
+    index = [{"name": model, "results": [{"task": task, "dataset": data, "metrics": rows}]}]
+    text = yaml.safe_dump({"model-index": index}, sort_keys=False, allow_unicode=True, width=100)
+    return f"---\n{text}---\n"
+
+
+def read(path: Path) -> dict[str, dict[str, float]]:
+    """Task or protocol -> metric -> percent, of a file in either form.
+
+    Raises:
+        InputError: the file is missing, damaged or of another form.
+    """
+    path = Path(path)
+    return _of_card(path) if path.suffix in (".md", ".yml", ".yaml") else _of_mteb(path)
+
+
+def text(found: Mapping[str, Mapping[str, float]]) -> str:
+    """What `read` found, aligned."""
+    lines = []
+    for name, metrics in found.items():
+        lines += [name, *(f"  {key:<26}{value:>9.2f}" for key, value in metrics.items())]
+    return "\n".join(lines)
+
+
+def _parts(result: Mapping) -> tuple[Mapping, dict[str, float]]:
+    """The stored protocol, and name -> percent."""
+    protocol, metrics = json_fields("the result", result, protocol=dict, metrics=dict)
+    name, gallery = json_fields("the result's protocol", protocol, name=str, gallery=str)
+    values = {
+        key: float(json_fields(f"metric {key!r:.40}", m, value=float)[0])
+        for key, m in metrics.items()
+    }
+    return {"name": name, "gallery": gallery}, values
+
+
+def _of_mteb(path: Path) -> dict[str, dict[str, float]]:
+    value = read_json(path, dict)
+    task, scores = json_fields(str(path), value, task_name=str, scores=dict)
+    kinds = {name: kind for kind, name in NAMES.items()}
+    found = {}
+    for split, subsets in scores.items():
+        for number, one in enumerate(subsets if isinstance(subsets, list) else [None]):
+            (main,) = json_fields(f"{path}, {split}, entry {number}", one, main_score=float)
+            metrics = {"main score": 100 * main}
+            for key, score in one.items():
+                kind, _, k = key.rpartition("_")
+                if kind in kinds and k.isdigit() and isinstance(score, float):
+                    metrics[f"{kinds[kind]}@{k}"] = 100 * score
+            found[f"{task}, {split}, {one.get('hf_subset', 'default')}"] = metrics
+    return found
+
+
+def _of_card(path: Path) -> dict[str, dict[str, float]]:
+    try:
+        head = path.read_text(encoding="utf-8").removeprefix("---\n").partition("\n---")[0]
+        index = yaml.safe_load(head)["model-index"]
+        return {
+            f"{entry['name']}, {part['dataset']['name']}": {
+                str(m["type"]): float(m["value"]) for m in part["metrics"]
+            }
+            for entry in index
+            for part in entry["results"]
+        }
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        reason = str(error).split("\n")[0][:60]
+        raise InputError(f"{path} has no readable model-index ({reason})") from error

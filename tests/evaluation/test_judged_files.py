@@ -1,0 +1,122 @@
+"""The same predictions score the same, whatever form they are given in."""
+
+import numpy as np
+import pytest
+import tiny_benchmarks
+import tiny_releases
+
+from cmir_repro.core.errors import InputError
+from cmir_repro.core.protocol import preset
+from cmir_repro.data.readers import benchmarks
+from cmir_repro.evaluation import judged as scoring
+from cmir_repro.evaluation import ranked_lists
+from cmir_repro.evaluation.features import save_features
+from cmir_repro.evaluation.judged_files import score_files
+
+D = 5
+RULE = preset("circo/official")
+
+
+@pytest.fixture
+def circo(tmp_path):
+    """A release, a folder of features, and the cosines of these."""
+    root = tiny_benchmarks.circo(tmp_path / "circo")
+    judged = benchmarks.circo(root)
+    draw = np.random.default_rng(0)
+    queries, images = (draw.normal(size=(len(x), D)) for x in (judged.ids, judged.images))
+    folder = tmp_path / "features"
+    folder.mkdir()
+    save_features(folder / "queries.npz", judged.ids[::-1], queries[::-1])
+    save_features(folder / "images.npz", judged.images, images)
+    scores = scoring.of_features(queries, images, judged.images)
+    return root, folder, judged, scores(np.arange(len(queries)), judged.images)
+
+
+def without_given(result):
+    return {key: value for key, value in result.items() if key != "given"}
+
+
+def test_every_form_scores_the_same(circo, tmp_path):
+    root, folder, judged, cosines = circo
+    wanted = score_files(folder, root, RULE, lists=tmp_path / "run.trec")
+    assert wanted["given"] == "features"
+    forms = {"scores": cosines[:, ::-1], "distances": 1 - cosines[:, ::-1].astype(np.float64)}
+    for kind, matrix in forms.items():
+        path = tmp_path / f"{kind}.npz"
+        names = {"queries": judged.ids, "images": judged.images[::-1]}
+        np.savez(path, **names, **{kind: matrix})
+        found = score_files(path, root, RULE)
+        assert found["given"] == kind
+        assert without_given(found) == without_given(wanted)
+    for path in (tmp_path / "run.trec", tmp_path / "run.parquet"):
+        if path.suffix == ".parquet":
+            ranked_lists.write(path, ranked_lists.read(tmp_path / "run.trec"))
+        found = score_files(path, root, RULE)
+        assert found["given"] == "ranked lists"
+        assert found["metrics"] == wanted["metrics"]
+
+
+def test_lists_and_judgements_score_as_the_benchmark_without_it(circo, tmp_path):
+    root, folder, _, _ = circo
+    score_files(folder, root, RULE, lists=tmp_path / "run.trec", depth=50)
+    own = preset("own/judged")
+    found = score_files(tmp_path / "run.trec", tmp_path / "run.trec.qrels", own)
+    benchmark = score_files(folder, root, RULE)
+    assert found["metrics"]["mAP@10"] != benchmark["metrics"]["mAP@10"]  # chance differs
+    for name in ("mAP@10",):
+        value = found["metrics"][name]["value"]
+        assert value == pytest.approx(benchmark["metrics"][name]["value"])
+    again = score_files(folder, tmp_path / "run.trec.qrels", own)
+    assert again["metrics"]["nDCG@10"]["value"] == found["metrics"]["nDCG@10"]["value"]
+
+
+def test_an_answer_that_no_list_holds_counts_as_not_found(tmp_path):
+    (tmp_path / "run.trec").write_text("1 Q0 a 1 2 t\n1 Q0 b 2 1 t\n")
+    (tmp_path / "qrels").write_text("1 0 b 1\n1 0 z 1\n")
+    found = score_files(tmp_path / "run.trec", tmp_path / "qrels", preset("own/judged"))
+    assert found["metrics"]["mAP@10"]["value"] == pytest.approx(100 * (1 / 2) / 2)
+    assert found["metrics"]["MRR@10"]["value"] == 50
+
+
+def test_queries_that_the_leaderboard_merged_may_be_in_the_file(tmp_path):
+    root = tiny_releases.cirr(tmp_path / "cirr")
+
+    def edit(entries):
+        entries[1].update(entries[0], pairid=101)
+
+    tiny_releases.change(root / "captions/cap.rc2.val.json", edit)
+    judged = benchmarks.mteb_cirr(root)
+    draw = np.random.default_rng(0)
+    save_features(tmp_path / "images.npz", judged.images, draw.normal(size=(24, D)))
+    save_features(tmp_path / "queries.npz", np.array(["100", "101"]), draw.normal(size=(2, D)))
+    assert score_files(tmp_path, root, preset("mteb/cirr"))["queries"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"scores": None}, "must have one of the keys scores and distances"),
+        ({"distances": np.ones((2, 2))}, "must have one of the keys scores and distances"),
+        ({"scores": np.ones((3, 3))}, r"scores must be 12x60 numbers, got \(3, 3\)"),
+        ({"queries": None}, "has no key queries"),
+        ({"queries": np.arange(12)}, "queries must be text"),
+        ({"queries": np.array([f"x{i}" for i in range(12)])}, "queries lack 12 of 12"),
+    ],
+)
+def test_matrices_that_cannot_be_used(arrays, message, circo, tmp_path):
+    root, _, judged, cosines = circo
+    whole = {"queries": judged.ids, "images": judged.images, "scores": cosines} | arrays
+    np.savez(tmp_path / "a.npz", **{k: v for k, v in whole.items() if v is not None})
+    with pytest.raises(InputError, match=message) as caught:
+        score_files(tmp_path / "a.npz", root, RULE)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_protocols_and_depths_are_refused(circo, tmp_path):
+    root, folder, _, _ = circo
+    with pytest.raises(InputError, match="use `cmir score-triplets`"):
+        score_files(folder, root, preset("cirr/official"))
+    with pytest.raises(InputError, match="depth must be at least 1"):
+        score_files(folder, root, RULE, lists=tmp_path / "a.trec", depth=0)
+    with pytest.raises(InputError, match="does not exist"):
+        score_files(tmp_path / "no.trec", root, RULE)
