@@ -12,7 +12,7 @@ Preset = Annotated[str, typer.Option(metavar="NAME", help="a wrong name lists th
 
 def add_to(app: typer.Typer) -> None:
     """Make the functions of this module commands."""
-    for function in (score_judged, server_file, lists, leaderboard):
+    for function in (score_judged, score_css_x, server_file, lists, leaderboard):
         app.command()(function)
 
 
@@ -48,6 +48,23 @@ def score_judged(
     if out:
         write_json(out, result)
     print(judged.table(result))
+
+
+def score_css_x(
+    queries: Annotated[Path, typer.Option(metavar="FILE", help="features of css-x's queries")],
+    gallery: Annotated[Path, typer.Option(metavar="FILE", help="features of css-x's pictures")],
+    seed: Annotated[int, typer.Option(callback=check_seed, help="of the bootstrap")] = 0,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="result as JSON")] = None,
+) -> None:
+    """Score features of CSS-X: what a model confuses."""
+    from cmir_repro.core.files import write_json
+    from cmir_repro.core.protocol import preset
+    from cmir_repro.experiments import css_x
+
+    found = css_x.of_files(queries, gallery, preset(css_x.NAME), seed)
+    if out:
+        write_json(out, css_x.as_dict(found))
+    print(css_x.text(found))
 
 
 def server_file(

@@ -220,6 +220,15 @@ PRESETS = {
             (1, 10, 50),
             drop_source=True,
         ),
+        # Our choice. Nothing is left out: that the source does not change is a mistake to be seen.
+        Protocol(
+            name="css-x",
+            gallery=POOLS["diagnosed"],
+            drop_source=False,
+            relevance="any scene that the sentence allows",
+            cutoffs=(1, 5, 10),
+            pool="diagnosed",
+        ),
         # Anyone's ranked lists with judgements of relevance, as TREC's are scored.
         _judged(
             "own/judged",

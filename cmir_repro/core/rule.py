@@ -26,6 +26,7 @@ SIMILARITIES = ("cosine", "hamming")  # of protocols with depths; others have co
 POOLS = {
     "category": "all images of the split and category",
     "triplets": "references and targets of the category's triplets",
+    "diagnosed": "all images, the unedited source and hard negatives of named kinds among them",
     "all categories": "images of the split, of all categories, each once",
 }
 # How the captions of a triplet become queries: for each query the texts whose features, of length
@@ -177,6 +178,8 @@ class Protocol:
     @property
     def scorer(self) -> str:
         """What scores it: a key of `scorers.SCORERS`."""
+        if self.pool == "diagnosed":
+            return "diagnosis"
         if self.measures:
             return "judged"
         if self.direction:

@@ -10,6 +10,7 @@ SCORERS = {
     "image_text": "cmir score-images-sentences",
     "labels": "cmir score-labels",
     "judged": "cmir score-judged",
+    "diagnosis": "cmir score-css-x",
 }
 
 

@@ -40,6 +40,7 @@ _KARPATHY = "--karpathy dataset_{0}.json --images FOLDER --name {0}"
 # By the name of the command.
 SCRIPTS = {
     "css": Script("data_scripts.css", "css", {CSS: "", "css-released": _ROOT}),
+    "css-x": Script("data_scripts.css_x", "css", {"css-x": ""}),
     "fashion200k": Script(
         "data_scripts.fashion200k", "fashion200k", {"fashion200k": "--root FOLDER"}
     ),

@@ -108,7 +108,7 @@ def _write(target: Path, scale: str, device: str, progress: bool) -> None:
         turned_like[made.queries["target"]] = made.queries["source"]
         places = np.arange(len(turned_like))
         jitter = render_3d.draw_jitter(WORLD_SEED * 2 + number, places, turned_like)
-        _render(target, part, made.scenes, jitter, size, device, progress)
+        render(target, part, made.scenes, jitter, size, device, progress)
         parts.append(tables(part, world.labels(made.scenes), made.queries))
     _finish(target, scale, *split_tables(parts))
 
@@ -198,16 +198,24 @@ def _info(scale: str) -> dict:
     }
 
 
-def _render(
+def render(
     target: Path,
     part: str,
     world_scenes: np.ndarray,
     jitter: np.ndarray,
     size: Scale,
     device: str,
-    progress: bool,
+    progress: bool = True,
 ) -> None:
-    """Draw both views of `world_scenes` into the pixel files of one part."""
+    """Draw both views of scenes (N, 9, 4) into the pixel files of one part of a folder.
+
+    Args:
+        jitter: (N, 9, 3), see `render_3d.draw_jitter`.
+        device: torch device of the 3D view. progress: show a bar.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
     from cmir_repro.data.css import render_3d
 
     def in_2d(rows: slice) -> np.ndarray:

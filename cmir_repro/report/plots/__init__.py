@@ -11,6 +11,7 @@ from cmir_repro.report.plots.curves import (
     pooling_curves,
     precision_recall_curves,
 )
+from cmir_repro.report.plots.diagnosis import dots_by_row
 from cmir_repro.report.plots.gap import gap_panels, gap_statistics
 from cmir_repro.report.plots.intervals import difference_intervals, recall_intervals
 from cmir_repro.report.plots.pictures import (
@@ -31,6 +32,7 @@ __all__ = [
     "composition_dots",
     "depth_curves",
     "difference_intervals",
+    "dots_by_row",
     "edit_rows",
     "force_panels",
     "gap_panels",
