@@ -71,7 +71,8 @@ def test_lists_and_judgements_score_as_the_benchmark_without_it(circo, tmp_path)
 
 
 def test_an_answer_that_no_list_holds_counts_as_not_found(tmp_path):
-    (tmp_path / "run.trec").write_text("1 Q0 a 1 2 t\n1 Q0 b 2 1 t\n")
+    # Of query 2 nothing is judged: as trec_eval, it does not count.
+    (tmp_path / "run.trec").write_text("1 Q0 a 1 2 t\n1 Q0 b 2 1 t\n2 Q0 a 1 2 t\n")
     (tmp_path / "qrels").write_text("1 0 b 1\n1 0 z 1\n")
     found = score_files(tmp_path / "run.trec", tmp_path / "qrels", preset("own/judged"))
     assert found["metrics"]["mAP@10"]["value"] == pytest.approx(100 * (1 / 2) / 2)
