@@ -1,7 +1,9 @@
 """The table of protocols names every preset, once, with the command that scores it."""
 
+from cmir_repro.core import paths
 from cmir_repro.core.protocol import ALIASES, PRESETS
 from cmir_repro.core.scorers import SCORERS
+from cmir_repro.report import pages
 from cmir_repro.report.protocols import markdown
 
 
@@ -20,3 +22,8 @@ def test_what_is_measured_is_said():
     text = markdown()
     for words in ("R_s@1/2/3", "RSUM, mean of 5 folds", "MAP@all, MAP@queries", "mAP@5, mAP@10"):
         assert words in text
+
+
+def test_the_page_shows_this_table():
+    page = (paths.checkout() / pages.BENCHMARKS).read_text(encoding="utf-8")
+    assert f"{pages.START.format('protocols')}\n{markdown()}\n{pages.STOP}" in page
