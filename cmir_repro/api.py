@@ -23,6 +23,7 @@ SCORERS = {
     ("queries", "gallery"): "recall",
     ("images", "sentences"): "image_text",
     ("queries", "database"): "labels",
+    ("source", "annotations"): "judged_files",
 }
 
 
@@ -99,7 +100,8 @@ def score(protocol: str, ties: str | None = None, seed: int = 0, **files: Path |
         ties: "mean", "best" or "worst"; None: what the protocol says.
         seed: of the bootstrap.
         files: two feature files by name: queries and gallery (composed retrieval), images and
-            sentences, or queries and database (categories).
+            sentences, or queries and database (categories); or source and annotations of a
+            benchmark (docs/benchmarks.md).
 
     Returns:
         JSON values: protocol, counts, "metrics" (value, low, high, chance) and each query's own.

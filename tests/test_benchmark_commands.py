@@ -7,6 +7,7 @@ import pytest
 import tiny_benchmarks
 from typer.testing import CliRunner
 
+import cmir_repro
 from cmir_repro.cli import app
 from cmir_repro.data.readers import benchmarks
 from cmir_repro.evaluation.features import save_features
@@ -39,6 +40,8 @@ def test_score_lists_server_file_and_card(circo):
     shown = said("score-judged", folder, *rule, "--out", out, "--lists", run, "--depth", 50)
     assert "mAP@5" in shown
     assert "negation" in shown
+    scored = cmir_repro.score("circo/official", source=str(folder), annotations=str(root))
+    assert scored["metrics"] == json.loads(out.read_text())["metrics"]
     again = said("score-judged", run, *rule)
     assert again == shown
     checked = said("server-file", file, *rule, "--from", folder, "--split", "val")

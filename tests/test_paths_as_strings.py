@@ -9,11 +9,19 @@ from cmir_repro.core import files, paths, weights
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
 from cmir_repro.data import labelled, prepared
-from cmir_repro.data.readers import captions, fashion200k, fashioniq_cirr, tags
+from cmir_repro.data.readers import benchmarks, captions, fashion200k, fashioniq_cirr, tags
 from cmir_repro.data.readers import files as readers
 from cmir_repro.data.readers.matlab import MatFile
 from cmir_repro.data.readers.npy_pickle import load_npy
-from cmir_repro.evaluation import audit, features, triplet_files
+from cmir_repro.evaluation import (
+    audit,
+    features,
+    judged_files,
+    leaderboard,
+    ranked_lists,
+    server_files,
+    triplet_files,
+)
 from cmir_repro.experiments import export, ledger, query_table
 from cmir_repro.experiments.grid import settings
 from cmir_repro.training import checkpoint
@@ -51,6 +59,16 @@ READERS = {
     "tags.members": tags.members,
     "tags.column": tags.column,
     "tags.zeros_and_ones": lambda path: list(tags.zeros_and_ones(path, 2)),
+    "ranked lists": lambda path: ranked_lists.read(path + ".trec"),
+    "judgements": ranked_lists.read_judgements,
+    "leaderboard.read": leaderboard.read,
+    "circo": benchmarks.circo,
+    "genecis": benchmarks.genecis,
+    "icir": benchmarks.icir,
+    "lasco": benchmarks.lasco,
+    "shoes": benchmarks.shoes,
+    "score-judged": lambda path: judged_files.score_files(path, path, preset("circo/official")),
+    "server-file": lambda path: server_files.check(path, "circo/official", path),
     "score-triplets": lambda path: triplet_files.score_files(path, path, preset("cirr/official")),
 }
 

@@ -234,7 +234,7 @@ PRESETS = {
             "own/judged",
             "what is ranked for the query",
             "as judged",
-            ("nDCG@10", "mAP@10", "MRR@10"),
+            ("nDCG@10", "mAP@10", "MRR@10", "R-precision"),
             (1, 5, 10),
         ),
         # What the test server of CIRR computes of its two files (Test-split_server.md).

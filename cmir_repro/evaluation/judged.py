@@ -38,9 +38,20 @@ def of_features(queries: np.ndarray, images: np.ndarray, names: np.ndarray) -> S
 
 
 def of_matrix(matrix: np.ndarray, names: np.ndarray) -> Scores:
-    """Given scores. matrix: (Q, N) number, higher is better, of (N,) str names."""
+    """Given scores. matrix: (Q, N) number, higher is better, of (N,) str names.
+
+    They become places among the query's different scores, which float32 holds exactly, so that
+    scores tie where they are equal and nowhere else. What is no number stays as it is.
+    """
     place = {name: column for column, name in enumerate(names.tolist())}
-    return lambda rows, wanted: matrix[np.ix_(rows, [place[name] for name in wanted.tolist()])]
+
+    def scores(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        part = matrix[np.ix_(rows, [place[name] for name in wanted.tolist()])]
+        if not np.isfinite(part).all():
+            return part
+        return np.stack([np.unique(row, return_inverse=True)[1] for row in part])
+
+    return scores
 
 
 def of_scores(
@@ -123,7 +134,7 @@ def of_lists(judged: Judged, lists: Mapping[str, RankedList], protocol: Protocol
             f"{missing[0]!r}; rank all of them"
         )
     unknown = sorted(lists.keys() - set(judged.ids.tolist()))
-    if unknown:
+    if unknown and not judged.open_ended:
         raise InputError(
             f"{len(unknown)} ranked lists are of no query, first {unknown[0]!r}; leave them out, "
             "or check the split"

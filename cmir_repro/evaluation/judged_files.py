@@ -96,6 +96,11 @@ def read_source(source: Path, judged: Judged) -> Source:
         InputError: it is missing, of another format, or lacks a query or an image.
     """
     source = Path(source)
+    if not source.exists():
+        raise InputError(
+            f"{source} does not exist; give a folder with images.npz and queries.npz, an .npz of "
+            "scores or distances, or ranked lists"
+        )
     if source.is_dir():
         images = align(load_features(source / "images.npz"), judged.images)
         queries = load_features(source / "queries.npz")

@@ -50,7 +50,7 @@ def write(path: Path, result: Mapping, form: str, model: str = "") -> None:
 
 
 def task_result(result: Mapping) -> dict:
-    """A result as MTEB's TaskResult; who made it is none of its versions, so that is null.
+    """A result as MTEB's TaskResult; its version is null, for another program made the numbers.
 
     Average precision at k is divided by as many right answers as fit into k places, which are all
     of them in these tasks.

@@ -1,4 +1,4 @@
-"""README.md and docs/results: prose by hand, every table between markers made from the ledger.
+"""README.md, docs/benchmarks.md and docs/results: prose by hand, tables made from the ledger.
 
 A table stands between <!-- table: NAME --> and <!-- end of table -->, NAME a key of TABLES.
 """
@@ -14,9 +14,17 @@ from pathlib import Path
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import write_text
-from cmir_repro.report import composition, overview, published, scorecard, summary, tables
+from cmir_repro.report import (
+    composition,
+    overview,
+    protocols,
+    published,
+    scorecard,
+    summary,
+    tables,
+)
 
-README, RESULTS = "README.md", "docs/results"
+README, BENCHMARKS, RESULTS = "README.md", "docs/benchmarks.md", "docs/results"
 START, STOP = "<!-- table: {} -->", "<!-- end of table -->"
 _MARKER = re.compile(r"<!-- (?:table: (?P<name>\S*)|end of table) -->")
 
@@ -55,6 +63,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "crcgs-photos-tags-mini": partial(tables.markdown, "crcgs", "photos-tags", "mini", "labels"),
     "crcgs-css-full": partial(tables.markdown, "crcgs", "css", "full", "3d-colour-shape"),
     "crcgs-css-paper": partial(tables.markdown, "crcgs", "css", "paper", "3d-colour-shape"),
+    "protocols": protocols.markdown,
     "published-flickr30k": partial(_recalls, "flickr30k-1k"),
     "published-coco-1k": partial(_recalls, "coco-1k-5fold"),
     "published-coco-5k": partial(_recalls, "coco-5k"),
@@ -119,7 +128,7 @@ def complaint(differing: list[Path]) -> str:
 
 
 def files() -> list[Path]:
-    """README.md and the pages of results.
+    """README.md, the page of benchmarks and those of results.
 
     Raises:
         InputError: there is no checkout.
@@ -127,7 +136,12 @@ def files() -> list[Path]:
     checkout = paths.checkout()
     if checkout is None:
         raise InputError("there are no pages here; type this in a clone of the repository")
-    return [checkout / README, *sorted((checkout / RESULTS).glob("*.md"))]
+    benchmarks = checkout / BENCHMARKS
+    return [
+        checkout / README,
+        *[benchmarks] * benchmarks.exists(),
+        *sorted((checkout / RESULTS).glob("*.md")),
+    ]
 
 
 def _stale() -> dict[Path, str]:

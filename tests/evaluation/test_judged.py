@@ -265,3 +265,14 @@ def test_measures_need_what_the_data_lack():
     grouped = one(["b"], groups=[("x",)])
     with pytest.raises(InputError, match=r"negatives@10 of .* needs hard negatives"):
         scoring.summary(grouped, found, rule)
+
+
+def test_given_scores_tie_where_they_are_equal_and_nowhere_else():
+    """In float32 these would be one."""
+    judged, rule = one(["b"]), preset("own/judged")
+    close = np.array([[1.0, 1.0 + 1e-12, 1.0 - 1e-12, 1.0]])
+    found = scoring.of_scores(judged, scoring.of_matrix(close, judged.images), rule, tolerance=0.0)
+    assert scoring.summary(judged, found, rule)["ranks"] == [1.0]
+    judged = one(["a"])
+    found = scoring.of_scores(judged, scoring.of_matrix(close, judged.images), rule, tolerance=0.0)
+    assert scoring.summary(judged, found, rule)["ranks"] == [2.5]

@@ -71,7 +71,8 @@ def test_lists_and_judgements_score_as_the_benchmark_without_it(circo, tmp_path)
 
 
 def test_an_answer_that_no_list_holds_counts_as_not_found(tmp_path):
-    (tmp_path / "run.trec").write_text("1 Q0 a 1 2 t\n1 Q0 b 2 1 t\n")
+    # Of query 2 nothing is judged: as trec_eval, it does not count.
+    (tmp_path / "run.trec").write_text("1 Q0 a 1 2 t\n1 Q0 b 2 1 t\n2 Q0 a 1 2 t\n")
     (tmp_path / "qrels").write_text("1 0 b 1\n1 0 z 1\n")
     found = score_files(tmp_path / "run.trec", tmp_path / "qrels", preset("own/judged"))
     assert found["metrics"]["mAP@10"]["value"] == pytest.approx(100 * (1 / 2) / 2)
@@ -118,5 +119,9 @@ def test_other_protocols_and_depths_are_refused(circo, tmp_path):
         score_files(folder, root, preset("cirr/official"))
     with pytest.raises(InputError, match="depth must be at least 1"):
         score_files(folder, root, RULE, lists=tmp_path / "a.trec", depth=0)
-    with pytest.raises(InputError, match="does not exist"):
-        score_files(tmp_path / "no.trec", root, RULE)
+    for name in ("no.trec", "no.npz", "nowhere"):
+        with pytest.raises(InputError, match=r"does not exist; give a folder with images.npz"):
+            score_files(tmp_path / name, root, RULE)
+    (folder / "queries.npz").unlink()
+    with pytest.raises(InputError, match=r"queries.npz does not exist"):
+        score_files(folder, root, RULE)
