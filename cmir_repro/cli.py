@@ -42,6 +42,9 @@ Ties = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option(metavar="FILE", help="result and every query's, as JSON")]
 Features = Annotated[Path, typer.Option(metavar="FILE", help=".npz, or .npy with ids")]
+FeatureFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="read these: file or folder of shards")
+]
 Ranks = Annotated[str, typer.Argument(help="files with query and rank, a comma between seeds")]
 Ids = Annotated[Path | None, typer.Option(metavar="FILE", help="for .npy: an id a line, or a CSV")]
 
@@ -63,6 +66,8 @@ def run(
         list[str] | None,
         typer.Option("--setting", "-s", metavar="KEY=VALUE", help="say train.steps=100, model.…"),
     ] = None,
+    image_features: FeatureFile = None,
+    text_features: FeatureFile = None,
     device: Device = "auto",
 ) -> None:
     """Train and score one model, or find it in the ledger."""
@@ -77,11 +82,15 @@ def run(
     if recipe and system != "dim":
         raise InputError(f"--recipe is for dim; settings of {system}: -s train.KEY=VALUE")
     recipes = {"recipe_name": recipe} if recipe else {}
-    config = SYSTEMS[system].presets.configure(**named, seed=seed, **recipes, **changes)
+    given = {"image_features": image_features, "text_features": text_features}
+    files = {name: path for name, path in given.items() if path}
+    config = SYSTEMS[system].presets.configure(**named, seed=seed, **recipes, **changes, **files)
     typed = ["cmir", "run", system, "--method", config.method, "--seed", str(seed)]
     typed += [word for name, value in names.items() for word in (f"--{name}", value)]
     typed += ["--recipe", recipe] if recipe else []
     typed += [word for text in setting or [] for word in ("-s", text)]
+    for name, path in files.items():
+        typed += [f"--{name.replace('_', '-')}", str(path)]
     with _training():
         record = runs.run(config, device=choose(device), command=shlex.join(typed)).record
     print(f"{config.method} on {config.dataset}, {config.task}, scale {scale}, seed {seed}")

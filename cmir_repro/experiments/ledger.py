@@ -41,6 +41,8 @@ from cmir_repro.experiments import query_table
 # Linux: the kernel's count of a process's largest memory, and how to set it back.
 _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
+# Digests in `Record.data` of the feature files that a run read instead of pictures or sentences.
+FEATURES = ("image_features", "text_features")
 # Where a record was read.
 OWN, COMMITTED = ORIGINS = ("own", "committed")
 

@@ -145,7 +145,8 @@ def registered(system: str) -> list[str]:
 def rows(system: str, dataset: str, scale: str, task: str) -> dict[str, list[Record]]:
     """What the user's tables add to the committed ones: row -> records by seed.
 
-    These are the runs of registered methods and the recorded features of the user's ledger. Where
+    These are the runs of registered methods, those on feature files and the recorded features of
+    the user's ledger. Where
     a method was run with several settings, or features of one seed were recorded twice, each has
     its row, told apart by a few digits.
     """
@@ -153,8 +154,11 @@ def rows(system: str, dataset: str, scale: str, task: str) -> dict[str, list[Rec
     groups: dict[str, dict[str, list[Record]]] = {}
     where = {"dataset": dataset, "scale": scale, "task": task, "system": system}
     for record in ledger.records(ledger.OWN, **where):
-        if record.kind == "features" or record.method in names:
-            settings = groups.setdefault(record.method, {})
+        read = record.config.get("features")
+        if record.kind == "features" or record.method in names or read:
+            stems = [Path(path).stem for path in (read or {}).values() if path]
+            name = f"{record.method} on {' and '.join(stems)}" if read else record.method
+            settings = groups.setdefault(name, {})
             settings.setdefault(_settings(record, settings), []).append(record)
     return {
         method if len(settings) == 1 else f"{method} ({digits})": records
