@@ -183,6 +183,26 @@ def record(
 
 
 @app.command()
+def baselines(
+    image_features: Annotated[Path, typer.Option(metavar="FILE", help="vectors of the images")],
+    text_features: Annotated[Path, typer.Option(metavar="FILE", help="of the texts, same model")],
+    name: Annotated[str, typer.Option(help="of the model; default: the file's")] = "",
+    dataset: Annotated[str, typer.Option(help="data set")] = "css",
+    task: Annotated[str, typer.Option(help="task of the data set")] = "auto",
+    scale: Annotated[str, typer.Option(help="size of the generated data")] = "mini",
+) -> None:
+    """Compose queries without training, by sum, slerp, ..., and keep the scores in your ledger."""
+    from cmir_repro.experiments import training_free
+
+    typed = shlex.join(["cmir", *sys.argv[1:]])
+    files = image_features, text_features
+    for kept in training_free.record(*files, name, dataset, task, scale, command=typed):
+        values = [f"{kept.result['metrics'][f'R@{k}']['value']:7.2f}" for k in (1, 5, 10)]
+        print(f"{kept.method:<60}{''.join(values)}")
+    print("R@1, R@5, R@10; cmir tables shows them")
+
+
+@app.command()
 def score_images_sentences(
     images: Features,
     sentences: Features,
