@@ -183,6 +183,32 @@ def record(
 
 
 @app.command()
+def embed(
+    source: Annotated[
+        str, typer.Argument(metavar="FOLDER", help="pictures, a prepared data set, texts.txt, .csv")
+    ],
+    model: Annotated[Path, typer.Option(metavar="FOLDER", help="a model saved by transformers")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="for the shards")],
+    texts: Annotated[bool, typer.Option("--texts", help="the sentences of a data set")] = False,
+    grid: Annotated[bool, typer.Option("--grid", help="a vector a place, not one in all")] = False,
+    shard: Annotated[int, typer.Option(min=1, help="rows a file")] = 4096,
+    batch: Annotated[int, typer.Option(min=1, help="rows a step")] = 32,
+    precision: Annotated[str, typer.Option(help="float16 or float32")] = "float16",
+    device: Device = "auto",
+) -> None:
+    """Write features of pictures or texts by a saved model: CLIP, SigLIP, DINOv2, BERT, ..."""
+    from cmir_repro.core.device import choose
+    from cmir_repro.experiments import embed as embedding
+    from cmir_repro.models.pretrained import Pretrained
+
+    texts = texts or source.endswith((".txt", ".csv"))
+    found = embedding.texts_of(source) if texts else embedding.images_of(source)
+    net = Pretrained(str(model), choose(device), texts)
+    embedding.embed(found, net, out, grid, shard, batch, precision)
+    print(f"{paths.shown(out)}: features of {len(found.ids):,} {'texts' if texts else 'images'}")
+
+
+@app.command()
 def baselines(
     image_features: Annotated[Path, typer.Option(metavar="FILE", help="vectors of the images")],
     text_features: Annotated[Path, typer.Option(metavar="FILE", help="of the texts, same model")],

@@ -1,6 +1,7 @@
 """Sentences whose features were computed elsewhere, in the place of a tokeniser."""
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -33,6 +34,11 @@ class FeatureTexts:
                     f"{text!r:.60} with different features; features of a text are those of its "
                     "words alone"
                 )
+
+    special_tokens: ClassVar = {}  # there are no words to mask or drop
+
+    def __len__(self) -> int:
+        return len(self.store)
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the store (N, 1) int64 and lengths (N,) int64, vectors of each sentence.

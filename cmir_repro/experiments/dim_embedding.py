@@ -66,7 +66,7 @@ def embed(
             else {},
         )
         text = system.text(
-            read_by_encoder(tokens, numbers[rows], device),
+            read_by_encoder(tokens, torch.from_numpy(numbers[rows]).to(device)),
             torch.from_numpy(lengths[rows]).to(device),
         )
         queries.append(system.query(source, text).float().cpu())

@@ -170,7 +170,7 @@ class QueryBatches:
             "sentence": sentence,
         }
         out = {name: torch.from_numpy(x).to(device) for name, x in numbers.items()}
-        out["input_ids"] = read_by_encoder(self.tokens, tokens, device)
+        out["input_ids"] = read_by_encoder(self.tokens, torch.from_numpy(tokens).to(device))
         out["source"] = self.stores[self.task.source_view].take(source)
         out["target"] = self.stores[self.task.target_view].take(target)
         return out

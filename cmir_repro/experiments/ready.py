@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from cmir_repro.core.errors import InputError
@@ -53,12 +52,24 @@ class Ready:
         """
         return FeatureRows(self.images, self.images.rows_of(ids, what, view), device)
 
+    def vectors(self, store: FeatureStore, ids: np.ndarray) -> np.ndarray:
+        """All features of some ids, (N, D) float32, in memory.
+
+        Raises:
+            InputError: one is missing, or features of a row are no vector.
+        """
+        if len(store.shape) != 1:
+            raise InputError(
+                f"{store.path}: features of one row are {store.shape}; this system reads vectors "
+                "(D,), one a row"
+            )
+        return store.take(store.rows_of(ids, "images")).astype(np.float32)
+
     def of_texts(self, named: Iterable[tuple[str, str]]) -> FeatureTexts:
         """The texts' store as a tokeniser; `named`: id and text of each sentence of the data."""
         return FeatureTexts(self.texts, named)
 
 
-def read_by_encoder(tokens: object, numbers: np.ndarray, device: str) -> Tensor:
+def read_by_encoder(tokens: object, numbers: Tensor) -> Tensor:
     """What a text encoder reads of what a tokeniser encoded (B, L): ids, or ready features."""
-    found = torch.from_numpy(numbers)
-    return (tokens.take(found) if isinstance(tokens, FeatureTexts) else found).to(device)
+    return tokens.take(numbers) if isinstance(tokens, FeatureTexts) else numbers
