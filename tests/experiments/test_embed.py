@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import tiny_folder
 import tiny_pretrained as tiny
+from typer.testing import CliRunner
 
+from cmir_repro.cli import app
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.feature_store import FeatureStore
@@ -143,3 +145,16 @@ def test_the_lines_of_the_page_write_what_the_command_writes(pictures, clip, tmp
     store = FeatureStore(go(images_of(pictures), clip, tmp_path / "out"))
     rows = store.rows_of(by_hand.ids, "images")
     np.testing.assert_allclose(by_hand.take(np.arange(2)), store.take(rows), rtol=1e-2, atol=1e-2)
+
+
+def test_the_command_writes_shards_and_refuses_in_one_line(clip, tmp_path):
+    (tmp_path / "texts.txt").write_text("make the red cube blue\nremove a sphere\n")
+    typed = ["embed", str(tmp_path / "texts.txt"), "--model", clip, "--device", "cpu", "--out"]
+    done = CliRunner().invoke(app, [*typed, str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    assert "features of 2 texts" in done.stdout
+    assert FeatureStore(tmp_path / "out").ids == ["make the red cube blue", "remove a sphere"]
+    typed[3] = str(tmp_path / "none")
+    lost = CliRunner().invoke(app, [*typed, str(tmp_path / "out")])
+    assert lost.exit_code == 2
+    assert lost.stderr.startswith("error: no whole AutoTokenizer in the folder")
