@@ -42,8 +42,7 @@ from cmir_repro.experiments import query_table
 # Linux: the kernel's count of a process's largest memory, and how to set it back.
 _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
-# Digests in `Record.data` of the feature files that a run read instead of pictures or sentences.
-FEATURES = ("image_features", "text_features")
+FEATURES = ("image_features", "text_features")  # in `Record.data`: digests of files that were read
 # Where a record was read.
 OWN, COMMITTED = ORIGINS = ("own", "committed")
 
