@@ -43,6 +43,9 @@ Ties = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option(metavar="FILE", help="result and every query's, as JSON")]
 Features = Annotated[Path, typer.Option(metavar="FILE", help=".npz, or .npy with ids")]
+FeatureFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="read these: file or folder of shards")
+]
 Ranks = Annotated[str, typer.Argument(help="files with query and rank, a comma between seeds")]
 Ids = Annotated[Path | None, typer.Option(metavar="FILE", help="for .npy: an id a line, or a CSV")]
 
@@ -64,6 +67,8 @@ def run(
         list[str] | None,
         typer.Option("--setting", "-s", metavar="KEY=VALUE", help="say train.steps=100, model.…"),
     ] = None,
+    image_features: FeatureFile = None,
+    text_features: FeatureFile = None,
     device: Device = "auto",
 ) -> None:
     """Train and score one model, or find it in the ledger."""
@@ -78,11 +83,15 @@ def run(
     if recipe and system != "dim":
         raise InputError(f"--recipe is for dim; settings of {system}: -s train.KEY=VALUE")
     recipes = {"recipe_name": recipe} if recipe else {}
-    config = SYSTEMS[system].presets.configure(**named, seed=seed, **recipes, **changes)
+    given = {"image_features": image_features, "text_features": text_features}
+    files = {name: path for name, path in given.items() if path}
+    config = SYSTEMS[system].presets.configure(**named, seed=seed, **recipes, **changes, **files)
     typed = ["cmir", "run", system, "--method", config.method, "--seed", str(seed)]
     typed += [word for name, value in names.items() for word in (f"--{name}", value)]
     typed += ["--recipe", recipe] if recipe else []
     typed += [word for text in setting or [] for word in ("-s", text)]
+    for name, path in files.items():
+        typed += [f"--{name.replace('_', '-')}", str(path)]
     with _training():
         record = runs.run(config, device=choose(device), command=shlex.join(typed)).record
     print(f"{config.method} on {config.dataset}, {config.task}, scale {scale}, seed {seed}")
@@ -172,6 +181,52 @@ def record(
     typed = shlex.join(["cmir", *sys.argv[1:]])
     kept = own.record_scores(system, name, files, dataset, task, scale, seed, typed)
     print(f"{kept.run} is in your ledger; cmir tables shows it")
+
+
+@app.command()
+def embed(
+    source: Annotated[
+        str, typer.Argument(metavar="FOLDER", help="pictures, a prepared data set, texts.txt, .csv")
+    ],
+    model: Annotated[Path, typer.Option(metavar="FOLDER", help="a model saved by transformers")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="for the shards")],
+    texts: Annotated[bool, typer.Option("--texts", help="the sentences of a data set")] = False,
+    grid: Annotated[bool, typer.Option("--grid", help="a vector a place, not one in all")] = False,
+    shard: Annotated[int, typer.Option(min=1, help="rows a file")] = 4096,
+    batch: Annotated[int, typer.Option(min=1, help="rows a step")] = 32,
+    precision: Annotated[str, typer.Option(help="float16 or float32")] = "float16",
+    device: Device = "auto",
+) -> None:
+    """Write features of pictures or texts by a saved model: CLIP, SigLIP, DINOv2, BERT, ..."""
+    from cmir_repro.core.device import choose
+    from cmir_repro.experiments import embed as embedding
+    from cmir_repro.models.pretrained import Pretrained
+
+    texts = texts or source.endswith((".txt", ".csv"))
+    found = embedding.texts_of(source) if texts else embedding.images_of(source)
+    net = Pretrained(str(model), choose(device), texts)
+    embedding.embed(found, net, out, grid, shard, batch, precision)
+    print(f"{paths.shown(out)}: features of {len(found.ids):,} {'texts' if texts else 'images'}")
+
+
+@app.command()
+def baselines(
+    image_features: Annotated[Path, typer.Option(metavar="FILE", help="vectors of the images")],
+    text_features: Annotated[Path, typer.Option(metavar="FILE", help="of the texts, same model")],
+    name: Annotated[str, typer.Option(help="of the model; default: the file's")] = "",
+    dataset: Annotated[str, typer.Option(help="data set")] = "css",
+    task: Annotated[str, typer.Option(help="task of the data set")] = "auto",
+    scale: Annotated[str, typer.Option(help="size of the generated data")] = "mini",
+) -> None:
+    """Compose queries without training, by sum, slerp, ..., and keep the scores in your ledger."""
+    from cmir_repro.experiments import training_free
+
+    typed = shlex.join(["cmir", *sys.argv[1:]])
+    files = image_features, text_features
+    for kept in training_free.record(*files, name, dataset, task, scale, command=typed):
+        values = [f"{kept.result['metrics'][f'R@{k}']['value']:7.2f}" for k in (1, 5, 10)]
+        print(f"{kept.method:<60}{''.join(values)}")
+    print("R@1, R@5, R@10; cmir tables shows them")
 
 
 @app.command()

@@ -25,21 +25,11 @@ from cmir_repro.training import loop
 COMMANDS = [
     *(
         [name]
-        for name in ("run", "grid", "score", "record", "score-images-sentences", "score-labels")
-    ),
-    *(
-        [name]
         for name in (
-            "score-triplets",
-            "score-judged",
-            "server-file",
-            "tables",
-            "audit",
-            "export",
-            "reproduce",
-            "prepare",
-            "ledger",
-        )
+            "run grid score record score-images-sentences score-labels score-triplets score-judged "
+            "score-css-x server-file lists leaderboard embed baselines tables audit export "
+            "reproduce prepare ledger"
+        ).split()
     ),
     ["ledger", "merge"],
     *(["prepare", name] for name in SCRIPTS),

@@ -50,8 +50,11 @@ def read_weights(path: Path) -> dict[str, "Tensor"]:
         raise InputError(f"{path} is not a readable safetensors file ({error})") from error
 
 
-def from_disk(kind: type, path: str) -> object:
+def from_disk(kind: type, path: str, **options: object) -> object:
     """A saved model or tokeniser of `transformers`: what `kind` makes of a folder.
+
+    Args:
+        options: of its `from_pretrained`.
 
     Raises:
         InputError: there is none in the folder.
@@ -62,7 +65,7 @@ def from_disk(kind: type, path: str) -> object:
         # A name that is no folder would make transformers ask the network, even when told not to.
         if not os.path.isdir(path):
             raise FileNotFoundError(path)
-        return kind.from_pretrained(path, local_files_only=True)
+        return kind.from_pretrained(path, local_files_only=True, **options)
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(
             f"no whole {kind.__name__} in the folder {str(path)!r}; it takes that of a saved model "

@@ -58,7 +58,8 @@ def ranks(
     it falls; without a tolerance the rank would depend on the order of the gallery.
 
     Args:
-        queries: (Q, D) number. Rows are scaled to length 1 here.
+        queries: (Q, D) number. Rows are scaled to length 1 here. (Q, V, D), several vectors a
+            query: its score is the product of (1 + cosine) / 2 over them.
         gallery: (G, D) number.
         query_labels: (Q,) int or str.
         gallery_labels: (G,) of the same type.
@@ -74,7 +75,10 @@ def ranks(
     """
     one_of("similarity", protocol.similarity, ["cosine"])
     found = _match(query_labels, gallery_labels, source, protocol)
-    queries, gallery = unit_rows(queries, "query"), unit_rows(gallery, "gallery")
+    several = np.ndim(queries) == 3
+    parts = np.moveaxis(queries, 1, 0) if several else (queries,)  # V of (Q, D)
+    parts, gallery = [unit_rows(part, "query") for part in parts], unit_rows(gallery, "gallery")
+    queries = parts[0]
     check_widths(queries, gallery)
     for what, rows, labels in (("query", queries, query_labels), ("gallery", gallery, found.order)):
         if len(rows) != len(labels):
@@ -87,6 +91,9 @@ def ranks(
     counts = np.empty((3, len(queries)), np.int64)
     for start in range(0, len(queries), chunk):
         scores = queries[start : start + chunk] @ gallery  # (chunk, G)
+        if several:
+            blocks = [scores, *(part[start : start + chunk] @ gallery for part in parts[1:])]
+            scores = np.prod([(1 + block) / 2 for block in blocks], axis=0, dtype=np.float32)
         for i, row in enumerate(scores, start):
             if found.source[i] >= 0:
                 row[found.source[i]] = -np.inf

@@ -41,7 +41,7 @@ class ImageTextExperiment(Experiment):
     def __init__(self, config: AAIRun, device: str = "cpu", progress: bool = True) -> None:
         super().__init__(config, device, progress)
         of = config.dataset, config.scale, config.task
-        self.task = PairTask(*of, config.model, device, progress)
+        self.task = PairTask(*of, config.model, device, progress, config.features)
         self.data, self.protocol = self.task.data, self.task.protocol
         self.tokens = tokeniser(config.model, self.task)
 
@@ -51,17 +51,18 @@ class ImageTextExperiment(Experiment):
             "weights": _digest(model.image_weights),
             "text_weights": _digest(model.text_weights),
             "vocabulary": getattr(self.tokens, "tokens", []),
+            **self.task.ready.digests(),
         }
 
     def sizes(self) -> dict:
         tokens = self.tokens
         sizes = {"vocabulary": len(tokens), "special_tokens": tokens.special_tokens}
-        return {**sizes, "shape": self.task.shape()}
+        return {**sizes, **self.task.ready.shapes(), "shape": self.task.shape()}
 
     @classmethod
     def net(cls, config: AAIRun, sizes: dict) -> AAI:
         known = sizes["vocabulary"], tuple(sizes["shape"]), sizes["special_tokens"]
-        return AAI(config.model, *known, config.train.seed)
+        return AAI(config.model, *known, config.train.seed, sizes.get("text_shape", ()))
 
     def examples(self, split: str) -> int:
         images = self.data.images["image"][self.data.images["split"] == split]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from cmir_repro.experiments.aai_task import PairTask
+from cmir_repro.experiments.ready import read_by_encoder
 from cmir_repro.models.token_set import TokenSet
 from cmir_repro.systems.aai import AAI
 from cmir_repro.systems.aai_sides import Side
@@ -53,7 +54,7 @@ def embed(
     for rows in order.split(chunk):
         own = lengths[rows]
         cut = numbers[rows, : int(own.max())].to(task.device)
-        side = system.encode_texts(cut, own.to(task.device))
+        side = system.encode_texts(read_by_encoder(tokens, cut), own.to(task.device))
         text_vectors.append(system.vector(side, "text").float().cpu())
         if matches:
             sentences.add(side.tokens)

@@ -9,13 +9,17 @@ from cmir_repro.core.protocol import preset
 from cmir_repro.core.weights import weights_file
 from cmir_repro.data import registry, sentences
 from cmir_repro.data.augment import DRAWS
+from cmir_repro.data.feature_store import FeatureRows
+from cmir_repro.data.feature_texts import FeatureTexts
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.sampling import SAMPLERS
 from cmir_repro.data.sentences import Pairs
 from cmir_repro.data.store import PictureStore
 from cmir_repro.data.tokenizers import BertCaptionTokens, CaptionTokens
+from cmir_repro.experiments.presets.base import FeatureFiles
+from cmir_repro.experiments.ready import Ready, read_by_encoder
 from cmir_repro.models import frozen
-from cmir_repro.models.image import FROZEN
+from cmir_repro.models.image import FEATURES, FROZEN
 from cmir_repro.models.pooling import drop_words
 from cmir_repro.models.text import SAVED_BERT
 from cmir_repro.systems.aai import AAIConfig
@@ -30,28 +34,40 @@ class PairTask:
         task: of the data set; of CSS a view ("3d", "2d").
         model: says what its image encoder reads.
         device: where batches go.
+        files: of features that are read instead of pictures or sentences.
 
     Raises:
         InputError: unknown names, or a data set without sentences.
     """
 
     def __init__(
-        self, dataset: str, scale: str, task: str, model: AAIConfig, device: str, progress: bool
+        self,
+        dataset: str,
+        scale: str,
+        task: str,
+        model: AAIConfig,
+        device: str,
+        progress: bool,
+        files: FeatureFiles | None = None,
     ) -> None:
+        self.ready = Ready(files)
         self.data: Prepared = registry.open(dataset, scale, device, progress)
         self.device, self.model, self.progress = device, model, progress
         self.told = sentences.image_text(self.data, task)
         self.view, self.protocol = self.told.view, preset(self.told.protocol)
         self._splits: dict[str, Pairs] = {}
-        self._stores: dict[str, PictureStore] = {}
+        self._stores: dict[str, PictureStore | FeatureRows] = {}
 
     def split(self, name: str) -> Pairs:
         if name not in self._splits:
             self._splits[name] = sentences.pairs(self.data, self.told.table, name)
         return self._splits[name]
 
-    def pictures(self, split: str) -> PictureStore:
+    def pictures(self, split: str) -> PictureStore | FeatureRows:
         """What the image encoder reads of the images of a split, in the order of `split`."""
+        if self.ready.images is not None and split not in self._stores:
+            ids, what = self.split(split).image_ids, f"images of {split}"
+            self._stores[split] = self.ready.of_images(ids, what, self.view, self.device)
         if split not in self._stores:
             rows = self.split(split).images
             self._stores[split] = PictureStore(self.data.gather(rows, self._source), self.device)
@@ -59,6 +75,8 @@ class PairTask:
 
     def shape(self) -> tuple[int, ...]:
         """Of one picture, or of its ready features."""
+        if self.ready.images is not None:
+            return self.ready.images.shape
         return tuple(self._source(self.data.images["part"].iloc[0]).shape[1:])
 
     def _source(self, part: str) -> np.ndarray:
@@ -70,8 +88,11 @@ class PairTask:
         return self.data.pixels(self.view, part)
 
 
-def tokeniser(model: AAIConfig, task: PairTask) -> CaptionTokens | BertCaptionTokens:
+def tokeniser(model: AAIConfig, task: PairTask) -> CaptionTokens | BertCaptionTokens | FeatureTexts:
     """That of the text encoder; own vocabularies are those of the training sentences."""
+    if model.text_encoder == FEATURES:
+        table = task.told.table
+        return task.ready.of_texts(zip(table["sentence"], table["text"], strict=True))
     if model.text_encoder == SAVED_BERT:
         return BertCaptionTokens(str(weights_file(model.text_weights)))
     cut = {"words": None} if task.told.whole else {}
@@ -128,6 +149,8 @@ class PairBatches:
         share = batch // processes
         mine = slice(rank * share, (rank + 1) * share)
         out = {name: x[mine].to(self.task.device) for name, x in whole.items()}
+        for name in ("input_ids", "clean_input_ids"):
+            out[name] = read_by_encoder(self.tokens, out[name])
         out["image"] = self.store.take(self.split.image_of[rows][mine])
         return out
 

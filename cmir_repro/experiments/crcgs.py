@@ -60,7 +60,7 @@ class LabelExperiment(Experiment):
         super().__init__(config, device, progress)
         pixels = config.model is not None and config.model.image_encoder != "features"
         of = config.dataset, config.scale, config.task
-        self.task = LabelledTask(*of, pixels, device, progress)
+        self.task = LabelledTask(*of, pixels, device, progress, config.features)
         self.data, self.protocol = self.task.data, self.task.protocol(COSINE)
 
     def facts(self) -> dict:
@@ -68,6 +68,7 @@ class LabelExperiment(Experiment):
         return {
             "weights": weights_digest(model.image_weights) if model else "none",
             "features": hashlib.sha256(self.task.features.tobytes()).hexdigest(),
+            **self.task.ready.digests(),
         }
 
     def sizes(self) -> dict:
@@ -240,6 +241,7 @@ def teachers(config: CRCGSRun, task: LabelledTask, progress: bool = True) -> Tea
         "task": config.task,
         "versions": versions.used(config),
         "device": task.device,
+        **task.ready.digests(),
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:6]
     name = f"{config.dataset}-{config.task}-{config.scale}-teachers-s{seed}-{digest}"

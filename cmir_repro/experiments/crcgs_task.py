@@ -16,6 +16,8 @@ from cmir_repro.data.labelled import IMAGE, Labelled, labelled
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.sampling import SAMPLERS
 from cmir_repro.data.store import PictureStore
+from cmir_repro.experiments.presets.base import FeatureFiles
+from cmir_repro.experiments.ready import Ready
 from cmir_repro.models import frozen
 from cmir_repro.training.loop import TrainConfig
 
@@ -40,19 +42,30 @@ class LabelledTask:
         task: see `presets.crcgs.configure`.
         pixels: whether the student reads pictures; else features.
         device: where batches go.
+        files: of features that are read instead of the data set's, by the ids of its images.
 
     Raises:
         InputError: unknown names, or a data set without categories, or without features.
     """
 
     def __init__(
-        self, dataset: str, scale: str, task: str, pixels: bool, device: str, progress: bool
+        self,
+        dataset: str,
+        scale: str,
+        task: str,
+        pixels: bool,
+        device: str,
+        progress: bool,
+        files: FeatureFiles | None = None,
     ) -> None:
+        self.ready = Ready(files)
         self.data: Prepared = registry.open(dataset, scale, device, progress)
         self.device, self.progress = device, progress
         self.labelled: Labelled = labelled(self.data, task)
         self.view, self.tags = self.labelled.view, self.labelled.kind == "tags"
         text = self.labelled.text.astype(np.float32)
+        if self.ready.texts is not None:
+            text, self.tags = self.ready.vectors(self.ready.texts, self.labelled.ids), False
         self.text = text if self.tags else _scaled(text, self.labelled.train)
         self.labels = self.labelled.labels.astype(np.float32)
         if pixels:
@@ -89,6 +102,8 @@ class LabelledTask:
 
     def _features(self) -> np.ndarray:
         data, rows = self.data, self.labelled.images
+        if self.ready.images is not None:
+            return self.ready.vectors(self.ready.images, self.labelled.ids)
         if data.has_ready(IMAGE):
             return data.gather(rows, lambda part: data.ready(IMAGE, part)).astype(np.float32)
         if data.info["provenance"]["kind"] == "rendered":

@@ -48,21 +48,22 @@ class ComposedExperiment(Experiment):
     def __init__(self, config: DIMRun, device: str = "cpu", progress: bool = True) -> None:
         super().__init__(config, device, progress)
         self.data = registry.open(config.dataset, config.scale, device, progress)
-        self.task = Task(self.data, config.task, device, config.model)
+        self.task = Task(self.data, config.task, device, config.model, config.features)
         self.protocol = preset(self.data.info["protocol"])
         _check_texts(config, self.data)
         self.tokens = tokeniser(config.model, self.task)
 
     def facts(self) -> dict:
         weights = weights_digest(self.config.model.image_weights)
-        return {"weights": weights, "vocabulary": self._words()}
+        return {"weights": weights, "vocabulary": self._words(), **self.task.ready.digests()}
 
     def sizes(self) -> dict:
-        return {"vocabulary": len(self._words())}
+        return {"vocabulary": len(self._words()), **self.task.ready.shapes()}
 
     @classmethod
     def net(cls, config: DIMRun, sizes: dict) -> Composed:
-        return Composed(config.model, sizes["vocabulary"])
+        shapes = (sizes.get(f"{what}_shape", ()) for what in ("image", "text"))
+        return Composed(config.model, sizes["vocabulary"], *shapes)
 
     def examples(self, split: str) -> int:
         names = self._trained() if split == "train" else (split,)

@@ -8,6 +8,7 @@ import torch
 
 from cmir_repro.data.tokenizers import BertTokens, Vocabulary
 from cmir_repro.experiments.dim_task import QueryBatches, Task
+from cmir_repro.experiments.ready import read_by_encoder
 from cmir_repro.systems.dim import Composed
 from cmir_repro.training.loop import TrainConfig
 
@@ -65,7 +66,8 @@ def embed(
             else {},
         )
         text = system.text(
-            torch.from_numpy(numbers[rows]).to(device), torch.from_numpy(lengths[rows]).to(device)
+            read_by_encoder(tokens, torch.from_numpy(numbers[rows]).to(device)),
+            torch.from_numpy(lengths[rows]).to(device),
         )
         queries.append(system.query(source, text).float().cpu())
         sentences.append(text.vector.float().cpu())

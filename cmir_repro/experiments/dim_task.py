@@ -7,14 +7,20 @@ from torch import Tensor
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.data import training_pairs as pairs
+from cmir_repro.data.feature_store import FeatureRows
+from cmir_repro.data.feature_texts import FeatureTexts
 from cmir_repro.data.prepared import Prepared, Retrieval
 from cmir_repro.data.sampling import SAMPLERS, generator_of
 from cmir_repro.data.store import PictureStore
 from cmir_repro.data.tokenizers import BertTokens, Vocabulary
+from cmir_repro.experiments.presets.base import FeatureFiles
+from cmir_repro.experiments.ready import Ready, read_by_encoder
 from cmir_repro.models import frozen
-from cmir_repro.models.image import FROZEN
+from cmir_repro.models.image import FEATURES, FROZEN
 from cmir_repro.systems.dim import ModelConfig
 from cmir_repro.training.loop import TrainConfig
+
+Tokens = Vocabulary | BertTokens | FeatureTexts
 
 
 class Task:
@@ -24,6 +30,7 @@ class Task:
 
     Args:
         task: a key of the data set's tasks.
+        features: files of features that are read instead.
         model: says what its image encoder reads: pixels, or features of a frozen net.
         device: where batches go.
 
@@ -32,11 +39,17 @@ class Task:
     """
 
     def __init__(
-        self, data: Prepared, task: str, device: str, model: ModelConfig | None = None
+        self,
+        data: Prepared,
+        task: str,
+        device: str,
+        model: ModelConfig | None = None,
+        features: FeatureFiles | None = None,
     ) -> None:
         self.data, self.device, self.model = data, device, model
+        self.ready = Ready(features)
         self.source_view, self.target_view = data.views_of(task)
-        self._stores: dict[tuple[str, tuple[str, ...]], PictureStore] = {}
+        self._stores: dict[tuple[str, tuple[str, ...]], PictureStore | FeatureRows] = {}
         self._splits: dict[str, Retrieval] = {}
 
     def split(self, name: str) -> Retrieval:
@@ -44,8 +57,12 @@ class Task:
             self._splits[name] = self.data.retrieval(name)
         return self._splits[name]
 
-    def pictures(self, view: str, *splits: str) -> PictureStore:
+    def pictures(self, view: str, *splits: str) -> PictureStore | FeatureRows:
         """What the image encoder reads of the galleries of these splits, in one view."""
+        if self.ready.images is not None and (view, splits) not in self._stores:
+            ids = np.concatenate([self.split(name).gallery_ids for name in splits])
+            what = f"images of {' and '.join(splits)}"
+            self._stores[view, splits] = self.ready.of_images(ids, what, view, self.device)
         if (view, splits) not in self._stores:
             rows = np.concatenate([self.split(name).gallery for name in splits])
             self._stores[view, splits] = PictureStore(
@@ -67,8 +84,11 @@ class Task:
         return pairs.build(rule, self.data.images.iloc[rows])
 
 
-def tokeniser(config: ModelConfig, task: Task) -> Vocabulary | BertTokens:
+def tokeniser(config: ModelConfig, task: Task) -> Tokens:
     """The tokeniser of the text encoder; an LSTM's vocabulary is that of the training split."""
+    if config.text_encoder == FEATURES:
+        queries = task.data.queries
+        return task.ready.of_texts(zip(queries["query"], queries["text"], strict=True))
     if config.text_encoder == "bert":
         return BertTokens(config.text_weights)
     drawn = task.training_pairs("train")
@@ -95,7 +115,7 @@ class QueryBatches:
     def __init__(
         self,
         task: Task,
-        tokens: Vocabulary | BertTokens,
+        tokens: Tokens,
         config: TrainConfig,
         splits: tuple[str, ...] = ("train",),
         shuffle_text: bool = False,
@@ -142,15 +162,15 @@ class QueryBatches:
         mine = slice(rank * share, (rank + 1) * share)
         # All processes draw the whole batch, so that sentences have one number everywhere.
         source, target, tokens, lengths, sentence = (x[mine] for x in self._queries(step))
+        device = self.task.device
         numbers = {
-            "input_ids": tokens,
             "lengths": lengths,
             "source_label": self.label[source],
             "target_label": self.label[target],
             "sentence": sentence,
         }
-        device = self.task.device
         out = {name: torch.from_numpy(x).to(device) for name, x in numbers.items()}
+        out["input_ids"] = read_by_encoder(self.tokens, torch.from_numpy(tokens).to(device))
         out["source"] = self.stores[self.task.source_view].take(source)
         out["target"] = self.stores[self.task.target_view].take(target)
         return out

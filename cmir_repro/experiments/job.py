@@ -159,6 +159,7 @@ class Job:
                 "tables": self.data.info.get("tables_sha256", "unknown"),
                 "kind": self.data.info["provenance"]["kind"],
                 "weights": self.identity.get("weights", "none"),
+                **{key: self.identity[key] for key in ledger.FEATURES if key in self.identity},
             },
             code=ledger.code(self.own),
             versions=self.identity["versions"],

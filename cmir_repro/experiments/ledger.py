@@ -42,6 +42,7 @@ from cmir_repro.experiments import query_table
 # Linux: the kernel's count of a process's largest memory, and how to set it back.
 _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
+FEATURES = ("image_features", "text_features")  # in `Record.data`: digests of files that were read
 # Where a record was read.
 OWN, COMMITTED = ORIGINS = ("own", "committed")
 

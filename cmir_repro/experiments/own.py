@@ -8,13 +8,16 @@ What is registered is kept in the user's ledger: `configure`, the grid and the t
 from then on. A compositor's class must be registered anew in each process that trains it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+import pandas as pd
 
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import read_json, sha256, write_json
 from cmir_repro.evaluation.features import load_features
 from cmir_repro.experiments import ledger, versions
+from cmir_repro.experiments.experiment import Experiment
 from cmir_repro.experiments.ledger import Record
 from cmir_repro.experiments.presets import base
 from cmir_repro.experiments.presets.dim import WITH_DIM
@@ -99,11 +102,35 @@ def record_scores(
     found = {name: load_features(Path(files[name])) for name in kind.files}
     queries, result = experiment.score(experiment.read(found))
     digests = {name: sha256(Path(files[name])) for name in kind.files}
+    return keep_features(experiment, method, digests, queries, result, seed, command)
+
+
+def keep_features(
+    experiment: Experiment,
+    method: str,
+    digests: Mapping[str, str],
+    queries: pd.DataFrame,
+    result: dict,
+    seed: int,
+    command: str,
+    validation: Mapping[str, float] | None = None,
+    components: Iterable[str] = (),
+) -> Record:
+    """Write what features scored into the user's ledger.
+
+    Args:
+        experiment: on whose data; of its configuration these count alone.
+        method: what the tables call it.
+        digests: of the files: which -> sha256.
+        queries, result: of `Experiment.score`.
+        validation: figures of what was chosen on validation data.
+        components: keys of VERSIONS, what decided beside data and scoring.
+    """
+    config, info = experiment.config, experiment.data.info
     where = config.dataset, config.task, config.scale, method, seed
-    info = experiment.data.info
     record = Record.make(
         kind="features",
-        system=system,
+        system=config.system,
         run=ledger.run_name(*where, {"files": digests}),
         dataset=config.dataset,
         task=config.task,
@@ -119,7 +146,7 @@ def record_scores(
             "weights": "unknown",
         },
         code=ledger.code(),
-        versions=versions.scored(config),
+        versions=versions.scored(config) | {name: versions.VERSIONS[name] for name in components},
         hardware={},
         software=ledger.software(),
         parameters=None,
@@ -127,9 +154,9 @@ def record_scores(
         seconds=None,
         peak_memory_gb=None,
         result=result,
-        validation={},
+        validation=dict(validation or {}),
         checkpoint_sha256=None,
-        files=digests,
+        files=dict(digests),
         command=command,
         finished=ledger.now(),
     )
@@ -145,7 +172,8 @@ def registered(system: str) -> list[str]:
 def rows(system: str, dataset: str, scale: str, task: str) -> dict[str, list[Record]]:
     """What the user's tables add to the committed ones: row -> records by seed.
 
-    These are the runs of registered methods and the recorded features of the user's ledger. Where
+    These are the runs of registered methods, those on feature files and the recorded features of
+    the user's ledger. Where
     a method was run with several settings, or features of one seed were recorded twice, each has
     its row, told apart by a few digits.
     """
@@ -153,8 +181,11 @@ def rows(system: str, dataset: str, scale: str, task: str) -> dict[str, list[Rec
     groups: dict[str, dict[str, list[Record]]] = {}
     where = {"dataset": dataset, "scale": scale, "task": task, "system": system}
     for record in ledger.records(ledger.OWN, **where):
-        if record.kind == "features" or record.method in names:
-            settings = groups.setdefault(record.method, {})
+        read = record.config.get("features")
+        if record.kind == "features" or record.method in names or read:
+            stems = [Path(path).stem for path in (read or {}).values() if path]
+            name = f"{record.method} on {' and '.join(stems)}" if read else record.method
+            settings = groups.setdefault(name, {})
             settings.setdefault(_settings(record, settings), []).append(record)
     return {
         method if len(settings) == 1 else f"{method} ({digits})": records

@@ -20,6 +20,7 @@ VERSIONS = {
     "crcgs": 1,
     "cca-itq": 1,
     "dcmh": 1,
+    "training-free": 1,  # queries composed of two towers' features
 }
 
 

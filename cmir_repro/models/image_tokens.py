@@ -26,6 +26,7 @@ VITS = {
     "vit-s16": {"hidden_size": 384, "depth": 12, "heads": 6, "patch_size": 16},
     "vit-b16": {"hidden_size": 768, "depth": 12, "heads": 12, "patch_size": 16},
 }
+REGIONS = "regions"
 SAVED_VIT = "vit"  # shape and weights come from a folder
 
 
@@ -122,7 +123,8 @@ class Regions(nn.Module):
     Args:
         width: D.
         weights: "none".
-        shape: (K, C) of a picture's features: K regions of C numbers, 2048 in the reference.
+        shape: (K, C) of a picture's features: K regions of C numbers, 2048 in the reference; of
+            a file also (C,), one vector, or (C, H, W), whose places count as regions.
     """
 
     has_cls = False
@@ -131,7 +133,7 @@ class Regions(nn.Module):
     def __init__(self, width: int, weights: str, shape: Sequence[int]) -> None:
         super().__init__()
         _from_scratch("regions", weights)
-        channels, hidden = shape[-1], width // 2
+        channels, hidden = shape[0 if len(shape) == 3 else -1], width // 2
         self.width = width
         self.linear = nn.Linear(channels, width)
         nn.init.xavier_uniform_(self.linear.weight)
@@ -141,8 +143,10 @@ class Regions(nn.Module):
 
     @staticmethod
     def prepare(pictures: Tensor) -> Tensor:
-        """Float16 or 32 (B, K, C) -> float32."""
-        return pictures.float()
+        """Float16 or 32 (B, K, C), (B, C) or (B, C, H, W) -> float32 (B, K, C)."""
+        if pictures.ndim == 4:
+            pictures = pictures.flatten(2).transpose(1, 2)
+        return pictures.reshape(len(pictures), -1, pictures.shape[-1]).float()
 
     def forward(self, pictures: Tensor) -> TokenSet:
         """(B, K, C) float -> (B, K, D)."""
@@ -155,7 +159,7 @@ class Regions(nn.Module):
 IMAGE_TOKENS: dict[str, Callable[[int, str, Sequence[int]], nn.Module]] = {
     **{name: partial(PatchTransformer, name) for name in (*VITS, SAVED_VIT)},
     **{name: partial(GridCNN, name) for name in IMAGE_ENCODERS},
-    "regions": Regions,
+    REGIONS: Regions,
 }
 
 

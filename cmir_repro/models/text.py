@@ -7,7 +7,7 @@ vector stands for the whole sentence) and give a `TokenSet` (B, L, D). What stan
 matters.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.weights import from_disk, weights_file
+from cmir_repro.models.image import FEATURES
 from cmir_repro.models.token_set import TokenSet, real_positions
 
 SAVED_BERT = "bert"  # shape and weights come from a folder
@@ -236,10 +237,33 @@ class BertTokenEncoder(nn.Module):
         return TokenSet.padded(self.project(states), lengths)
 
 
+class ReadyTokens(nn.Module):
+    """Features computed elsewhere, one a token or one in all, mapped to D (our choice).
+
+    Args:
+        width: D.
+        vocabulary: not used.
+        shape: of one sentence's features, (F,) or (L, F).
+    """
+
+    has_cls = False
+
+    def __init__(self, width: int, vocabulary: int, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.width = width
+        self.project = nn.Sequential(nn.LayerNorm(shape[-1]), nn.Linear(shape[-1], width))
+
+    def forward(self, features: Tensor, lengths: Tensor) -> TokenSet:
+        """(B, F) or (B, L, F) float and (B,) int64 -> (B, L, D)."""
+        x = features.float().reshape(len(features), -1, features.shape[-1])
+        return TokenSet.padded(self.project(x), lengths)
+
+
 # Name -> builder(width, vocabulary, and the options of its class).
 TEXT_TOKENS: dict[str, Callable[..., nn.Module]] = {
     "transformer": SmallTransformer,
     "bigru": BiGRU,
+    FEATURES: ReadyTokens,
     **{name: partial(BertTokenEncoder, name) for name in (*BERTS, SAVED_BERT)},
 }
 

@@ -9,6 +9,7 @@ momentum contrast and matching of ALBEF, the intra-modal and local terms of TCL.
 Letters: B batch, N tokens of a set, D width of the encoders, E width of the joint space, M queue.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -23,6 +24,7 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.data.augment import VIEWS, random_view
 from cmir_repro.losses import contrastive, matching
 from cmir_repro.models.fusion import FusionEncoder
+from cmir_repro.models.image import FEATURES
 from cmir_repro.models.image_tokens import IMAGE_TOKENS, build_image_tokens
 from cmir_repro.models.momentum import FeatureQueue, MomentumCopy
 from cmir_repro.models.pooling import POOLERS, drop_vectors
@@ -73,6 +75,11 @@ class AAIConfig(Config):
             raise ValueError(
                 "itc = 0 leaves nothing that ties images and sentences; give it weight"
             )
+        if self.text_encoder == FEATURES and (self.mlm or self.size_augmentation):
+            raise ValueError(
+                "ready features have no words to mask or drop; set mlm to 0 and size_augmentation "
+                "to false"
+            )
         if not self.momentum_copies:
             needs = {"ims": self.ims, "lmim": self.lmim, "soft_labels": self.soft_labels}
             needs["queue"] = self.queue
@@ -99,6 +106,7 @@ class AAI(nn.Module):
         shape: of one stored picture (H, W, 3), or of its ready features.
         special_tokens: the ids of the tokeniser that are no words ("special"), and the one that
             hides a word ("mask"); only the MLM term reads them.
+        text_shape: of one sentence's features, where they are ready.
         queue_seed: of the random keys that fill the queue at first.
 
     Raises:
@@ -112,13 +120,14 @@ class AAI(nn.Module):
         shape: tuple[int, ...],
         special_tokens: dict | None = None,
         queue_seed: int = 0,
+        text_shape: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.config, self.special_tokens = config, special_tokens
         D, E = config.width, config.embed_dim
         pooler = POOLERS[config.pooler]
         image = build_image_tokens(config.image_encoder, D, config.image_weights, shape)
-        text = _text_encoder(config, vocabulary)
+        text = _text_encoder(config, vocabulary, text_shape)
         if config.pooler == "cls" and not (image.has_cls and text.has_cls):
             raise InputError(
                 f"pooler 'cls' needs encoders with such a token; {config.image_encoder!r} or "
@@ -357,7 +366,9 @@ class AAI(nn.Module):
         )
 
 
-def _text_encoder(config: AAIConfig, vocabulary: int) -> nn.Module:
+def _text_encoder(config: AAIConfig, vocabulary: int, shape: Sequence[int]) -> nn.Module:
+    if config.text_encoder == FEATURES:
+        return build_text_tokens(FEATURES, config.width, vocabulary, shape=shape)
     options = {} if config.text_encoder == "bigru" else {"layers": config.text_layers}
     if config.text_encoder == "transformer":
         options |= {"heads": config.heads, "dropout": config.dropout, "longest": 128}

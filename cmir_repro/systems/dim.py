@@ -9,6 +9,7 @@ the image encoder, masking are configuration, and that part B looks at the desir
 reading. The defaults are our choice; notebook 03 says which is which.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -24,11 +25,13 @@ from cmir_repro.models.compositors import COMPOSITORS, build_compositor
 from cmir_repro.models.critics import CRITICS
 from cmir_repro.models.image import (
     BLOCKS,
+    FEATURES,
     FROZEN,
     IMAGE_ENCODERS,
     ImageFeatures,
     build_image_encoder,
 )
+from cmir_repro.models.ready import ReadyImage, ReadyText
 from cmir_repro.models.text import LSTM, Bert, TextFeatures
 from cmir_repro.systems.base import Group
 
@@ -67,9 +70,10 @@ class DimConfig(Config):
 class ModelConfig(Config):
     """Nets and objectives of one composed-retrieval model."""
 
-    image_encoder: Literal[IMAGE_ENCODERS] = "resnet18"
+    # "features", of images or texts: those of a file, computed elsewhere.
+    image_encoder: Literal[(*IMAGE_ENCODERS, FEATURES)] = "resnet18"
     image_weights: str = "none"  # "none", "imagenet" or a safetensors file
-    text_encoder: Literal["lstm", "bert"] = "lstm"
+    text_encoder: Literal[("lstm", "bert", FEATURES)] = "lstm"
     text_weights: str = ""  # folder of the BERT
     text_dropout: float = Field(0.1, ge=0, lt=1)  # TIRG
     compositor: str = "tirg"  # a key of COMPOSITORS, which a reader may add to
@@ -92,6 +96,8 @@ class ModelConfig(Config):
             raise ValueError("text_encoder 'bert' and text_weights (its folder) go together")
         if self.image_encoder == "convnet" and self.image_weights != "none":
             raise ValueError("image_encoder 'convnet' has no weights; use image_weights = 'none'")
+        if self.image_encoder == FEATURES and self.image_weights != "none":
+            raise ValueError("ready features take no weights; use image_weights = 'none'")
         if self.image_encoder == FROZEN and self.image_weights == "none":
             raise ValueError(f"image_encoder {FROZEN!r} needs image_weights, which it leaves alone")
         if self.dim is not None and self.compositor in ("image-only", "text-only"):
@@ -109,14 +115,26 @@ class Composed(nn.Module):
     Args:
         config: what to build.
         vocabulary: V, words the LSTM knows.
+        image_shape, text_shape: of one image's or sentence's features, where they are ready.
     """
 
-    def __init__(self, config: ModelConfig, vocabulary: int) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        vocabulary: int,
+        image_shape: Sequence[int] = (),
+        text_shape: Sequence[int] = (),
+    ) -> None:
         super().__init__()
         D = config.embed_dim
         self.config = config
-        self.image = build_image_encoder(config.image_encoder, D, config.image_weights)
-        if config.text_encoder == "lstm":
+        if config.image_encoder == FEATURES:
+            self.image = ReadyImage(D, image_shape)
+        else:
+            self.image = build_image_encoder(config.image_encoder, D, config.image_weights)
+        if config.text_encoder == FEATURES:
+            self.text = ReadyText(D, text_shape, config.text_dropout)
+        elif config.text_encoder == "lstm":
             self.text = LSTM(vocabulary, D, config.text_dropout)
         else:
             self.text = Bert(config.text_weights, D)
@@ -135,6 +153,8 @@ class Composed(nn.Module):
 
     def pretrained_parameters(self):
         """Parameters that may come with pretrained weights."""
+        if self.config.image_encoder == FEATURES:
+            return []
         return [p for name, p in self.image.named_parameters() if not name.startswith("fc.")]
 
     def parameter_groups(self, config) -> list[Group]:
@@ -162,8 +182,9 @@ class Composed(nn.Module):
         all processes, so that negatives and layer statistics are those of the whole batch.
 
         Args:
-            batch: source, target (B, H, W, 3) uint8, or frozen features (B, h, w, C);
-                input_ids (B, L), lengths (B,), source_label, target_label, sentence (B,) int64.
+            batch: source, target (B, H, W, 3) uint8, frozen features (B, h, w, C), or those
+                of a file; input_ids (B, L) or features of texts; lengths (B,), source_label,
+                target_label, sentence (B,) int64.
             generator: draws triplets and positions; the same in every process.
 
         Returns:

@@ -10,6 +10,7 @@ from transformers import BertConfig, BertModel, ViTConfig, ViTModel
 from transformers.utils import logging
 
 from cmir_repro.core.errors import InputError
+from cmir_repro.models.image import FEATURES
 from cmir_repro.models.text import SAVED_BERT, TEXT_TOKENS, BiGRU, TwoWayGRU, build_text_tokens
 
 D, V = 8, 40
@@ -158,7 +159,7 @@ def test_names_and_weights_are_checked():
         build_text_tokens("bigru", D, V, "somewhere")
     with pytest.raises(InputError, match="'lstm' is unknown; allowed: transformer, bigru"):
         build_text_tokens("lstm", D, V)
-    assert list(TEXT_TOKENS) == ["transformer", "bigru", "bert-base", SAVED_BERT]
+    assert list(TEXT_TOKENS) == ["transformer", "bigru", FEATURES, "bert-base", SAVED_BERT]
 
 
 def test_states_are_those_of_a_packed_bidirectional_gru():

@@ -1,11 +1,14 @@
 """The image <-> sentence models of the tables as configurations; each carries all its settings."""
 
+from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cmir_repro.experiments.presets import base
 from cmir_repro.experiments.presets.base import RunConfig, merged
+from cmir_repro.models.image import FEATURES
+from cmir_repro.models.image_tokens import REGIONS
 from cmir_repro.models.pooling import POOLERS
 from cmir_repro.systems.aai import AAIConfig
 from cmir_repro.training.loop import recipe
@@ -116,6 +119,21 @@ class AAIRun(RunConfig):
     rerank: int = Field(8, ge=1)  # candidates that the matcher orders
     model: AAIConfig
 
+    @model_validator(mode="after")
+    def _read(self):
+        files = self.features or base.FeatureFiles()
+        if files.images and self.model.image_encoder != REGIONS:
+            raise ValueError(
+                f"features of images are for the encoder {REGIONS!r}, not for "
+                f"{self.model.image_encoder!r}; leave out one of them"
+            )
+        if bool(files.texts) != (self.model.text_encoder == FEATURES):
+            raise ValueError(
+                "features of texts and the encoder 'features' go together, and the encoder of "
+                f"texts is {self.model.text_encoder!r}; name a file or another encoder"
+            )
+        return self
+
     def components(self) -> dict[str, type | None]:
         name = self.model.pooler
         return {**super().components(), "recall": None, f"pooler {name}": POOLERS[name]}
@@ -144,6 +162,8 @@ def configure(
     seed: int = 0,
     model: dict | None = None,
     training: dict | None = None,
+    image_features: Path | str = "",
+    text_features: Path | str = "",
 ) -> AAIRun:
     """The configuration of a method of the tables, with what the reader changes.
 
@@ -151,15 +171,26 @@ def configure(
         task: a task of the data set; "auto": see `default_task`.
         method: a key of METHODS; with `model`, any other name for a model of one's own.
         model, training: settings to change, over those of method and scale.
+        image_features, text_features: read these instead of the data set's; see
+            `data.feature_store`.
 
     Raises:
         InputError: an unknown name, key or value.
     """
     base.check(scale, method, known(), model)
     size = SCALES[scale][base.kind(dataset)]
-    settings = merged(size["model"], known().get(method), model)
+    files = base.feature_files(image_features, text_features)
+    settings = merged(size["model"], _encoders(files), known().get(method), model)
     AAIConfig.make(**settings)  # its own message is clearer than the nested one
     train = recipe("fast", **{**size["train"], "seed": seed, **(training or {})})
     where = dataset, task, scale, method
-    own = {"rerank": RERANK[scale], "model": settings}
+    own = {"rerank": RERANK[scale], "model": settings, "features": files}
     return base.assemble(AAIRun, default_task, *where, train, **own)
+
+
+def _encoders(files: base.FeatureFiles | None) -> dict:
+    """The settings that go with files of features: no views of pictures, no words to drop."""
+    images = {"image_encoder": REGIONS, "image_weights": "none", "augment": "none"}
+    texts = {"text_encoder": FEATURES, "text_weights": "none", "size_augmentation": False}
+    chosen = [] if files is None else [files.images and images, files.texts and texts]
+    return merged({}, *(settings or None for settings in chosen))

@@ -21,6 +21,16 @@ from cmir_repro.training.loop import TrainConfig
 GENERATED = ("css", "css-released")
 
 
+class FeatureFiles(Config):
+    """Features computed elsewhere that a run reads instead of pictures or sentences.
+
+    Files or folders as `data.feature_store` describes them, as full paths; "": not these.
+    """
+
+    images: str = ""
+    texts: str = ""
+
+
 class RunConfig(Config):
     """One run, as `configure` builds it; each system adds its model."""
 
@@ -31,6 +41,8 @@ class RunConfig(Config):
     scale: Literal[SCALES] = "mini"
     method: str = Field(min_length=1)
     train: TrainConfig
+    # Left out where there are none, so that the name of every other run stays what it is.
+    features: FeatureFiles | None = Field(None, exclude_if=lambda value: value is None)
 
     def components(self) -> dict[str, type | None]:
         """What of the system decides the numbers: a key of VERSIONS, or a class with a version."""
@@ -40,6 +52,14 @@ class RunConfig(Config):
 def kind(dataset: str) -> str:
     """The key of a scale's settings for a data set: "css" for generated scenes, or "photos"."""
     return "css" if dataset in GENERATED else "photos"
+
+
+def feature_files(images: Path | str, texts: Path | str) -> FeatureFiles | None:
+    """The feature files of a run by their full paths, so that a run is the same from any folder."""
+    if not images and not texts:
+        return None
+    given = {"images": images, "texts": texts}
+    return FeatureFiles(**{k: str(Path(v).absolute()) if v else "" for k, v in given.items()})
 
 
 def check(scale: str, method: str, known: Iterable[str], model: dict | None) -> None:

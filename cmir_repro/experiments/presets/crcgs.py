@@ -1,10 +1,14 @@
 """The label-based models of the tables as configurations; each carries all its settings."""
 
+from pathlib import Path
 from typing import ClassVar
+
+from pydantic import model_validator
 
 from cmir_repro.core.errors import one_of
 from cmir_repro.experiments.presets import base
 from cmir_repro.experiments.presets.base import RunConfig, merged
+from cmir_repro.models.image import FEATURES
 from cmir_repro.systems.baselines import BaselineConfig
 from cmir_repro.systems.crcgs import RELEASED, CRCGSConfig, HashConfig, TeacherConfig
 from cmir_repro.training.loop import TrainConfig, recipe
@@ -120,6 +124,16 @@ class CRCGSRun(RunConfig):
     baseline: BaselineConfig | None
     hashing: HashConfig
 
+    @model_validator(mode="after")
+    def _read(self):
+        pixels = self.model is not None and self.model.image_encoder != FEATURES
+        if pixels and self.features and self.features.images:
+            raise ValueError(
+                f"features of images are for the encoder 'features', not for "
+                f"{self.model.image_encoder!r}; leave out one of them"
+            )
+        return self
+
     def components(self) -> dict[str, type | None]:
         return {self.baseline.kind: None} if self.baseline else super().components()
 
@@ -147,6 +161,8 @@ def configure(
     seed: int = 0,
     model: dict | None = None,
     training: dict | None = None,
+    image_features: Path | str = "",
+    text_features: Path | str = "",
 ) -> CRCGSRun:
     """The configuration of a method of the tables, with what the reader changes.
 
@@ -155,6 +171,8 @@ def configure(
             data.css.tags.FAMILIES); of another data set "labels"; "auto": `default_task`.
         method: a key of METHODS or BASELINES; with `model`, any other name for one's own model.
         model, training: settings to change, over those of method and scale.
+        image_features, text_features: read these instead of the data set's; see
+            `data.feature_store`.
 
     Raises:
         InputError: an unknown name, key or value.
@@ -172,6 +190,7 @@ def configure(
     where = dataset, task, scale, method
     own = {"model": student, "baseline": baseline, "hashing": size["hashing"]}
     own["teacher"] = _teacher(size["teacher"], student)
+    own["features"] = base.feature_files(image_features, text_features)
     return base.assemble(CRCGSRun, default_task, *where, train, **own)
 
 

@@ -1,10 +1,14 @@
 """The composed-retrieval methods of the tables as configurations."""
 
+from pathlib import Path
 from typing import ClassVar
+
+from pydantic import model_validator
 
 from cmir_repro.experiments.presets import base
 from cmir_repro.experiments.presets.base import RunConfig, merged
 from cmir_repro.models.compositors import COMPOSITORS
+from cmir_repro.models.image import FEATURES
 from cmir_repro.systems.dim import ModelConfig
 from cmir_repro.training.loop import recipe
 
@@ -123,6 +127,20 @@ class DIMRun(RunConfig):
     shuffle_text: bool = False  # train with other queries' sentences: a check, not a method
     model: ModelConfig
 
+    @model_validator(mode="after")
+    def _read(self):
+        for what, encoder in (
+            ("images", self.model.image_encoder),
+            ("texts", self.model.text_encoder),
+        ):
+            named = bool(self.features and getattr(self.features, what))
+            if named != (encoder == FEATURES):
+                raise ValueError(
+                    f"features of {what} and the encoder 'features' go together, and the encoder "
+                    f"of {what} is {encoder!r}; name a file of features or another encoder"
+                )
+        return self
+
     def components(self) -> dict[str, type | None]:
         name = self.model.compositor
         return {**super().components(), "recall": None, f"compositor {name}": COMPOSITORS[name]}
@@ -154,6 +172,8 @@ def configure(
     model: dict | None = None,
     training: dict | None = None,
     shuffle_text: bool = False,
+    image_features: Path | str = "",
+    text_features: Path | str = "",
 ) -> DIMRun:
     """The configuration of a method of the tables, with what the reader changes.
 
@@ -163,6 +183,8 @@ def configure(
             model of one's own.
         recipe_name: a key of loop.RECIPES; "fast" takes the scale's steps, batch and rate.
         model, training: settings to change, over those of method and scale.
+        image_features, text_features: read these instead of pictures and sentences; see
+            `data.feature_store`.
 
     Raises:
         InputError: an unknown name, key or value.
@@ -170,12 +192,21 @@ def configure(
     base.check(scale, method, known(), model)
     size = SCALES[scale][base.kind(dataset)]
     changes = merged(known().get(method, {}), model)
-    settings = merged(size["model"], changes)
+    files = base.feature_files(image_features, text_features)
+    settings = merged(size["model"], _encoders(files), changes)
     if "dim" not in changes:
         settings.pop("dim", None)
     steps = size["train"] if recipe_name == "fast" else {}
     train = recipe(recipe_name, **{**steps, "seed": seed, **(training or {})})
     ModelConfig.make(**settings)  # its own message is clearer than the nested one
     where = dataset, task, scale, method
-    own = {"shuffle_text": shuffle_text, "model": settings}
+    own = {"shuffle_text": shuffle_text, "model": settings, "features": files}
     return base.assemble(DIMRun, default_task, *where, train, **own)
+
+
+def _encoders(files: base.FeatureFiles | None) -> dict:
+    """The settings that go with files of features."""
+    images = {"image_encoder": FEATURES, "image_weights": "none"}
+    texts = {"text_encoder": FEATURES, "text_weights": ""}
+    chosen = [] if files is None else [files.images and images, files.texts and texts]
+    return merged({}, *(settings or None for settings in chosen))
