@@ -25,11 +25,7 @@ from cmir_repro.training import loop
 COMMANDS = [
     *(
         [name]
-        for name in (
-            "run grid score record score-images-sentences score-labels score-triplets score-judged "
-            "score-css-x server-file lists leaderboard embed baselines tables audit export "
-            "reproduce prepare ledger"
-        ).split()
+        for name in ["run", "grid", "score", "record", "score-images-sentences", "score-labels", "score-triplets", "score-judged", "score-css-x", "server-file", "lists", "leaderboard", "embed", "baselines", "tables", "audit", "export", "reproduce", "prepare", "ledger"]
     ),
     ["ledger", "merge"],
     *(["prepare", name] for name in SCRIPTS),
