@@ -33,7 +33,6 @@ from cmir_repro.experiments.grid import settings
 from cmir_repro.experiments.presets import base
 from cmir_repro.report import tables
 from cmir_repro.training import checkpoint
-from cmir_repro.training.loop import Progress
 
 IDENTITY = {"net": "tiny", "rate": 0.1}
 
@@ -253,7 +252,7 @@ def _resumed(path: Path) -> None:
         facts = json.loads((path.parent / "last.json").read_text())
         write_json(path.parent / "last.json", {**facts, "sha256": sha256(path)})
     net, optimizers = _net()
-    tensors, facts = checkpoint.load(path.parent, "last", IDENTITY, Progress)
+    tensors, facts = checkpoint.load(path.parent, "last", IDENTITY, checkpoint.Progress)
     checkpoint.restore(net, optimizers, tensors, path.parent / "last.json")
     _step(net, optimizers)
     _finite(facts)

@@ -34,6 +34,19 @@ class Facts(TypedDict):
     seconds: NotRequired[float]
 
 
+class Progress(Facts):
+    """What the JSON of "last" holds: everything to go on from, with the weights."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+    updates: Annotated[int, Field(ge=0, lt=2**63)]
+    best: float | None
+    since_best: Annotated[int, Field(ge=0)]
+    finished: bool
+    seconds: float
+    cpu_seconds: NotRequired[float]
+    log: list[dict[str, float]]
+
+
 def save(folder: Path, name: str, tensors: dict[str, Tensor], facts: dict) -> str:
     """Write `NAME.json` and `NAME-STEP.safetensors`; older weights of the name are removed.
 

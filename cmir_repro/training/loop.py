@@ -10,13 +10,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NotRequired, Protocol
+from typing import Literal, Protocol
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from cmir_repro.core.config import Config
@@ -245,19 +245,6 @@ def train(
     return state.log
 
 
-class Progress(checkpoint.Facts):
-    """What the JSON of "last" holds: everything to go on from, with the weights."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-    updates: Annotated[int, Field(ge=0, lt=2**63)]
-    best: float | None
-    since_best: Annotated[int, Field(ge=0)]
-    finished: bool
-    seconds: float
-    cpu_seconds: NotRequired[float]
-    log: list[dict[str, float]]
-
-
 class _State:
     """What a run carries from step to step, and how it gets to disk and back."""
 
@@ -272,7 +259,7 @@ class _State:
     def resume(self) -> None:
         if not (self.folder / "last.json").exists():
             return
-        tensors, facts = checkpoint.load(self.folder, "last", self.identity, Progress)
+        tensors, facts = checkpoint.load(self.folder, "last", self.identity, checkpoint.Progress)
         checkpoint.restore(self.system, self.optimizers, tensors, self.folder / "last.json")
         self.step, self.updates = facts["step"], facts["updates"]
         self.since_best = facts["since_best"]
