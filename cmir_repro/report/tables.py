@@ -150,7 +150,7 @@ def points(
     Raises:
         InputError: two runs have other queries.
     """
-    columns, found = COLUMNS[records[0].system], {}
+    columns, found = _of(records[0]), {}
     for record in records:
         if record.seed not in seeds:
             continue
@@ -264,8 +264,13 @@ def markdown(system: str, dataset: str, scale: str, task: str) -> str:
     return "\n".join([*lines, "", f"{columns.metric}, differences:", "", *told] if told else lines)
 
 
+def _of(record: Record) -> Columns:
+    one_of(f"records/{record.run}.json: system", record.system, COLUMNS)
+    return COLUMNS[record.system]
+
+
 def _columns(by_method: ByMethod) -> Columns:
-    return COLUMNS[next(iter(by_method.values()))[0].system]
+    return _of(next(iter(by_method.values()))[0])
 
 
 def _pairs(
@@ -309,6 +314,6 @@ def _scored(scoring: str | None) -> dict[str, str]:
 
 def _ran(took: str, records: list[Record]) -> str:
     """How long training took and on what."""
-    seconds = [record.seconds for record in records if record.steps] or [0.0]
+    seconds = [record.seconds for record in records if record.steps and record.seconds] or [0.0]
     machines = "; ".join(sorted({comparable.machine(record) for record in records}))
     return f"{took} took {min(seconds):.0f} to {max(seconds):.0f} s. Hardware: {machines}."
