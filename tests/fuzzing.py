@@ -5,9 +5,10 @@
 
 A mutant must give a value, which `read` itself checks, or one `InputError`: one line of at most
 CHARACTERS, which names the file or its folder, FOLDER. All else is bad: another exception, more
-than PRINTED characters printed (warnings count), more than SECONDS, more than MEGABYTES of memory
-above the mutant's size, a file left outside FOLDER/out, a crash. So that none of these ends the
-campaign, a child process reads, and the parent watches it; Linux only.
+than PRINTED characters printed (warnings count), more than SECONDS of the processor or PATIENCE
+times as many by the clock, more than MEGABYTES of memory above the mutant's size, a file left
+outside FOLDER/out, a crash. So that none of these ends the campaign, a child process reads, and the
+parent watches it; Linux only.
 
 The counts depend on the seeds, the generator and the number of mutants only. `mutant(seeds, root,
 number)` makes one of them again; `Counts.bad` names `root` and `number`.
@@ -33,6 +34,7 @@ from mutations import mutate
 from cmir_repro.core.errors import InputError
 
 SECONDS, MEGABYTES, CHARACTERS, PRINTED = 10.0, 1024.0, 500, 2_000
+PATIENCE = 6  # times SECONDS by the clock, where other programs have the processor
 FOLDER = "mutated"
 
 
@@ -44,7 +46,7 @@ class Counts:
     tried: int = 0
     read: int = 0
     refused: int = 0
-    slowest: float = 0.0  # seconds
+    slowest: float = 0.0  # seconds of the processor
     bad: list[str] = field(default_factory=list)
 
 
@@ -94,10 +96,9 @@ def _watch(counts: Counts, sandbox: Path, task: tuple, mutants: int) -> None:
         child.start()
     theirs.close()
     base, ended = None, ""
-    started = time.monotonic()
+    started, begun = time.monotonic(), 0.0
     while counts.tried < mutants and not ended:
-        waits = min(0.02, max(0.0, SECONDS - (time.monotonic() - started)))
-        if parent.poll(waits):
+        if parent.poll(0.02):
             try:
                 verdict, text, seconds = parent.recv()
             except EOFError:
@@ -105,9 +106,11 @@ def _watch(counts: Counts, sandbox: Path, task: tuple, mutants: int) -> None:
                 ended = f"ended the interpreter ({child.exitcode})"
                 break
             _count(counts, verdict, f"{text} [{counts.tried} of root {root}]")
-            counts.slowest, started = max(counts.slowest, seconds), time.monotonic()
-            base = None
-        elif time.monotonic() - started > SECONDS:
+            counts.slowest = max(counts.slowest, seconds)
+            base, started, begun = None, time.monotonic(), _seconds(child.pid)
+        elif time.monotonic() - started > PATIENCE * SECONDS or (
+            _seconds(child.pid) - begun > SECONDS
+        ):
             ended = f"took more than {SECONDS:g} s"
         else:
             used = _megabytes(child.pid)
@@ -142,6 +145,15 @@ def _megabytes(pid: int) -> float:
     return pages * resource.getpagesize() / 2**20
 
 
+def _seconds(pid: int) -> float:
+    """Processor time of a process so far."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _try(pipe, sandbox: Path, seeds, read, root, beside, make, first: int, mutants: int) -> None:
     """In the child: read mutants and tell what came of each."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -163,9 +175,9 @@ def _try(pipe, sandbox: Path, seeds, read, root, beside, make, first: int, mutan
         os.chdir(folder)
         os.truncate(printed.fileno(), 0)
         os.lseek(printed.fileno(), 0, os.SEEK_SET)
-        before, start = _files(sandbox), time.monotonic()
+        before, start = _files(sandbox), time.process_time()
         verdict, text = _verdict(read, folder / name)
-        seconds = time.monotonic() - start
+        seconds = time.process_time() - start
         size = os.fstat(printed.fileno()).st_size
         left = sorted(_files(sandbox) - before)
         for path in left:
