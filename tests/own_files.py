@@ -208,7 +208,7 @@ def _labels(folder: Path) -> Reader:
         found = labelled(data)
         assert found.labels.dtype == bool
         assert found.text.shape == (len(found.ids), len(found.words))
-        for task in data.info["image_text"]:
+        for task in data.info.get("image_text", ()):
             for split in SPLITS:
                 sentences.pairs(data, sentences.image_text(data, task).table, split)
 

@@ -93,7 +93,7 @@ def sentences(data: Prepared, view: str | None = None) -> pd.DataFrame:
     if VIEW in table:
         one_of(f"view of {data.info['name']} with sentences", view, table[VIEW].unique())
         table = table[table[VIEW] == view].drop(columns=VIEW).reset_index(drop=True)
-    check(table, data.images, data.info["name"])
+    check(table, data.images, str(path))
     return table
 
 
