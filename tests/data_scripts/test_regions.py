@@ -92,16 +92,16 @@ def test_known_counts_are_demanded(root, capsys):
 
 def test_objects_are_never_unpickled(root):
     np.save(root / "dev_ims.npy", np.array([{"a": 1}] * 10, dtype=object), allow_pickle=True)
-    refused(root, r"dev_ims.npy is no whole array of numbers")
+    refused(root, r"dev_ims.npy holds Python objects")
 
 
 def test_arrays_that_are_damaged_or_others(root):
     file = root / "dev_ims.npy"
     whole = file.read_bytes()
     file.write_bytes(whole[:-8])
-    refused(root, r"dev_ims.npy is no whole array")
+    refused(root, r"dev_ims.npy is truncated")
     file.write_bytes(b"")
-    refused(root, r"dev_ims.npy is no whole array")
+    refused(root, r"dev_ims.npy cannot be read")
     for edit in (lambda x: x[0], lambda x: x.astype(int)):
         file.write_bytes(whole)
         change(file, edit)
