@@ -27,7 +27,7 @@ COMMANDS = [
         [name]
         for name in ("run", "grid", "score", "record", "score-images-sentences", "score-labels")
     ),
-    *([name] for name in ("tables", "audit", "export", "reproduce", "prepare", "ledger")),
+    *([name] for name in ("tables", "verify", "audit", "export", "reproduce", "prepare", "ledger")),
     ["ledger", "merge"],
     *(["prepare", name] for name in SCRIPTS),
 ]

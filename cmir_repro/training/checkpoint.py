@@ -45,6 +45,14 @@ def save(folder: Path, name: str, tensors: dict[str, Tensor], facts: dict) -> st
     return digest
 
 
+def tidy(folder: Path) -> None:
+    """Remove weights that no checkpoint of the folder names: a process died while it saved."""
+    named = {read_json(path).get("weights") for path in folder.glob("*.json")}
+    for path in folder.glob("*-*.safetensors"):
+        if path.name not in named:
+            path.unlink()
+
+
 def load(folder: Path, name: str, config: dict | None = None) -> tuple[dict[str, Tensor], dict]:
     """Read a checkpoint back: tensors on the CPU, and its facts.
 
