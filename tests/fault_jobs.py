@@ -3,7 +3,6 @@
 Imported by tests/faults.py in processes of its own, since it makes `mini` tiny.
 """
 
-import gc
 import os
 import shutil
 import time
@@ -14,10 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow.dataset
 import tiny_labels
 import torch
-import torch._dynamo
 import typer
 from made_up_records import keep, made_up
 from nbformat import v4
@@ -29,18 +26,13 @@ from cmir_repro import cli, reproduce
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.css import dataset as css
-from cmir_repro.data.css import render_3d
 from cmir_repro.data.prepare import archive, pixels
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.evaluation import average_precision, intervals
+from cmir_repro.evaluation import intervals
 from cmir_repro.evaluation.features import save_features
 from cmir_repro.experiments import ledger
 from cmir_repro.experiments.presets import crcgs, dim
-from cmir_repro.report import pages, yours
-from data_scripts import own_folder
 
-# What commands import late, the optimiser most of all.
-LOADED = average_precision, own_folder, pages, pyarrow.dataset, render_3d, torch._dynamo, yours
 CMIR = typer.main.get_command(cli.app)  # made once, for it takes longer than most trials
 WORLD = css.Scale(bases=(12, 8), edits=(30, 10), width=24, height=16)
 TRAIN = {"steps": 6, "batch": 8, "log_every": 5, "evaluate_every": 3}
@@ -256,4 +248,3 @@ JOBS = {
     "grid worker": Job("grid dim --dataset css --task 3d-3d --method TIRG --seed 0", _world),
     "reproduce": Job("reproduce --scale mini", _notebooks),
 }
-gc.freeze()  # what is here stays here, and is not copied into each process

@@ -139,7 +139,7 @@ class Server:
         before = {name: os.environ.get(name) for name in ("PYTHONPATH", "OMP_NUM_THREADS")}
         found = [str(here), str(here.parent), before["PYTHONPATH"] or ""]
         os.environ |= {"PYTHONPATH": os.pathsep.join(found), "OMP_NUM_THREADS": "1"}
-        self.context.set_forkserver_preload(["fault_jobs", "faults"])
+        self.context.set_forkserver_preload(["fault_server", "faults"])
         multiprocessing.forkserver.ensure_running()
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})

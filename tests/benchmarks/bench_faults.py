@@ -27,7 +27,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 KILLS, OTHERS = ("kill", "torn"), ("interrupt", "full", "denied")
 KINDS = (*KILLS, *OTHERS, "together")
 SLOW = {"reproduce": 30}  # at most so many trials of each kind: a kernel takes seconds to start
-ALONE = ("tables", "reproduce", "merge", "score")  # not tried side by side
+# Not tried side by side; of two that unpack one archive, the second is told that all is there.
+ALONE = ("tables", "reproduce", "merge", "score", "unpack")
 SAID = """
 Each command is broken off at its file events in turn, which are spread evenly over all of them,
 and typed again. A trial is bad if a reader is refused in between, if anything but one line is said,
