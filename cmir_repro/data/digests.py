@@ -12,11 +12,22 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from typing_extensions import TypedDict
+
+from cmir_repro.core import config
 from cmir_repro.core.errors import InputError
-from cmir_repro.core.files import read_json, sha256, write_json
+from cmir_repro.core.files import sha256, write_json
+from cmir_repro.data.info import File, Info
 
 NAME = "digests.json"
 PIECES, PIECE = 64, 4096  # of a sample: so many pieces, of so many bytes (our choice)
+
+
+class Sampled(TypedDict):
+    """Digests of a file, whole and of its sample."""
+
+    sha256: str
+    sample: str
 
 
 def sample(path: Path) -> str:
@@ -33,7 +44,7 @@ def sample(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write(folder: Path, files: Mapping[str, Mapping]) -> None:
+def write(folder: Path, files: Mapping[str, File]) -> None:
     """Write the digests of samples of `files`: name -> "sha256", as in dataset.json."""
     facts = {
         name: {"sha256": facts["sha256"], "sample": sample(folder / name)}
@@ -42,7 +53,7 @@ def write(folder: Path, files: Mapping[str, Mapping]) -> None:
     write_json(folder / NAME, facts)
 
 
-def check(folder: Path, files: Mapping[str, Mapping]) -> None:
+def check(folder: Path, files: Mapping[str, File]) -> None:
     """Compare sizes, and samples where their digests are there.
 
     Args:
@@ -51,19 +62,20 @@ def check(folder: Path, files: Mapping[str, Mapping]) -> None:
     Raises:
         InputError: a file is missing, of another size, or differs in its sample.
     """
-    there = (folder / NAME).exists()
-    samples = read_json(folder / NAME) if there else {}
+    samples = {}
+    if (folder / NAME).exists():
+        samples = config.read(folder / NAME, dict[str, Sampled], "delete it, then cmir verify")
     for name, facts in files.items():
         path = folder / name
-        if not path.exists() or path.stat().st_size != facts["bytes"]:
+        if not path.is_file() or path.stat().st_size != facts["bytes"]:
             raise InputError(
                 f"{path} is missing or truncated (expected {facts['bytes']:,} bytes); "
                 f"delete {folder.name} and prepare it again"
             )
         known = samples.get(name)
         # Samples of another preparation say nothing of this one.
-        known = known if isinstance(known, dict) and known.get("sha256") == facts["sha256"] else {}
-        if known and sample(path) != known.get("sample"):
+        same = known is not None and known["sha256"] == facts["sha256"]
+        if same and sample(path) != known["sample"]:
             raise InputError(
                 f"{path} is not what was written; delete {folder.name} and prepare it again"
             )
@@ -78,17 +90,16 @@ def verify(folder: Path) -> list[str]:
     Raises:
         InputError: there is no prepared data set in the folder, or its dataset.json is damaged.
     """
-    files = read_json(folder / "dataset.json").get("files")
-    if not isinstance(files, dict) or not all(isinstance(f, dict) for f in files.values()):
-        raise InputError(f"{folder / 'dataset.json'} lists no files; prepare it again")
+    mend = "delete the folder and prepare it again"
+    files = config.read(folder / "dataset.json", Info, mend)["files"]
     lines = []
     for name, facts in files.items():
         path = folder / Path(name).name
         if not path.is_file():
             lines.append(f"{name} is missing")
-        elif path.stat().st_size != facts.get("bytes"):
-            lines.append(f"{name} has {path.stat().st_size:,} bytes, not {facts.get('bytes'):,}")
-        elif sha256(path) != facts.get("sha256"):
+        elif path.stat().st_size != facts["bytes"]:
+            lines.append(f"{name} has {path.stat().st_size:,} bytes, not {facts['bytes']:,}")
+        elif sha256(path) != facts["sha256"]:
             lines.append(f"{name} has the right size, but other content")
     if not lines and not (folder / NAME).exists():
         write(folder, files)

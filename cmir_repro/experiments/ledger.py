@@ -26,64 +26,20 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 import torch
-from pydantic import Field, ValidationError
 
 from cmir_repro import __version__
 from cmir_repro.core import paths
-from cmir_repro.core.config import Config
+from cmir_repro.core.config import checked
 from cmir_repro.core.errors import InputError, one_of
-from cmir_repro.core.files import atomic, read_json, write_json, write_text
+from cmir_repro.core.files import atomic, parse_json, read_json, write_json, write_text
 from cmir_repro.experiments import query_table
+from cmir_repro.experiments.record import COMMITTED, ORIGINS, OWN, LogRow, Record
 
 # Linux: the kernel's count of a process's largest memory, and how to set it back.
 _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-
-# Where a record was read.
-OWN, COMMITTED = ORIGINS = ("own", "committed")
-
-
-class Record(Config):
-    """One run, or features of any model that were scored as one; see `kind`.
-
-    Percentages, ranks in places, seconds, GB; what is unknown is None or empty: of features all
-    that is about training.
-    """
-
-    run: str
-    dataset: str
-    scale: str
-    task: str
-    method: str
-    seed: int
-    config: dict
-    selection: str
-    data: dict  # manifest hash, hash of the tables, kind of provenance
-    # Version, commit, whether package or data scripts differed from it ("dirty"), digests of the
-    # package's sources and of the lock: for information; what decides is `versions`. Records of
-    # older versions hold another digest, of the sources that decided.
-    code: dict
-    # Of what decided the numbers: see versions.used; none in records of before there were any.
-    versions: dict[str, int] = Field(default_factory=dict)
-    hardware: dict
-    software: dict
-    parameters: int | None
-    steps: int | None
-    seconds: float | None
-    peak_memory_gb: float | None
-    result: dict  # the summary of the scores
-    validation: dict
-    checkpoint_sha256: str | None
-    command: str
-    finished: str
-    kind: Literal["run", "features"] = "run"
-    system: str = ""  # a key of systems.SYSTEMS
-    files: dict[str, str] = Field(default_factory=dict)  # of features: which file -> its sha256
-    recomputed: str = ""  # what of the result was made again later, from what the ledger keeps
-    origin: str = Field(OWN, exclude=True)  # which ledger it was read from; not in the file
 
 
 def save(record: Record, queries: pd.DataFrame, log: list[dict]) -> None:
@@ -145,12 +101,7 @@ def read_record(path: Path, origin: str = OWN) -> Record:
     Raises:
         InputError: there is none, or it is damaged.
     """
-    values = read_json(path)
-    try:
-        record = Record(**{**values, "origin": origin})
-    except ValidationError as error:
-        key = ".".join(map(str, error.errors()[0]["loc"]))
-        raise InputError(f"{path} is no ledger record: see {key}") from error
+    record = checked(path, Record, {**read_json(path), "origin": origin})
     if record.run != path.stem:  # a copy would be counted twice
         raise InputError(f"{path} is the record of {record.run}; call it that, or remove it")
     return record
@@ -203,11 +154,22 @@ def queries(run: str, origin: str | None = None) -> pd.DataFrame:
 
 def log(run: str, origin: str | None = None) -> pd.DataFrame:
     """The log of a run, one row a logged step."""
-    path = _holder(run, origin)[1] / "logs" / f"{run}.jsonl"
+    return pd.DataFrame(read_log(_holder(run, origin)[1] / "logs" / f"{run}.jsonl"))
+
+
+def read_log(path: Path) -> list[dict[str, float]]:
+    """The rows of a log: "step" and figures, finite numbers all.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
     try:
-        return pd.read_json(path, lines=True)
+        rows = [parse_json(line) for line in Path(path).read_bytes().splitlines()]
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist") from error
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is missing or damaged; run {run} again") from error
+        raise InputError(f"{path} is no log ({error}); run {Path(path).stem} again") from error
+    return [checked(f"{path}, line {n}", LogRow, row) for n, row in enumerate(rows, start=1)]
 
 
 def merge(source: Path, into: Path) -> list[str]:

@@ -55,6 +55,12 @@ def means(by_method: ByMethod) -> pd.DataFrame:
     columns, rows = _columns(by_method), []
     for method, records in by_method.items():
         for scoring in columns.scorings(records[0]) or (None,):
+            for record in records:
+                if scoring is not None and scoring not in columns.scorings(record):
+                    raise InputError(
+                        f"records/{record.run}.json has no scores by {scoring}, and "
+                        f"{records[0].run} has; remove one of them"
+                    )
             found = [columns.metrics(record, scoring) for record in records]
             for metric in found[0]:
                 mean = intervals.over_seeds(np.array([f[metric]["value"] for f in found]))
@@ -149,6 +155,11 @@ def points(
         if record.seed not in seeds:
             continue
         table = queries(record.run, record.origin)
+        if lacking := [name for name in columns.asked if name not in table]:
+            raise InputError(
+                f"queries/{record.run}.parquet lacks the columns {', '.join(lacking)}; run "
+                f"{record.run} again"
+            )
         if scoring is not None:
             table = table[table["scoring"] == scoring]
         found[record.seed] = columns.points(table, metric)

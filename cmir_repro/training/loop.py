@@ -261,8 +261,8 @@ class _State:
         if not (self.folder / "last.json").exists():
             return
         checkpoint.tidy(self.folder)
-        tensors, facts = checkpoint.load(self.folder, "last", self.identity)
-        checkpoint.restore(self.system, self.optimizers, tensors)
+        tensors, facts = checkpoint.load(self.folder, "last", self.identity, checkpoint.Progress)
+        checkpoint.restore(self.system, self.optimizers, tensors, self.folder / "last.json")
         self.step, self.updates = facts["step"], facts["updates"]
         self.since_best = facts["since_best"]
         self.best = -math.inf if facts["best"] is None else facts["best"]

@@ -101,5 +101,5 @@ def test_samples_of_another_preparation_say_nothing(photos):
 def test_verify_refuses_what_is_no_data_set(photos, capsys):
     assert said(capsys, "verify", "bags")[0] == 2
     (photos / "dataset.json").write_text('{"files": 3}')
-    with pytest.raises(InputError, match="lists no files; prepare it again"):
+    with pytest.raises(InputError, match=r"dataset\.json: .*; delete the folder"):
         digests.verify(photos)
