@@ -25,7 +25,7 @@ CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.
 VOLATILE = {"seconds", "peak_memory_gb"}  # the only things that may differ: time and memory taken
 EVENTS = "file events: "
 STOPPED, REFUSED, ELSEWHERE = 130, 2, 3
-PATIENCE = 120  # seconds: none of the commands takes ten
+PATIENCE = 900  # seconds: a command takes one, but processes may be many and cores few
 
 
 class Fault(NamedTuple):
