@@ -261,7 +261,7 @@ class Trials:
             found += differing(tree(root), self.wanted)[:6]
         finally:
             shutil.rmtree(root)
-        return found and f"{self.job}, {number} at once: {', '.join(found)}"
+        return f"{self.job}, {number} at once: {', '.join(found)}" if found else ""
 
 
 def _wrong(ended: Ended) -> str:
