@@ -99,7 +99,11 @@ def unpack(root: Path) -> None:
     """
     if (root / "raw" / "rows.csv").exists() and not (root / ".raw.unpacking").exists():
         return
-    archive.unpack_into([root / "raw.zip"], root / "raw")
+    try:
+        archive.unpack_into([root / "raw.zip"], root / "raw")
+    except InputError as error:  # as every command says it
+        print(f"error: {error}")
+        raise SystemExit(2) from error
 
 
 def _world(root: Path) -> None:
