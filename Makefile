@@ -5,7 +5,7 @@
 # And where there is a GPU, as often as there is time for it:
 #   make grid SCALE=paper SECONDS=540    as many missing runs of the tables as fit, then the tables
 #   make bench SCALE=paper DEVICE=cuda   rendering, training and evaluation speed
-#   make reliability                     damaged files by the thousand, into docs/reliability.md
+#   make reliability                     damaged files and kills by the thousand, into docs/reliability.md
 PYTHON ?= python3
 SCALE ?= auto
 DATASET ?= css
@@ -60,9 +60,10 @@ bench: setup
 	$(PY) tests/benchmarks/bench_map.py
 	$(PY) tests/benchmarks/bench_train.py --device $(DEVICE) --scale $(if $(filter auto,$(SCALE)),mini,$(SCALE))
 
-# Mutants of all files that are read, by the thousand; the counts go to docs/reliability.md.
+# Mutants of all files that are read, and kills at all file events; the counts go to docs/reliability.md.
 reliability: setup
 	$(PY) tests/benchmarks/bench_fuzz.py
+	$(PY) tests/benchmarks/bench_faults.py
 
 clean:
 	rm -rf .venv build dist cmir-workspace/data cmir-workspace/runs cmir-workspace/notebooks

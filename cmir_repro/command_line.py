@@ -10,7 +10,9 @@ from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 
 INTERRUPTED = 130  # the status after Ctrl-C; what cannot be used is 2
-UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR}
+UNWRITABLE = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR,
+}  # fmt: skip
 
 
 class Commands(TyperGroup):

@@ -18,6 +18,7 @@ from papermill.exceptions import PapermillExecutionError
 from cmir_repro.core import parameters, paths
 from cmir_repro.core.device import choose, scale_for
 from cmir_repro.core.errors import InputError
+from cmir_repro.core.files import write_text
 from cmir_repro.report import pages, yours
 
 CELL_SECONDS = 6 * 3600  # papermill's own default is to wait forever
@@ -140,9 +141,9 @@ def reproduce(dataset: str = "css", scale: str = "auto", in_place: bool = False)
             out = folder / notebook.name
             seconds = execute(notebook, out, _had(notebook, dataset=dataset, scale=size))
             print(f"{which}: {seconds:.0f} s", flush=True)
-            nbformat.write(clean(nbformat.read(out, as_version=4), keep_parameters=True), out)
+            _write(clean(nbformat.read(out, as_version=4), keep_parameters=True), out)
             if in_place:
-                nbformat.write(clean(nbformat.read(out, as_version=4)), notebook)
+                _write(clean(nbformat.read(out, as_version=4)), notebook)
         made = yours.write()
         if in_place:
             pages.write()
@@ -180,6 +181,10 @@ def check() -> int:
                     if done.returncode:
                         return done.returncode
     return 0
+
+
+def _write(notebook: nbformat.NotebookNode, path: Path) -> None:
+    write_text(path, nbformat.writes(notebook).rstrip("\n") + "\n")  # as nbformat.write ends it
 
 
 @contextmanager

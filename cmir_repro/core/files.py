@@ -23,6 +23,7 @@ from pydantic_core import from_json
 from cmir_repro.core.errors import InputError
 
 PARTIAL = ".partial-"
+_STARTED = time.time()
 DAY = 86_400  # seconds after which half-written files of another machine are leftovers
 
 
@@ -34,24 +35,36 @@ def atomic(path: Path) -> Iterator[Path]:
         InputError: the folder is not writable or the disk is full; `path` is left as it was.
     """
     path = Path(path)
-    folder = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path.parent)
-        prefix = f"{PARTIAL}{os.getpid()}-{platform.node()}-"
-        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=prefix))
-        temporary = folder / path.name  # its suffix too: numpy and pandas choose formats by it
-        temporary.touch()
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)  # late: some writers put a file of their own in its place
-        os.replace(temporary, path)
+        with scratch(path.parent) as folder:
+            temporary = folder / path.name  # its suffix too: numpy and pandas choose formats by it
+            temporary.touch()
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)  # late: some writers put a file of their own in its place
+            os.replace(temporary, path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(
             f"cannot write {path}: {reason}; free some space or name a writable folder by CMIR_HOME"
         ) from error
+
+
+@contextlib.contextmanager
+def scratch(parent: Path) -> Iterator[Path]:
+    """An empty folder inside `parent`, for what is half-made; it is removed in the end.
+
+    Raises:
+        OSError: `parent` is not writable or the disk is full.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    _sweep(parent)
+    prefix = f"{PARTIAL}{os.getpid()}-{platform.node()}-"
+    folder = None
+    try:
+        folder = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
+        yield folder
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -64,11 +77,15 @@ def _sweep(folder: Path) -> None:
         pid, _, rest = left.name.removeprefix(PARTIAL).partition("-")
         here = rest.rpartition("-")[0] == platform.node() and pid.isdigit()
         with contextlib.suppress(OSError):  # another process sweeps too
-            if _dead(int(pid)) if here else time.time() - left.stat().st_mtime > DAY:
+            changed = left.stat().st_mtime
+            if _dead(int(pid), changed) if here else time.time() - changed > DAY:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
-def _dead(pid: int) -> bool:
+def _dead(pid: int, changed: float) -> bool:
+    """Whether the process is gone; an older one of our number is, as containers count anew."""
+    if pid == os.getpid():
+        return changed < _STARTED
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -5,6 +5,7 @@
                             the gallery), and where training pairs are drawn: data.training_pairs
     images.parquet          image (id), split, part, row, label
     queries.parquet         query (id), split, source, target (image ids), text
+    digests.json            of samples of the files, see data.digests
     pixels-VIEW-PART.npy    uint8 (N, height, width, 3), RGB, memory-mapped
     ready-NAME-PART.npy     float (N, ...), features that people pass around instead of pictures
 
@@ -25,6 +26,7 @@ from cmir_repro.core import config, tables
 from cmir_repro.core.arrays import read_npy
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import atomic, sha256, write_json
+from cmir_repro.data import digests
 from cmir_repro.data.info import Info
 from cmir_repro.data.words import has_word
 
@@ -60,7 +62,7 @@ class Prepared:
 
     Raises:
         InputError: a file or column is missing, an id is doubled or unknown, a sentence is
-            empty, a pixel file is truncated or of the wrong shape.
+            empty, a file is truncated or its sample is not what was written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -69,13 +71,7 @@ class Prepared:
         self.images = tables.read_parquet(self.folder / "images.parquet", IMAGE_COLUMNS, MEND)
         self.queries = tables.read_parquet(self.folder / "queries.parquet", QUERY_COLUMNS, MEND)
         check_tables(self.images, self.queries, self.folder.name)
-        for name, facts in self.info["files"].items():
-            path = self.folder / name
-            if not path.is_file() or path.stat().st_size != facts["bytes"]:
-                raise InputError(
-                    f"{path} is missing or truncated (expected {facts['bytes']:,} bytes); "
-                    f"delete {self.folder.name} and prepare it again"
-                )
+        digests.check(self.folder, self.info["files"])
 
     @cached_property
     def manifest_hash(self) -> str:
@@ -215,6 +211,7 @@ def write(folder: Path, info: dict, images: pd.DataFrame, queries: pd.DataFrame)
         }
         for split in SPLITS
     }
+    digests.write(folder, files)
     write_json(folder / "dataset.json", {**info, "counts": counts, "files": files})
 
 

@@ -112,6 +112,20 @@ def check(name: str) -> None:
         )
 
 
+def folder(name: str, scale: str = "mini") -> Path:
+    """Where a data set lies, prepared or damaged.
+
+    Raises:
+        InputError: there is no such data set here; the message says how to get it.
+    """
+    if name == CSS:
+        from cmir_repro.data.css import dataset as css
+
+        return css.folder(scale)
+    check(name)
+    return paths.data() / name
+
+
 def open(name: str, scale: str = "mini", device: str = "cpu", progress: bool = True) -> "Prepared":
     """The prepared data set of a name; CSS is generated and rendered if it is missing.
 

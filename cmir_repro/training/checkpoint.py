@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 
 from cmir_repro.core.config import read
 from cmir_repro.core.errors import InputError
-from cmir_repro.core.files import atomic, sha256, write_json
+from cmir_repro.core.files import atomic, read_json, sha256, write_json
 from cmir_repro.core.weights import read_weights
 
 
@@ -45,6 +45,7 @@ class Progress(Facts):
     seconds: float
     cpu_seconds: NotRequired[float]
     log: list[dict[str, float]]
+    pending: NotRequired[list[dict[str, float]]]  # of steps since the last row of the log
 
 
 def save(folder: Path, name: str, tensors: dict[str, Tensor], facts: dict) -> str:
@@ -75,6 +76,14 @@ def save(folder: Path, name: str, tensors: dict[str, Tensor], facts: dict) -> st
         if old != path:
             old.unlink()
     return digest
+
+
+def tidy(folder: Path) -> None:
+    """Remove weights that no checkpoint of the folder names: a process died while it saved."""
+    named = {read_json(path).get("weights") for path in folder.glob("*.json")}
+    for path in folder.glob("*-*.safetensors"):
+        if path.name not in named:
+            path.unlink()
 
 
 def load(

@@ -175,7 +175,6 @@ def train(
     parts = dict(zip(parts, prepared, strict=True))
     forward = torch.compile(wrapped) if config.compile else wrapped
     generator = torch.Generator()
-    pending: list[dict[str, Tensor]] = []
     started = time.perf_counter()
 
     def optimise(batch: dict[str, Tensor], turn: str) -> dict[str, Tensor]:
@@ -206,7 +205,7 @@ def train(
             for group in (g for optimizer in parts.values() for g in optimizer.param_groups):
                 group["lr"] = group["base"] * rate(config, step)
             batch = batches(step, accelerator.process_index, accelerator.num_processes)
-            pending.append(_figures([optimise(batch, turn) for turn in _turns(system, step)]))
+            state.pending.append(_figures([optimise(batch, turn) for turn in _turns(system, step)]))
             state.step += 1
             shown.update()
             end = state.step == config.steps
@@ -218,12 +217,13 @@ def train(
                 stop.asked, accelerator.device
             )
             if reading or stopping:
-                row = _means(pending, state.step, batches)
+                row = _means(state.pending, state.step, batches)
                 _check_weights(system, step, batches)
+            if reading:
                 row |= {"rate": config.learning_rate * rate(config, step)}
                 row |= {"seconds": round(time.perf_counter() - started + state.seconds, 3)}
                 state.log.append(row)
-                pending.clear()
+                state.pending.clear()
                 shown.set_postfix_str(f"loss {row['loss']:.3f}{state.shown()}", refresh=False)
             if due and validate is not None:
                 system.eval()
@@ -255,16 +255,21 @@ class _State:
         self.best, self.since_best, self.seconds = -math.inf, 0, 0.0
         self.finished = False
         self.log: list[dict] = []
+        self.pending: list[dict[str, Tensor]] = []  # losses since the last row of the log
 
     def resume(self) -> None:
         if not (self.folder / "last.json").exists():
             return
+        checkpoint.tidy(self.folder)
         tensors, facts = checkpoint.load(self.folder, "last", self.identity, checkpoint.Progress)
         checkpoint.restore(self.system, self.optimizers, tensors, self.folder / "last.json")
         self.step, self.updates = facts["step"], facts["updates"]
         self.since_best = facts["since_best"]
         self.best = -math.inf if facts["best"] is None else facts["best"]
         self.log, self.seconds, self.finished = facts["log"], facts["seconds"], facts["finished"]
+        device = next(self.system.parameters()).device
+        for losses in facts.get("pending", []):  # none where a stop ended a row of the log
+            self.pending.append({k: torch.tensor(x, device=device) for k, x in losses.items()})
 
     def select(self, found: dict, patience: int, chief: bool) -> None:
         self.log.append({"step": self.step, **found})
@@ -288,6 +293,7 @@ class _State:
             "finished": self.finished,
             "seconds": round(self.seconds + seconds, 3),
             "log": self.log,
+            "pending": [{k: x.float().item() for k, x in row.items()} for row in self.pending],
         }
         # First, so that the log is never behind the checkpoint.
         rows = [json.dumps(row, sort_keys=True) + "\n" for row in self.log]

@@ -92,6 +92,14 @@ def test_what_a_killed_process_left_is_never_read_and_removed_at_the_next_start(
     assert {*tmp_path.iterdir()} == {tmp_path / "record.json", other, mine}
 
 
+def test_what_a_process_left_that_had_our_number_is_a_leftover(tmp_path):
+    left = tmp_path / f".partial-{os.getpid()}-{platform.node()}-x"
+    left.mkdir()
+    os.utime(left, (0, 0))  # before this process began: containers count from 1 each time
+    files.write_text(tmp_path / "record.json", "{}")
+    assert [*tmp_path.iterdir()] == [tmp_path / "record.json"]
+
+
 def test_a_folder_that_cannot_be_made_is_named(old):
     with pytest.raises(InputError, match=r"cannot write \S*inside\.txt: .*writable folder"):
         files.write_text(old / "inside.txt", "text")

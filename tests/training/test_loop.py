@@ -175,6 +175,23 @@ def test_a_resumed_run_is_the_unbroken_one(tmp_path, optimizer, number):
     assert same(resumed, unbroken)
 
 
+def test_a_stop_between_two_rows_of_the_log_leaves_no_row_of_its_own(tmp_path):
+    values = {"log_every": 4, "evaluate_every": 6}
+    _, log = go(tmp_path / "a", **values)
+    with pytest.raises(KeyboardInterrupt, match="after step 3"):
+        go(tmp_path / "b", batches=Draws({2: raised(signal.SIGINT)}), **values)
+    _, again = go(tmp_path / "b", Toy(seed=1), **values)
+    assert again == log
+
+
+def test_weights_that_no_checkpoint_names_are_removed_when_a_training_goes_on(tmp_path):
+    go(tmp_path)
+    kept = sorted(file.name for file in tmp_path.glob("*.safetensors"))
+    (tmp_path / "last-000003.safetensors").write_bytes(b"of a process that was killed")
+    go(tmp_path, Toy(seed=1))
+    assert sorted(file.name for file in tmp_path.glob("*.safetensors")) == kept
+
+
 def test_a_second_signal_is_obeyed_at_once(tmp_path, request):
     # A job in the background is started with Ctrl-C switched off, and would not obey.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

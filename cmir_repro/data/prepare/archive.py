@@ -3,14 +3,14 @@
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from cmir_repro.core import paths
+from cmir_repro.core import locks, paths
 from cmir_repro.core.errors import InputError
+from cmir_repro.core.files import read_json, scratch, write_json
 
 MAX_ARCHIVE = 16 * 2**30  # bytes unpacked, our choice; a small archive can hold far more
 
@@ -26,9 +26,8 @@ def unpack(archive: Path, folder: Path) -> None:
         raise InputError(f"{folder} exists; use --root {folder} alone, or delete it first")
     total = 0
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder.parent) as temporary:
-            inside = Path(temporary) / "content"
+        with scratch(folder.parent) as temporary:
+            inside = temporary / "content"
             inside.mkdir()
             for name, size, packed in _entries(archive):
                 total += size
@@ -57,21 +56,32 @@ def unpack(archive: Path, folder: Path) -> None:
 def unpack_into(archives: Sequence[Path], root: Path) -> None:
     """Unpack archives into one folder; each gives all that it holds or nothing.
 
+    What one that was broken off gave is removed first. Where another process unpacks into the
+    folder, wait for it.
+
     Raises:
         InputError: as `unpack`, or the folder has a file or folder of that name already.
     """
-    for archive in archives:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=root) as temporary:
-            content = Path(temporary) / "content"
+    for archive in map(Path, archives):
+        with locks.alone(root, f"unpacks into {root.name}"), scratch(root) as temporary:
+            # There while files are given one by one; beside the folder, where no archive writes.
+            given = root.with_name(f".{root.name}.unpacking")
+            if given.exists():
+                broken_off = read_json(given)["names"]
+                for child in [child for child in root.iterdir() if child.name in broken_off]:
+                    shutil.rmtree(child) if child.is_dir() else child.unlink()
+            content = temporary / "content"
             unpack(archive, content)
-            for child in sorted(content.iterdir()):
-                if (root / child.name).exists():
+            names = sorted(child.name for child in content.iterdir())
+            for name in names:
+                if (root / name).exists():
                     raise InputError(
-                        f"{root / child.name} exists, {archive} holds it again; leave out one"
+                        f"{root / name} exists, {archive} holds it again; leave out one"
                     )
-            for child in content.iterdir():
-                child.rename(root / child.name)
+            write_json(given, {"names": names})
+            for name in names:
+                (content / name).rename(root / name)
+            given.unlink()
 
 
 def unpacked(root: Path | None, archives: Sequence[Path] | None, name: str) -> Path:

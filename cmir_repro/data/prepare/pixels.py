@@ -51,6 +51,11 @@ def fill(
         return
     with locks.alone(path, f"writes {path.name}"):
         if not there():
+            for left in path.parent.glob(f".{path.stem}-*.part"):
+                if len(left.name) == len(part.name) and left != part:
+                    left.unlink()  # of a try that was broken off, for something else
+            # First, so that no key of an earlier content ever stands beside a new one.
+            finished.unlink(missing_ok=True)
             _draw(path, part, shape, draw, title, dtype)
             write_text(finished, key)
 

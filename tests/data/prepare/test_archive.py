@@ -130,3 +130,29 @@ def test_several_archives_share_a_folder_and_none_writes_over_another(tmp_path):
     with pytest.raises(InputError, match=r"women exists, .*again\.zip holds it again"):
         archives.unpack_into([again], tmp_path / "raw")
     assert not (tmp_path / "raw" / "new").exists()
+
+
+def test_unpacking_that_was_broken_off_starts_again(tmp_path, monkeypatch):
+    """What stood there before stays, whatever the note says of it."""
+    archive = pack(tmp_path / "raw.zip", {"a/1": b"1", "b": b"2", "c": b"3"})
+    root = tmp_path / "raw"
+    (root / "mine").mkdir(parents=True)
+    moved = []
+    rename = archives.Path.rename
+
+    def stops(path, target):
+        if len(moved) == 3:  # "content" itself, then two of three
+            raise KeyboardInterrupt
+        moved.append(path.name)
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archives.Path, "rename", stops)
+        with pytest.raises(KeyboardInterrupt):
+            archives.unpack_into([archive], root)
+    assert sorted(path.name for path in root.iterdir()) == ["a", "b", "mine"]
+    archives.unpack_into([archive], root)
+    assert sorted(path.name for path in root.iterdir()) == ["a", "b", "c", "mine"]
+    assert not (tmp_path / ".raw.unpacking").exists()
+    with pytest.raises(InputError, match=r"exists, .* holds it again"):
+        archives.unpack_into([archive], root)

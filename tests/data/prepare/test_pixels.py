@@ -63,6 +63,33 @@ def test_a_file_cut_within_its_header_is_started_again(tmp_path):
     np.testing.assert_array_equal(np.load(path, mmap_mode="r"), pictures)
 
 
+def test_no_key_of_an_earlier_content_stands_beside_a_new_one(tmp_path, monkeypatch):
+    path = tmp_path / "pixels-2d-train.npy"
+    old, draw_old, _ = numbers()
+    pixels.fill(path, old.shape, draw_old, "old", None)
+    new, draw_new, _ = numbers(first=100)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pixels, "write_text", killed)  # the file is there, its key is not
+        with pytest.raises(KeyboardInterrupt):
+            pixels.fill(path, new.shape, draw_new, "new", None)
+    pixels.fill(path, old.shape, draw_old, "old", None)
+    np.testing.assert_array_equal(np.load(path), old)
+
+
+def test_what_was_begun_for_another_key_is_removed(tmp_path):
+    path = tmp_path / "pixels-2d-train.npy"
+    pictures, draw, _ = numbers()
+    others = [tmp_path / f".pixels-2d-train{more}-0123456789ab.part" for more in ("", "-x")]
+    for other in others:
+        other.touch()
+    pixels.fill(path, pictures.shape, draw, "key", None)
+    assert [other.exists() for other in others] == [False, True]  # the other is another part's
+
+
 def test_features_are_kept_in_half_precision_piece_by_piece(tmp_path, monkeypatch):
     monkeypatch.setattr(pixels, "CHUNK", 8)
     path = tmp_path / "features-net-2d-train.npy"
