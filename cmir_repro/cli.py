@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # Beside the statuses of `command_line`. The grid: time ran out, or others are at the rest; some
 # cells cannot be run.
 TIME_RAN_OUT, CELLS_FAILED = 3, 4
+YEAR = 366 * 24 * 3600  # seconds
 
 app = group(help="Cross-modal image retrieval: data, runs, scores and tables of three papers.")
 prepare = group(cls=Scripts, help="Bring a data set into the prepared layout.")
@@ -108,8 +109,9 @@ def grid(
         Path | None, typer.Option(metavar="FILE.yml", help="where; default: in this process")
     ] = None,
     seconds: Annotated[
-        int | None, typer.Option(min=1, help="stop after so long; default: when done")
+        int | None, typer.Option(min=1, help="stop cleanly after so long; default: when done")
     ] = None,
+    hours: Annotated[float | None, typer.Option(help="the same in hours")] = None,
     device: Device = "auto",
     list_only: Annotated[bool, typer.Option("--list", help="only tell what is missing")] = False,
 ) -> None:
@@ -120,7 +122,7 @@ def grid(
     filled = cells.fill(
         system, scale, dataset, task, method, seed or cells.SEEDS,
         device=device, backend=settings.read(backend) if backend else None,
-        seconds=seconds, list_only=list_only,
+        seconds=_budget(seconds, hours), list_only=list_only,
     )  # fmt: skip
     if list_only:
         for name, time in zip(filled.left, filled.times, strict=True):
@@ -310,6 +312,17 @@ def merge(
 
 
 app.add_typer(ledger, name="ledger")
+
+
+def _budget(seconds: int | None, hours: float | None) -> int | None:
+    """Whole seconds that a grid may take; None: as long as it takes."""
+    if hours is None:
+        return seconds
+    if seconds is not None:
+        raise InputError("--seconds and --hours say the same: give one of them")
+    if not 1 <= hours * 3600 <= YEAR:  # refuses nan too
+        raise InputError(f"--hours {hours} must be a second at least and a year at most")
+    return int(hours * 3600)
 
 
 def _protocol(name: str, ties: str | None) -> "Protocol":

@@ -95,7 +95,7 @@ class Job:
 
     def save_fitted(self, tensors: dict[str, Tensor]) -> None:
         """Leave behind what `train` does, for a model that is fitted in one go."""
-        facts = {"step": 0, "config": self.identity, "seconds": 0.0}
+        facts = {"step": 0, "config": self.identity, "seconds": 0.0, "cpu_seconds": 0.0}
         files.write_text(self.folder / "log.jsonl", "")
         checkpoint.save(self.folder, "last", tensors, facts)
 
@@ -143,6 +143,7 @@ class Job:
         config = self.config
         facts = files.read_json(self.folder / f"{self.selected}.json")
         last = files.read_json(self.folder / "last.json")
+        cpu = last.get("cpu_seconds")  # none in checkpoints of before it was counted
         return ledger.Record.make(
             kind="run",
             system=config.system,
@@ -167,6 +168,7 @@ class Job:
             parameters=sum(p.numel() for p in system.parameters() if p.requires_grad),
             steps=last["step"],
             seconds=round(last["seconds"], 1),
+            cpu_seconds=None if cpu is None else round(cpu, 1),
             peak_memory_gb=ledger.peak_memory_gb(self.device),
             result=result,
             validation=facts.get("metrics", {}),

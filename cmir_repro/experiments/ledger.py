@@ -34,7 +34,7 @@ from pydantic import Field, ValidationError
 from cmir_repro import __version__
 from cmir_repro.core import paths
 from cmir_repro.core.config import Config
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import InputError, first, one_of
 from cmir_repro.core.files import atomic, read_json, write_json, write_text
 from cmir_repro.experiments import query_table
 
@@ -71,7 +71,9 @@ class Record(Config):
     software: dict
     parameters: int | None
     steps: int | None
-    seconds: float | None
+    seconds: float | None  # of training, by the clock: with pauses and the load of others
+    # Of training, of the processor: all threads of one process; None in older records.
+    cpu_seconds: float | None = None
     peak_memory_gb: float | None
     result: dict  # the summary of the scores
     validation: dict
@@ -206,12 +208,19 @@ def merge(source: Path, into: Path) -> list[str]:
 
     Raises:
         InputError: `source` has no records or a damaged one, or runs that `into` holds with
-            another content; then nothing is copied.
+            another content, which are all counted; then nothing is copied.
     """
     paths_of = sorted((Path(source) / "records").glob("*.json"))
     if not paths_of:
         raise InputError(f"{source} is no ledger: there is no record in {source}/records")
-    new = [path.stem for path in paths_of if not _holds(into, path)]
+    holds = {path.stem: _holds(Path(into), path) for path in paths_of}
+    if different := [run for run, same in holds.items() if same is False]:
+        raise InputError(
+            f"{source} and {into} hold different records of {len(different):,} "
+            f"{'run' if len(different) == 1 else 'runs'}: {first(different)}; remove one of each; "
+            "nothing is copied"
+        )
+    new = [run for run, same in holds.items() if same is None]
     for run in new:
         for name in _PARTS:
             target = Path(into) / _file(name, run)
@@ -220,19 +229,17 @@ def merge(source: Path, into: Path) -> list[str]:
     return new
 
 
-def _holds(into: Path, path: Path) -> bool:
-    """Whether a ledger holds this record; refuses a damaged or a different one."""
+def _holds(into: Path, path: Path) -> bool | None:
+    """Whether a ledger holds the same record, or another one of the run; None: it holds none."""
     run, source = path.stem, path.parent.parent
     record, table = read_record(path), query_table.read(source / _file("queries", run))
     if not (source / _file("logs", run)).exists():
         raise InputError(f"{path} has no log beside it; run {run} again")
-    there = _record(Path(into), run)
+    there = _record(into, run)
     if not there.exists():
-        return False
+        return None
     same = read_record(there) == record
-    if not (same and query_table.read(Path(into) / _file("queries", run)).equals(table)):
-        raise InputError(f"{path} and {there} are two records of one run; remove one of them")
-    return True
+    return same and query_table.read(into / _file("queries", run)).equals(table)
 
 
 # A ledger's folders, in the order they are written: file names of a run.

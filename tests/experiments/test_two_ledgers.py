@@ -104,9 +104,25 @@ def test_merging_refuses_another_record_of_a_run_and_copies_nothing(own, tmp_pat
     keep(made_up(seed=2))
     keep(made_up(seed=1, **{"seconds": 1.0, **other}), ranks)
     before = files(tmp_path / "committed")
-    with pytest.raises(InputError, match=r"own/records/tirg-1\.json and .*committed.*tirg-1\.json"):
+    message = r"own and \S*committed hold different records of 1 run: tirg-1; .* nothing is copied"
+    with pytest.raises(InputError, match=message):
         ledger.merge(own, tmp_path / "committed")
     assert files(tmp_path / "committed") == before
+
+
+def test_merging_counts_all_runs_that_differ(own, tmp_path):
+    into = tmp_path / "committed"
+    for seed in range(2, 8):
+        keep(made_up(seed=seed))
+    ledger.merge(own, into)
+    for seed in range(2, 7):
+        keep(made_up(seed=seed, seconds=99.0))
+    keep(made_up(seed=9))
+    before = files(into)
+    message = "different records of 5 runs: tirg-2, tirg-3, tirg-4 and 2 more; remove one of each"
+    with pytest.raises(InputError, match=message):
+        ledger.merge(own, into)
+    assert files(into) == before
 
 
 def test_what_a_killed_writer_left_is_no_record_and_a_copy_is_refused(own, tmp_path):
