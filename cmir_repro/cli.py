@@ -270,12 +270,14 @@ def tables(
 @app.command()
 def export(
     run: Annotated[str, typer.Argument(help="name of a run in the ledger")],
-    folder: Annotated[Path, typer.Argument(help="for model.json and the weights")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="default: in your ledger, by name: cmir.load(NAME)")
+    ] = None,
 ) -> None:
-    """Write a run's weights in half precision."""
+    """Write a run's weights in half precision, and a model card."""
     from cmir_repro.experiments.export import export as written
 
-    print(f"{folder}: sha256 {written(run, folder)}")
+    print(paths.shown(written(run, folder)))
 
 
 @app.command()

@@ -14,14 +14,14 @@ from cmir_repro.data.readers import files as readers
 from cmir_repro.data.readers.matlab import MatFile
 from cmir_repro.data.readers.npy_pickle import load_npy
 from cmir_repro.evaluation import audit, features, triplet_files
-from cmir_repro.experiments import export, ledger, query_table
+from cmir_repro.experiments import ledger, query_table, shared
 from cmir_repro.experiments.grid import settings
 from cmir_repro.training import checkpoint
 
 NO_LINES = pd.DataFrame({"split": [], "path": []})
 READERS = {
     "checkpoint.load": lambda path: checkpoint.load(path, "last"),
-    "export.load": export.load,
+    "shared.load": shared.load,
     "weights.read_weights": weights.read_weights,
     "Prepared": prepared.Prepared,
     "read_json": files.read_json,

@@ -277,8 +277,12 @@ def _holder(run: str, origin: str | None) -> tuple[str, Path]:
 
 def run_name(dataset: str, task: str, scale: str, method: str, seed: int, config: dict) -> str:
     """A file name that says what the run is; six digits of the configuration's hash close it."""
-    words = re.sub(r"[^a-z0-9]+", "-", method.lower()).strip("-")
-    return f"{dataset}-{task}-{scale}-{words}-s{seed}-{digest(config)}"
+    return f"{dataset}-{task}-{scale}-{words(method)}-s{seed}-{digest(config)}"
+
+
+def words(method: str) -> str:
+    """A method's name as part of a file name."""
+    return re.sub(r"[^a-z0-9]+", "-", method.lower()).strip("-")
 
 
 def digest(config: dict) -> str:
