@@ -112,6 +112,9 @@ def grid(
         int | None, typer.Option(min=1, help="stop cleanly after so long; default: when done")
     ] = None,
     hours: Annotated[float | None, typer.Option(help="the same in hours")] = None,
+    search: Annotated[
+        bool, typer.Option("--search", help="try settings, judged by validation data only")
+    ] = False,
     device: Device = "auto",
     list_only: Annotated[bool, typer.Option("--list", help="only tell what is missing")] = False,
 ) -> None:
@@ -120,7 +123,7 @@ def grid(
     from cmir_repro.experiments.grid import settings
 
     filled = cells.fill(
-        system, scale, dataset, task, method, seed or cells.SEEDS,
+        system, scale, dataset, task, method, seed or cells.SEEDS, search,
         device=device, backend=settings.read(backend) if backend else None,
         seconds=_budget(seconds, hours), list_only=list_only,
     )  # fmt: skip

@@ -122,6 +122,21 @@ class Job:
             files.write_json(path, record.model_dump())
         return record
 
+    def searched(self, system: nn.Module, found: dict, command: str) -> ledger.Record:
+        """The record of a run that is validated only, written to the ledger.
+
+        Args:
+            found: what validation says, and nothing of the test data.
+            command: what to type to get it.
+        """
+        name = identity.searched(self.name)
+        record = self._record(system, found, command).model_copy(
+            update={"kind": "search", "run": name}
+        )
+        if PartialState().is_main_process:
+            ledger.save(record, None, self._rows())
+        return record
+
     def log(self) -> pd.DataFrame:
         """The rows that training wrote: losses and validation figures by step."""
         return pd.DataFrame(self._rows())

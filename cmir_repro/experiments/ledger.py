@@ -80,22 +80,24 @@ class Record(Config):
     checkpoint_sha256: str | None
     command: str
     finished: str
-    kind: Literal["run", "features"] = "run"
+    kind: Literal["run", "features", "search"] = "run"  # search: validated only, see search.py
     system: str = ""  # a key of systems.SYSTEMS
     files: dict[str, str] = Field(default_factory=dict)  # of features: which file -> its sha256
     recomputed: str = ""  # what of the result was made again later, from what the ledger keeps
     origin: str = Field(OWN, exclude=True)  # which ledger it was read from; not in the file
 
 
-def save(record: Record, queries: pd.DataFrame, log: list[dict]) -> None:
+def save(record: Record, queries: pd.DataFrame | None, log: list[dict]) -> None:
     """Write a record, its queries and its log into the user's ledger, the record last.
 
     Args:
-        queries: one row a query and scoring; text columns say which, the last holds the value.
+        queries: one row a query and scoring; text columns say which, the last holds the value. Of
+            a search there are none.
         log: one dict a logged step.
     """
     root = paths.results()
-    query_table.write(root / "queries" / f"{record.run}.parquet", queries)
+    if queries is not None:
+        query_table.write(root / "queries" / f"{record.run}.parquet", queries)
     write_text(
         root / "logs" / f"{record.run}.jsonl", "".join(json.dumps(row) + "\n" for row in log)
     )
@@ -157,12 +159,15 @@ def read_record(path: Path, origin: str = OWN) -> Record:
     return record
 
 
-def records(origin: str | None = None, **wanted: object) -> list[Record]:
+def records(
+    origin: str | None = None, kinds: Sequence[str] = ("run", "features"), **wanted: object
+) -> list[Record]:
     """All records whose fields equal `wanted`, sorted by data set, scale, task, method and seed.
 
     Args:
         origin: "own" or "committed"; by default both ledgers, where the user's record of a run
             hides the committed one of the same run.
+        kinds: of records; those of a search hold no figure of test data and are no row of a table.
     """
     found: dict[str, Record] = {}
     for name, root in roots(origin).items():
@@ -170,7 +175,9 @@ def records(origin: str | None = None, **wanted: object) -> list[Record]:
             if path.stem not in found:
                 found[path.stem] = read_record(path, name)
     kept = [
-        r for r in found.values() if all(getattr(r, key) == value for key, value in wanted.items())
+        r
+        for r in found.values()
+        if r.kind in kinds and all(getattr(r, key) == value for key, value in wanted.items())
     ]
     return sorted(kept, key=lambda r: (r.dataset, r.scale, r.task, r.method, r.seed, r.run))
 
@@ -222,24 +229,25 @@ def merge(source: Path, into: Path) -> list[str]:
         )
     new = [run for run, same in holds.items() if same is None]
     for run in new:
-        for name in _PARTS:
-            target = Path(into) / _file(name, run)
-            with atomic(target) as temporary:
-                shutil.copyfile(Path(source) / _file(name, run), temporary)
+        for file in (_file(part, run) for part in _PARTS):
+            if (Path(source) / file).exists():  # of a search there are no queries
+                with atomic(Path(into) / file) as temporary:
+                    shutil.copyfile(Path(source) / file, temporary)
     return new
 
 
 def _holds(into: Path, path: Path) -> bool | None:
     """Whether a ledger holds the same record, or another one of the run; None: it holds none."""
     run, source = path.stem, path.parent.parent
-    record, table = read_record(path), query_table.read(source / _file("queries", run))
+    record = read_record(path)
+    table = None if record.kind == "search" else query_table.read(source / _file("queries", run))
     if not (source / _file("logs", run)).exists():
         raise InputError(f"{path} has no log beside it; run {run} again")
     there = _record(into, run)
     if not there.exists():
         return None
     same = read_record(there) == record
-    return same and query_table.read(into / _file("queries", run)).equals(table)
+    return same and (table is None or query_table.read(into / _file("queries", run)).equals(table))
 
 
 # A ledger's folders, in the order they are written: file names of a run.

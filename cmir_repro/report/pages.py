@@ -14,7 +14,7 @@ from pathlib import Path
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import write_text
-from cmir_repro.report import composition, overview, published, scorecard, summary, tables
+from cmir_repro.report import composition, overview, published, scorecard, settings, summary, tables
 
 README, RESULTS = "README.md", "docs/results"
 START, STOP = "<!-- table: {} -->", "<!-- end of table -->"
@@ -29,6 +29,8 @@ def _codes(dataset: str) -> str:
     return published.markdown(published.codes(dataset), decimals=2)
 
 
+# System -> the task that settings are searched on.
+_SEARCHED = {"dim": "3d-3d", "aai": "3d", "crcgs": "3d-colour-shape"}
 # Name of a table -> what makes its Markdown from the ledgers.
 TABLES: dict[str, Callable[[], str]] = {
     "summary": summary.markdown,
@@ -53,6 +55,15 @@ TABLES: dict[str, Callable[[], str]] = {
     "crcgs-photos-tags-mini": partial(tables.markdown, "crcgs", "photos-tags", "mini", "labels"),
     "crcgs-css-full": partial(tables.markdown, "crcgs", "css", "full", "3d-colour-shape"),
     "crcgs-css-paper": partial(tables.markdown, "crcgs", "css", "paper", "3d-colour-shape"),
+    **{
+        f"settings-{system}-css-full": partial(settings.markdown, system, "css", "full", task)
+        for system, task in _SEARCHED.items()
+    },
+    **{
+        f"validation-{system}-css-{scale}": partial(settings.predicts, system, "css", scale, task)
+        for system, task in _SEARCHED.items()
+        for scale in ("full", "mini")
+    },
     "published-flickr30k": partial(_recalls, "flickr30k-1k"),
     "published-coco-1k": partial(_recalls, "coco-1k-5fold"),
     "published-coco-5k": partial(_recalls, "coco-5k"),

@@ -24,6 +24,7 @@ from cmir_repro.models.compositors import COMPOSITORS, build_compositor
 from cmir_repro.models.critics import CRITICS
 from cmir_repro.models.image import (
     BLOCKS,
+    CONVNETS,
     FROZEN,
     IMAGE_ENCODERS,
     ImageFeatures,
@@ -90,8 +91,10 @@ class ModelConfig(Config):
     def _possible(self):
         if (self.text_encoder == "bert") != bool(self.text_weights):
             raise ValueError("text_encoder 'bert' and text_weights (its folder) go together")
-        if self.image_encoder == "convnet" and self.image_weights != "none":
-            raise ValueError("image_encoder 'convnet' has no weights; use image_weights = 'none'")
+        if self.image_encoder in CONVNETS and self.image_weights != "none":
+            raise ValueError(
+                f"image_encoder {self.image_encoder!r} has no weights; use image_weights = 'none'"
+            )
         if self.image_encoder == FROZEN and self.image_weights == "none":
             raise ValueError(f"image_encoder {FROZEN!r} needs image_weights, which it leaves alone")
         if self.dim is not None and self.compositor in ("image-only", "text-only"):

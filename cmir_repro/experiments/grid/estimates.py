@@ -17,8 +17,8 @@ class Estimates:
     def __init__(self) -> None:
         self.found: dict[tuple, list[float]] = {}  # by the clock
         self.worked: dict[tuple, list[float]] = {}  # of the processor
-        for record in ledger.records():
-            if record.kind == "run" and record.seconds is not None:
+        for record in ledger.records(kinds=("run", "search")):
+            if record.seconds is not None:
                 self.add(record)
 
     def add(self, record: ledger.Record) -> None:
