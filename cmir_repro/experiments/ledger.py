@@ -72,8 +72,7 @@ class Record(Config):
     parameters: int | None
     steps: int | None
     seconds: float | None  # of training, by the clock: with pauses and the load of others
-    # Of training, of the processor: all threads of one process; None in older records.
-    cpu_seconds: float | None = None
+    cpu_seconds: float | None = None  # of training, of the processor; see training.clock
     peak_memory_gb: float | None
     result: dict  # the summary of the scores
     validation: dict
@@ -91,8 +90,8 @@ def save(record: Record, queries: pd.DataFrame | None, log: list[dict]) -> None:
     """Write a record, its queries and its log into the user's ledger, the record last.
 
     Args:
-        queries: one row a query and scoring; text columns say which, the last holds the value. Of
-            a search there are none.
+        queries: one row a query and scoring; text columns say which, the last holds the value;
+            None of a search.
         log: one dict a logged step.
     """
     root = paths.results()
@@ -167,17 +166,16 @@ def records(
     Args:
         origin: "own" or "committed"; by default both ledgers, where the user's record of a run
             hides the committed one of the same run.
-        kinds: of records; those of a search hold no figure of test data and are no row of a table.
+        kinds: of records; those of a search hold no test figure and are no row of a table.
     """
     found: dict[str, Record] = {}
     for name, root in roots(origin).items():
         for path in sorted((root / "records").glob("*.json")):
             if path.stem not in found:
                 found[path.stem] = read_record(path, name)
+    found = {run: record for run, record in found.items() if record.kind in kinds}
     kept = [
-        r
-        for r in found.values()
-        if r.kind in kinds and all(getattr(r, key) == value for key, value in wanted.items())
+        r for r in found.values() if all(getattr(r, key) == value for key, value in wanted.items())
     ]
     return sorted(kept, key=lambda r: (r.dataset, r.scale, r.task, r.method, r.seed, r.run))
 
@@ -223,9 +221,8 @@ def merge(source: Path, into: Path) -> list[str]:
     holds = {path.stem: _holds(Path(into), path) for path in paths_of}
     if different := [run for run, same in holds.items() if same is False]:
         raise InputError(
-            f"{source} and {into} hold different records of {len(different):,} "
-            f"{'run' if len(different) == 1 else 'runs'}: {first(different)}; remove one of each; "
-            "nothing is copied"
+            f"{source} and {into} hold different records of one run, {len(different):,} times: "
+            f"{first(different)}; remove one of each; nothing is copied"
         )
     new = [run for run, same in holds.items() if same is None]
     for run in new:

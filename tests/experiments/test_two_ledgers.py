@@ -104,7 +104,7 @@ def test_merging_refuses_another_record_of_a_run_and_copies_nothing(own, tmp_pat
     keep(made_up(seed=2))
     keep(made_up(seed=1, **{"seconds": 1.0, **other}), ranks)
     before = files(tmp_path / "committed")
-    message = r"own and \S*committed hold different records of 1 run: tirg-1; .* nothing is copied"
+    message = r"own and \S*committed hold .* of one run, 1 times: tirg-1; .* nothing is copied"
     with pytest.raises(InputError, match=message):
         ledger.merge(own, tmp_path / "committed")
     assert files(tmp_path / "committed") == before
@@ -119,7 +119,7 @@ def test_merging_counts_all_runs_that_differ(own, tmp_path):
         keep(made_up(seed=seed, seconds=99.0))
     keep(made_up(seed=9))
     before = files(into)
-    message = "different records of 5 runs: tirg-2, tirg-3, tirg-4 and 2 more; remove one of each"
+    message = "of one run, 5 times: tirg-2, tirg-3, tirg-4 and 2 more; remove one of each"
     with pytest.raises(InputError, match=message):
         ledger.merge(own, into)
     assert files(into) == before

@@ -54,7 +54,8 @@ def cells(
 ) -> list[RunConfig]:
     """Every cell of a system's tables, in the order they are run: by WAVES, and in a wave by seed.
 
-    Of a search: all of a seed before the next one, in the order of promise; see experiments.search.
+    Of a search: by default on CSS in its first task, all of a seed before the next one, in the
+    order of promise; see experiments.search.
 
     Args:
         system: a key of SYSTEMS, or "all".
@@ -114,13 +115,14 @@ def _cells(
 
     def tasks_of(dataset: str) -> Sequence[str]:
         usual = presets.TASKS.get(dataset, (presets.default_task(dataset),))
+        usual = usual[:1] if search else usual
         if named:
             return tasks or usual
         return [task for task in usual if task in (tasks or usual)]
 
     return [
         presets.configure(dataset, task, scale, method, seed)
-        for dataset in (datasets or of_tables)
+        for dataset in (datasets or (["css"] if search else of_tables))
         if named or dataset in of_tables
         for task in tasks_of(dataset)
         for group in _groups(presets, dataset, task, more, search)
