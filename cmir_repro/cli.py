@@ -309,10 +309,10 @@ def merge(
     ] = None,
 ) -> None:
     """Copy into a ledger the runs that it lacks."""
-    from cmir_repro.experiments import ledger as records
+    from cmir_repro.experiments import merging
 
     into = into or paths.results()
-    new = records.merge(source, into)
+    new = merging.merge(source, into)
     print("\n".join([f"{len(new)} runs copied into {into}", *new]))
 
 

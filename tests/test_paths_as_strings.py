@@ -14,7 +14,7 @@ from cmir_repro.data.readers import files as readers
 from cmir_repro.data.readers.matlab import MatFile
 from cmir_repro.data.readers.npy_pickle import load_npy
 from cmir_repro.evaluation import audit, features, triplet_files
-from cmir_repro.experiments import ledger, query_table, shared
+from cmir_repro.experiments import ledger, merging, query_table, shared
 from cmir_repro.experiments.grid import settings
 from cmir_repro.training import checkpoint
 
@@ -26,7 +26,7 @@ READERS = {
     "Prepared": prepared.Prepared,
     "read_json": files.read_json,
     "ledger.read_record": ledger.read_record,
-    "ledger.merge": lambda path: ledger.merge(path, path),
+    "merging.merge": lambda path: merging.merge(path, path),
     "query_table.read": query_table.read,
     "grid settings": settings.read,
     "load_coordinates": projection.load_coordinates,

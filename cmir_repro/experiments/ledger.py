@@ -17,12 +17,12 @@ import os
 import platform
 import re
 import resource
-import shutil
 import subprocess
 import sys
 import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -34,8 +34,8 @@ from pydantic import Field, ValidationError
 from cmir_repro import __version__
 from cmir_repro.core import paths
 from cmir_repro.core.config import Config
-from cmir_repro.core.errors import InputError, first, one_of
-from cmir_repro.core.files import atomic, read_json, write_json, write_text
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.files import read_json, write_json, write_text
 from cmir_repro.experiments import query_table
 
 # Linux: the kernel's count of a process's largest memory, and how to set it back.
@@ -128,7 +128,7 @@ def roots(origin: str | None = None) -> dict[str, Path]:
 
 def exists(run: str, origin: str | None = None) -> bool:
     """Whether a ledger holds a run."""
-    return any(_record(root, run).exists() for root in roots(origin).values())
+    return any(record_file(root, run).exists() for root in roots(origin).values())
 
 
 def read(run: str, origin: str | None = None) -> Record:
@@ -138,7 +138,7 @@ def read(run: str, origin: str | None = None) -> Record:
         InputError: there is none, or it is damaged.
     """
     name, root = _holder(run, origin)
-    return read_record(_record(root, run), name)
+    return read_record(record_file(root, run), name)
 
 
 def read_record(path: Path, origin: str = OWN) -> Record:
@@ -172,12 +172,26 @@ def records(
     for name, root in roots(origin).items():
         for path in sorted((root / "records").glob("*.json")):
             if path.stem not in found:
-                found[path.stem] = read_record(path, name)
+                found[path.stem] = _unchanged(path, name)
     found = {run: record for run, record in found.items() if record.kind in kinds}
     kept = [
         r for r in found.values() if all(getattr(r, key) == value for key, value in wanted.items())
     ]
     return sorted(kept, key=lambda r: (r.dataset, r.scale, r.task, r.method, r.seed, r.run))
+
+
+def _unchanged(path: Path, origin: str) -> Record:
+    """`read_record`, once a state of the file: a page of tables looks at all records many times."""
+    try:
+        state = path.stat()
+    except OSError:
+        return read_record(path, origin)  # says what is wrong
+    return _once(path, origin, state.st_mtime_ns, state.st_size, state.st_ino)
+
+
+@lru_cache(maxsize=4096)
+def _once(path: Path, origin: str, *state: int) -> Record:
+    return read_record(path, origin)
 
 
 def queries(run: str, origin: str | None = None) -> pd.DataFrame:
@@ -202,61 +216,17 @@ def log(run: str, origin: str | None = None) -> pd.DataFrame:
         raise InputError(f"{path} is missing or damaged; run {run} again") from error
 
 
-def merge(source: Path, into: Path) -> list[str]:
-    """Copy the records of one ledger, with queries and logs, into another.
-
-    What both hold already is left as it is. Everything is checked before anything is copied, and
-    each record is copied after its queries and log, so that no record lacks them.
-
-    Returns:
-        The names of the runs that were copied.
-
-    Raises:
-        InputError: `source` has no records or a damaged one, or runs that `into` holds with
-            another content, which are all counted; then nothing is copied.
-    """
-    paths_of = sorted((Path(source) / "records").glob("*.json"))
-    if not paths_of:
-        raise InputError(f"{source} is no ledger: there is no record in {source}/records")
-    holds = {path.stem: _holds(Path(into), path) for path in paths_of}
-    if different := [run for run, same in holds.items() if same is False]:
-        raise InputError(
-            f"{source} and {into} hold different records of one run, {len(different):,} times: "
-            f"{first(different)}; remove one of each; nothing is copied"
-        )
-    new = [run for run, same in holds.items() if same is None]
-    for run in new:
-        for file in (_file(part, run) for part in _PARTS):
-            if (Path(source) / file).exists():  # of a search there are no queries
-                with atomic(Path(into) / file) as temporary:
-                    shutil.copyfile(Path(source) / file, temporary)
-    return new
-
-
-def _holds(into: Path, path: Path) -> bool | None:
-    """Whether a ledger holds the same record, or another one of the run; None: it holds none."""
-    run, source = path.stem, path.parent.parent
-    record = read_record(path)
-    table = None if record.kind == "search" else query_table.read(source / _file("queries", run))
-    if not (source / _file("logs", run)).exists():
-        raise InputError(f"{path} has no log beside it; run {run} again")
-    there = _record(into, run)
-    if not there.exists():
-        return None
-    same = read_record(there) == record
-    return same and (table is None or query_table.read(into / _file("queries", run)).equals(table))
-
-
 # A ledger's folders, in the order they are written: file names of a run.
-_PARTS = {"queries": "parquet", "logs": "jsonl", "records": "json"}
+PARTS = {"queries": "parquet", "logs": "jsonl", "records": "json"}
 
 
-def _file(part: str, run: str) -> str:
-    return f"{part}/{run}.{_PARTS[part]}"
+def file_of(part: str, run: str) -> str:
+    """Where a part of a run's record lies in a ledger."""
+    return f"{part}/{run}.{PARTS[part]}"
 
 
-def _record(root: Path, run: str) -> Path:
-    return root / _file("records", run)
+def record_file(root: Path, run: str) -> Path:
+    return root / file_of("records", run)
 
 
 def _holder(run: str, origin: str | None) -> tuple[str, Path]:
@@ -267,7 +237,7 @@ def _holder(run: str, origin: str | None) -> tuple[str, Path]:
     """
     there = roots(origin)
     for name, root in there.items():
-        if _record(root, run).exists():
+        if record_file(root, run).exists():
             return name, root
     folders = [root / "records" for root in there.values()]
     known = sorted({path.stem for folder in folders for path in folder.glob("*.json")})

@@ -6,7 +6,7 @@ import pytest
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
-from cmir_repro.experiments import grid, identity, ledger
+from cmir_repro.experiments import grid, identity, ledger, merging
 from cmir_repro.experiments.dim import ComposedExperiment
 from cmir_repro.experiments.grid.cells import command
 from cmir_repro.experiments.presets import aai, crcgs, dim
@@ -97,8 +97,8 @@ def test_ledgers_of_searches_are_merged(quick, tmp_path):
     filled(search=True)
     (record,) = ledger.records(kinds=("search",))
     into = tmp_path / "other"
-    assert ledger.merge(paths.results(), into) == [record.run]
-    assert ledger.merge(paths.results(), into) == []
+    assert merging.merge(paths.results(), into) == [record.run]
+    assert merging.merge(paths.results(), into) == []
     assert ledger.read_record(into / "records" / f"{record.run}.json") == record
 
 
