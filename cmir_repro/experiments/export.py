@@ -18,7 +18,7 @@ from cmir_repro.experiments.ledger import Record
 from cmir_repro.experiments.systems import SYSTEMS
 from cmir_repro.training import checkpoint
 
-# A figure of these systems moves by less, in points, when weights are rounded to half precision.
+# A recall or MAP moves by less, in points, when weights are rounded to half precision.
 HALF_MOVES = 0.3
 # System -> what `Shared.query` may be called with on the generated scenes.
 _ASKED = {
@@ -118,7 +118,8 @@ def card(record: Record, digest: str) -> str:
             metrics.to_markdown(index=False, disable_numparse=True),
             "",
             "Percentages of the record, with intervals over queries; one seed. They are of weights "
-            f"in single precision; half precision moves them by less than {HALF_MOVES} points.",
+            f"in single precision; half precision moves a recall or MAP by less than {HALF_MOVES} "
+            "points.",
             "",
             "| | |\n|---|---|",
             *rows,
