@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from cmir_repro.data.prepared import Prepared
     from cmir_repro.experiments.experiment import Run
-    from cmir_repro.experiments.export import Shared
     from cmir_repro.experiments.presets.base import RunConfig
+    from cmir_repro.experiments.shared import Shared
 
 # Names of two feature files -> module of evaluation that scores them.
 SCORERS = {
@@ -154,15 +154,19 @@ def plot(
     return recall_intervals(yours.means(*_setting(system, dataset, task, scale)))
 
 
-def load(folder: Path | str) -> "Shared":
-    """The model that `cmir export` wrote into a folder: net, settings and vocabulary.
+def load(name: Path | str) -> "Shared":
+    """A trained model: net, settings, vocabulary and record; its `query` answers a query.
+
+    Args:
+        name: of a model that came along (results/weights) or that `cmir export` wrote into your
+            ledger, or a folder that it wrote.
 
     Raises:
-        InputError: missing or damaged files.
+        InputError: there is no such model, or its files are damaged.
     """
-    from cmir_repro.experiments import export
+    from cmir_repro.experiments import shared
 
-    return export.load(Path(folder))
+    return shared.load(name)
 
 
 def _command(system: str, config: "RunConfig", settings: dict) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Beside the statuses of `command_line`. The grid: time ran out, or others are at the rest; some
 # cells cannot be run.
 TIME_RAN_OUT, CELLS_FAILED = 3, 4
+YEAR = 366 * 24 * 3600  # seconds
 
 app = group(help="Cross-modal image retrieval: data, runs, scores and tables of three papers.")
 prepare = group(cls=Scripts, help="Bring a data set into the prepared layout.")
@@ -135,8 +136,12 @@ def grid(
         Path | None, typer.Option(metavar="FILE.yml", help="where; default: in this process")
     ] = None,
     seconds: Annotated[
-        int | None, typer.Option(min=1, help="stop after so long; default: when done")
+        int | None, typer.Option(min=1, help="stop cleanly after so long; default: when done")
     ] = None,
+    hours: Annotated[float | None, typer.Option(help="the same in hours")] = None,
+    search: Annotated[
+        bool, typer.Option("--search", help="try settings, judged by validation data only")
+    ] = False,
     device: Device = "auto",
     list_only: Annotated[bool, typer.Option("--list", help="only tell what is missing")] = False,
 ) -> None:
@@ -145,9 +150,9 @@ def grid(
     from cmir_repro.experiments.grid import settings
 
     filled = cells.fill(
-        system, scale, dataset, task, method, seed or cells.SEEDS,
+        system, scale, dataset, task, method, seed or cells.SEEDS, search,
         device=device, backend=settings.read(backend) if backend else None,
-        seconds=seconds, list_only=list_only,
+        seconds=_budget(seconds, hours), list_only=list_only,
     )  # fmt: skip
     if list_only:
         for name, time in zip(filled.left, filled.times, strict=True):
@@ -341,12 +346,14 @@ def tables(
 @app.command()
 def export(
     run: Annotated[str, typer.Argument(help="name of a run in the ledger")],
-    folder: Annotated[Path, typer.Argument(help="for model.json and the weights")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="default: in your ledger, by name: cmir.load(NAME)")
+    ] = None,
 ) -> None:
-    """Write a run's weights in half precision."""
+    """Write a run's weights in half precision, and a model card."""
     from cmir_repro.experiments.export import export as written
 
-    print(f"{folder}: sha256 {written(run, folder)}")
+    print(paths.shown(written(run, folder)))
 
 
 @app.command()
@@ -375,15 +382,26 @@ def merge(
     ] = None,
 ) -> None:
     """Copy into a ledger the runs that it lacks."""
-    from cmir_repro.experiments import ledger as records
+    from cmir_repro.experiments import merging
 
     into = into or paths.results()
-    new = records.merge(source, into)
+    new = merging.merge(source, into)
     print("\n".join([f"{len(new)} runs copied into {into}", *new]))
 
 
 app.add_typer(ledger, name="ledger")
 benchmark_commands.add_to(app)
+
+
+def _budget(seconds: int | None, hours: float | None) -> int | None:
+    """Whole seconds that a grid may take; None: as long as it takes."""
+    if hours is None:
+        return seconds
+    if seconds is not None:
+        raise InputError("--seconds and --hours say the same: give one of them")
+    if not 1 <= hours * 3600 <= YEAR:  # refuses nan too
+        raise InputError(f"--hours {hours} must be a second at least and a year at most")
+    return int(hours * 3600)
 
 
 def _protocol(name: str, ties: str | None) -> "Protocol":

@@ -23,10 +23,27 @@ from cmir_repro.report import pages, yours
 from cmir_repro.training import loop
 
 COMMANDS = [
-    *(
-        [name]
-        for name in ["run", "grid", "score", "record", "score-images-sentences", "score-labels", "score-triplets", "score-judged", "score-css-x", "server-file", "lists", "leaderboard", "embed", "baselines", "tables", "audit", "export", "reproduce", "prepare", "ledger"]
-    ),
+    ["run"],
+    ["grid"],
+    ["score"],
+    ["record"],
+    ["score-images-sentences"],
+    ["score-labels"],
+    ["score-triplets"],
+    ["score-judged"],
+    ["score-css-x"],
+    ["server-file"],
+    ["lists"],
+    ["leaderboard"],
+    ["embed"],
+    ["baselines"],
+    ["tables"],
+    ["audit"],
+    ["export"],
+    ["reproduce"],
+    ["prepare"],
+    ["verify"],
+    ["ledger"],
     ["ledger", "merge"],
     *(["prepare", name] for name in SCRIPTS),
 ]

@@ -22,19 +22,19 @@ from cmir_repro.evaluation import (
     server_files,
     triplet_files,
 )
-from cmir_repro.experiments import export, ledger, query_table
+from cmir_repro.experiments import ledger, merging, query_table, shared
 from cmir_repro.experiments.grid import settings
 from cmir_repro.training import checkpoint
 
 NO_LINES = pd.DataFrame({"split": [], "path": []})
 READERS = {
     "checkpoint.load": lambda path: checkpoint.load(path, "last"),
-    "export.load": export.load,
+    "shared.load": shared.load,
     "weights.read_weights": weights.read_weights,
     "Prepared": prepared.Prepared,
     "read_json": files.read_json,
     "ledger.read_record": ledger.read_record,
-    "ledger.merge": lambda path: ledger.merge(path, path),
+    "merging.merge": lambda path: merging.merge(path, path),
     "query_table.read": query_table.read,
     "grid settings": settings.read,
     "load_coordinates": projection.load_coordinates,

@@ -1,6 +1,6 @@
 """The one exception for bad input: a single line that names the culprit and the way out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 
 # Signs of a message, our choice. What is cut out lies in the middle: the culprit stands first,
@@ -37,6 +37,12 @@ def one_of(what: str, value: object, allowed: Iterable[object]) -> None:
     allowed = list(allowed)
     if value not in allowed:
         raise InputError(f"{what} {value!r} is unknown; allowed: {', '.join(map(str, allowed))}")
+
+
+def first(names: Sequence[str], most: int = 3) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 SEEDS = 2**32  # seeds are below it: what every generator here can be made of

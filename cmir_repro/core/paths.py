@@ -91,6 +91,11 @@ def committed() -> Path | None:
     return _in_checkout("results")
 
 
+def shipped() -> Path | None:
+    """The trained models that came with the repository; None where there is no repository."""
+    return _in_checkout("results/weights")
+
+
 def committed_figures() -> Path | None:
     """The figures that came with the repository, only read; None where there is no repository."""
     return _in_checkout("figures")

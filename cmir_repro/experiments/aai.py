@@ -5,17 +5,20 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import nn
 
+from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.core.protocol import Protocol, preset
 from cmir_repro.core.weights import weights_digest, weights_file
 from cmir_repro.data.judged import Judged
 from cmir_repro.data.sentences import Pairs
+from cmir_repro.data.tokenizers import CaptionTokens
 from cmir_repro.evaluation import image_text, recall, rerank
 from cmir_repro.evaluation.features import Features, align
 from cmir_repro.evaluation.judged import Scores, of_features
-from cmir_repro.experiments.aai_embedding import EmbeddedPairs, embed
+from cmir_repro.experiments.aai_embedding import EmbeddedPairs, embed, embed_images
 from cmir_repro.experiments.aai_task import PairBatches, PairTask, tokeniser
 from cmir_repro.experiments.experiment import Experiment
 from cmir_repro.experiments.job import Job
@@ -88,6 +91,22 @@ class ImageTextExperiment(Experiment):
     def embed(self, system: nn.Module, split: str, texts: list[str] | None = None) -> EmbeddedPairs:
         """Vectors of a split by a net, of other sentences than its own if `texts` are given."""
         return embed(system, self.task, self.tokens, split, texts)
+
+    def speak(self, vocabulary: list[str]) -> None:
+        self.tokens = CaptionTokens(vocabulary, self.tokens.words)
+
+    def gallery(self, system: nn.Module) -> tuple[np.ndarray, np.ndarray]:
+        ids = self.task.split("test").image_ids
+        return ids, embed_images(system, self.task.pictures("test"))
+
+    @torch.no_grad()
+    def ask(self, system: nn.Module, *query: object) -> tuple[np.ndarray, str]:
+        """See `Experiment`; a query is a sentence, compared by ITC: the matcher orders nothing."""
+        if len(query) != 1:
+            raise InputError("ask with a sentence that describes a picture")
+        words, lengths = map(torch.from_numpy, self.tokens.encode([str(query[0])]))
+        side = system.eval().encode_texts(words.to(self.device), lengths.to(self.device))
+        return system.vector(side, "text").float().cpu().numpy(), ""
 
     def features(self, system: nn.Module, job: Job) -> EmbeddedPairs:
         return self.embed(system, "test")

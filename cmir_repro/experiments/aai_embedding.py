@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cmir_repro.data.store import PictureStore
 from cmir_repro.experiments.aai_task import PairTask
 from cmir_repro.experiments.ready import read_by_encoder
 from cmir_repro.models.token_set import TokenSet
@@ -42,12 +43,8 @@ def embed(
     pairs, store = task.split(split), task.pictures(split)
     numbers, lengths = map(torch.from_numpy, tokens.encode(pairs.texts if texts is None else texts))
     matches = hasattr(system, "fusion")
-    images, image_vectors = Sets(), []
-    for start in range(0, len(store), chunk):
-        side = system.encode_images(store.take(np.arange(start, min(start + chunk, len(store)))))
-        image_vectors.append(system.vector(side, "image").float().cpu())
-        if matches:
-            images.add(side.tokens)
+    images = Sets()
+    image_vectors = embed_images(system, store, images.add if matches else None, chunk)
     # From short to long, so that a chunk has little padding.
     order = lengths.argsort(stable=True)
     sentences, text_vectors = Sets(), []
@@ -58,12 +55,27 @@ def embed(
         text_vectors.append(system.vector(side, "text").float().cpu())
         if matches:
             sentences.add(side.tokens)
-    vectors = torch.cat(image_vectors).numpy(), torch.cat(text_vectors)[order.argsort()].numpy()
+    vectors = image_vectors, torch.cat(text_vectors)[order.argsort()].numpy()
     if not matches:
         return EmbeddedPairs(*vectors, None)
     images.finish(torch.arange(len(store)))
     sentences.finish(order)
     return EmbeddedPairs(*vectors, Matcher(system, images, sentences))
+
+
+@torch.no_grad()
+def embed_images(
+    system: AAI, store: PictureStore, keep: Callable[[TokenSet], None] | None = None, chunk=256
+) -> np.ndarray:
+    """Vectors (G, E) float32 of pictures; `keep` is given their tokens, chunk by chunk."""
+    system.eval()
+    vectors = []
+    for start in range(0, len(store), chunk):
+        side = system.encode_images(store.take(np.arange(start, min(start + chunk, len(store)))))
+        vectors.append(system.vector(side, "image").float().cpu())
+        if keep:
+            keep(side.tokens)
+    return torch.cat(vectors).numpy()
 
 
 class Sets:

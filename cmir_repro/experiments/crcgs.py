@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.weights import weights_digest
 from cmir_repro.data.judged import Judged
 from cmir_repro.evaluation import labels
@@ -154,12 +155,33 @@ class LabelExperiment(Experiment):
         if self.config.baseline:
             return Encoded(*system.encode(*self._inputs()))
         task = self.task
-        system.eval().to(task.device)
         rows = np.arange(len(task.text))
-        parts = np.array_split(rows, -(-len(rows) // CHUNK))
-        u = torch.cat([system.encode_images(task.images(p)).float().cpu() for p in parts])
-        v = torch.cat([system.encode_texts(task.texts(p)).float().cpu() for p in parts])
-        return Encoded({COSINE: u.numpy()}, {COSINE: v.numpy()})
+        u = self._images(system, rows)
+        v = torch.cat([system.encode_texts(task.texts(p)).float().cpu() for p in _chunks(rows)])
+        return Encoded({COSINE: u}, {COSINE: v.numpy()})
+
+    @torch.no_grad()
+    def _images(self, system: nn.Module, rows: np.ndarray) -> np.ndarray:
+        """Vectors (N, E) of images by a student, which is in evaluation mode afterwards."""
+        system.eval().to(self.task.device)
+        parts = (system.encode_images(self.task.images(part)) for part in _chunks(rows))
+        return torch.cat([part.float().cpu() for part in parts]).numpy()
+
+    def gallery(self, system: nn.Module) -> tuple[np.ndarray, np.ndarray]:
+        rows = self.task.labelled.database
+        return self.task.labelled.ids[rows], self._images(system, rows)
+
+    @torch.no_grad()
+    def ask(self, system: nn.Module, *query: object) -> tuple[np.ndarray, str]:
+        """See `Experiment`; a query is tags, apart or in one text with blanks between them."""
+        found, text = self.task.labelled, np.zeros_like(self.task.text[:1])
+        if not self.task.tags or not query:
+            raise InputError("ask with tags of pictures; other texts are features, not words")
+        for tag in " ".join(map(str, query)).split():
+            one_of("tag", tag, found.words)
+            text[0, found.words.index(tag)] = 1
+        vector = system.eval().encode_texts(torch.from_numpy(text).to(self.device))
+        return vector.float().cpu().numpy(), ""
 
     def features(self, system: nn.Module, job: Job) -> Encoded:
         """All images and texts; of a student, its hash heads are trained in the job's folder."""
@@ -310,6 +332,10 @@ def query_table(precisions: dict, task: LabelledTask) -> pd.DataFrame:
         for (scoring, way, depth), values in precisions.items()
     ]
     return pd.concat(tables, ignore_index=True)
+
+
+def _chunks(rows: np.ndarray) -> list[np.ndarray]:
+    return np.array_split(rows, -(-len(rows) // CHUNK))
 
 
 def _stage(seed: int, settings: TeacherConfig | HashConfig) -> TrainConfig:

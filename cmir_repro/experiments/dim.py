@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import nn
 
 from cmir_repro.analysis import modality_gap
@@ -17,7 +18,7 @@ from cmir_repro.data.tokenizers import Vocabulary, tokens_of
 from cmir_repro.evaluation import fashioniq_cirr, recall
 from cmir_repro.evaluation.features import Features, align
 from cmir_repro.evaluation.judged import Scores, of_features
-from cmir_repro.experiments.dim_embedding import Embedded, embed
+from cmir_repro.experiments.dim_embedding import Embedded, embed, embed_gallery
 from cmir_repro.experiments.dim_task import QueryBatches, Task, tokeniser
 from cmir_repro.experiments.experiment import Experiment, Run
 from cmir_repro.experiments.job import Job
@@ -94,6 +95,23 @@ class ComposedExperiment(Experiment):
     def embed(self, system: nn.Module, split: str, texts: list[str] | None = None) -> Embedded:
         """Vectors of a split by a net, of other sentences than its own if `texts` are given."""
         return embed(system, self.task, self.tokens, split, texts)
+
+    def speak(self, vocabulary: list[str]) -> None:
+        self.tokens = Vocabulary(vocabulary)
+
+    def gallery(self, system: nn.Module) -> tuple[np.ndarray, np.ndarray]:
+        return self.task.split("test").gallery_ids, embed_gallery(system, self.task, "test")
+
+    @torch.no_grad()
+    def ask(self, system: nn.Module, *query: object) -> tuple[np.ndarray, str]:
+        """See `Experiment`; a query is a picture, by its id or file, and a sentence."""
+        if len(query) != 2:
+            raise InputError("ask with a picture, by its id or file, and what is to change in it")
+        source, text = map(str, query)
+        words, lengths = map(torch.from_numpy, self.tokens.encode([text]))
+        told = system.text(words.to(self.device), lengths.to(self.device))
+        found = system.query(system.encode(self.task.picture(source)), told)
+        return found.float().cpu().numpy(), source if self.protocol.drop_source else ""
 
     def features(self, system: nn.Module, job: Job) -> Embedded:
         return self.embed(system, "test")

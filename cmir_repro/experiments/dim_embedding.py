@@ -46,11 +46,7 @@ def embed(
     system.eval()
     part, device = task.split(split), task.device
     numbers, lengths = tokens.encode(part.texts if texts is None else texts)
-    pictures = task.pictures(task.target_view, split)
-    gallery = [
-        system.encode(pictures.take(rows)).vector.float().cpu()
-        for rows in _chunks(np.arange(len(pictures)), chunk)
-    ]
+    gallery = embed_gallery(system, task, split, chunk)
     pictures = task.pictures(task.source_view, split)
     queries, sentences = [], []
     # By source, so that a source with several queries is encoded once in a chunk.
@@ -75,8 +71,20 @@ def embed(
     return Embedded(
         queries=torch.cat(queries).numpy()[back],
         texts=torch.cat(sentences).numpy()[back],
-        gallery=torch.cat(gallery).numpy(),
+        gallery=gallery,
     )
+
+
+@torch.no_grad()
+def embed_gallery(system: Composed, task: Task, split: str, chunk: int = 512) -> np.ndarray:
+    """Vectors (G, D) float32 of a split's images; leaves `system` in evaluation mode."""
+    system.eval()
+    pictures = task.pictures(task.target_view, split)
+    found = [
+        system.encode(pictures.take(rows)).vector.float().cpu()
+        for rows in _chunks(np.arange(len(pictures)), chunk)
+    ]
+    return torch.cat(found).numpy()
 
 
 @torch.no_grad()

@@ -1,5 +1,7 @@
 """A prepared data set seen as one task: the view of queries, that of the gallery, batches."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import torch
@@ -9,6 +11,7 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.data import training_pairs as pairs
 from cmir_repro.data.feature_store import FeatureRows
 from cmir_repro.data.feature_texts import FeatureTexts
+from cmir_repro.data.prepare.pictures import load_pictures
 from cmir_repro.data.prepared import Prepared, Retrieval
 from cmir_repro.data.sampling import SAMPLERS, generator_of
 from cmir_repro.data.store import PictureStore
@@ -69,6 +72,26 @@ class Task:
                 self.data.gather(rows, lambda part: self._source(view, part)), self.device
             )
         return self._stores[view, splits]
+
+    def picture(self, source: str) -> Tensor:
+        """What the image encoder reads of one picture, by id or file: (1, H, W, 3) or (1, ...).
+
+        Raises:
+            InputError: neither, or a file where the encoder reads features of a frozen net.
+        """
+        view, ids = self.source_view, self.data.images["image"]
+        known = f"id of {self.data.info['name']}, say {ids.iloc[0]!r}"
+        rows = np.flatnonzero(ids == source)
+        if len(rows):
+            found = self.data.gather(rows[:1], lambda part: self._source(view, part))
+        elif self.model is not None and self.model.image_encoder == FROZEN:
+            raise InputError(f"{source!r} is no {known}")
+        elif not Path(source).is_file():
+            raise InputError(f"{source!r} is no file and no {known}")
+        else:
+            height, width = self.data.pixels(view, self.data.images["part"].iloc[0]).shape[1:3]
+            found = load_pictures([Path(source)], height, width)
+        return PictureStore(found, self.device).take(np.arange(1))
 
     def _source(self, view: str, part: str) -> np.ndarray:
         if self.model is None or self.model.image_encoder != FROZEN:

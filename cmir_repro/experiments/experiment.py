@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
 import torch
 from accelerate import PartialState
@@ -159,6 +160,22 @@ class Experiment(ABC):
     @abstractmethod
     def rankings(self, features: object) -> dict[str, tuple[Judged, Scores]]:
         """What is ranked for each test query, by direction ("" where there is one): for lists."""
+
+    def speak(self, vocabulary: list[str]) -> None:
+        """Read sentences by another vocabulary than that of the data: a shared model's."""
+        raise NotImplementedError(f"{type(self).__name__} has no vocabulary")
+
+    @abstractmethod
+    def gallery(self, system: nn.Module) -> tuple[np.ndarray, np.ndarray]:
+        """Ids (G,) str of the images that are searched, and their vectors (G, E) by a net."""
+
+    @abstractmethod
+    def ask(self, system: nn.Module, *query: object) -> tuple[np.ndarray, str]:
+        """A net's vector (1, E) of a query, and the id that is no answer to it, "" for none.
+
+        Raises:
+            InputError: the query is not of the kind that the system answers.
+        """
 
     def fit(self, system: nn.Module, job: Job) -> None:
         """Train a net in place, or load it if the job is finished."""

@@ -6,6 +6,7 @@ import inspect
 from cmir_repro.core.config import Config
 from cmir_repro.core.errors import InputError
 from cmir_repro.experiments import ledger, versions
+from cmir_repro.experiments.presets.base import RunConfig
 from cmir_repro.experiments.presets.dim import DIMRun
 from cmir_repro.models.compositors import COMPOSITORS
 
@@ -22,11 +23,30 @@ def name(config: Config) -> str:
     )
 
 
-def current(config: Config) -> bool:
-    """Whether one of the ledgers holds this run, made by the versions as they are."""
-    run, now = name(config), (versions.used(config), own_digest(config))
-    held = [ledger.read(run, origin) for origin in ledger.ORIGINS if ledger.exists(run, origin)]
-    return any((record.versions, record.code.get("own", "")) == now for record in held)
+def searched(run: str) -> str:
+    """What a run is called in the ledger where it was validated only."""
+    return f"{run}-search"
+
+
+def held(config: RunConfig) -> ledger.Record | None:
+    """The record of this run, made by the versions as they are, of either ledger.
+
+    For a search the run itself will do: it was validated too.
+    """
+    now = versions.used(config), own_digest(config)
+    runs = [name(config), *([searched(name(config))] if config.search else [])]
+    for run in runs:
+        for origin in ledger.ORIGINS:
+            if ledger.exists(run, origin):
+                record = ledger.read(run, origin)
+                if (record.versions, record.code.get("own", "")) == now:
+                    return record
+    return None
+
+
+def current(config: RunConfig) -> bool:
+    """Whether one of the ledgers holds this run, see `held`."""
+    return held(config) is not None
 
 
 def own_digest(config: Config) -> str:

@@ -96,7 +96,7 @@ class Job:
 
     def save_fitted(self, tensors: dict[str, Tensor]) -> None:
         """Leave behind what `train` does, for a model that is fitted in one go."""
-        facts = {"step": 0, "config": self.identity, "seconds": 0.0}
+        facts = {"step": 0, "config": self.identity, "seconds": 0.0, "cpu_seconds": 0.0}
         files.write_text(self.folder / "log.jsonl", "")
         checkpoint.save(self.folder, "last", tensors, facts)
 
@@ -121,6 +121,21 @@ class Job:
             ledger.save(record, queries, self._rows())
             # Last: a run that is finished here is in the ledger.
             files.write_json(path, record.model_dump())
+        return record
+
+    def searched(self, system: nn.Module, found: dict, command: str) -> ledger.Record:
+        """The record of a run that is validated only, written to the ledger.
+
+        Args:
+            found: what validation says, and nothing of the test data.
+            command: what to type to get it.
+        """
+        name = identity.searched(self.name)
+        record = self._record(system, found, command).model_copy(
+            update={"kind": "search", "run": name}
+        )
+        if PartialState().is_main_process:
+            ledger.save(record, None, self._rows())
         return record
 
     def log(self) -> pd.DataFrame:
@@ -149,6 +164,7 @@ class Job:
         config = self.config
         facts = read(self.folder / f"{self.selected}.json", checkpoint.Facts)
         last = read(self.folder / "last.json", checkpoint.Facts)
+        cpu = last.get("cpu_seconds")  # none in checkpoints of before it was counted
         return ledger.Record.make(
             kind="run",
             system=config.system,
@@ -174,6 +190,7 @@ class Job:
             parameters=sum(p.numel() for p in system.parameters() if p.requires_grad),
             steps=last["step"],
             seconds=round(last["seconds"], 1),
+            cpu_seconds=None if cpu is None else round(cpu, 1),
             peak_memory_gb=ledger.peak_memory_gb(self.device),
             result=result,
             validation=facts.get("metrics", {}),

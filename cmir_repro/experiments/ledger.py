@@ -17,7 +17,6 @@ import os
 import platform
 import re
 import resource
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -34,7 +33,7 @@ from cmir_repro import __version__
 from cmir_repro.core import paths
 from cmir_repro.core.config import checked
 from cmir_repro.core.errors import InputError, one_of
-from cmir_repro.core.files import atomic, parse_json, read_json, write_json, write_text
+from cmir_repro.core.files import parse_json, read_json, write_json, write_text
 from cmir_repro.experiments import query_table
 from cmir_repro.experiments.record import COMMITTED, ORIGINS, OWN, LogRow, Record
 
@@ -44,15 +43,17 @@ _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 FEATURES = ("image_features", "text_features")  # in `Record.data`: digests of files that were read
 
 
-def save(record: Record, queries: pd.DataFrame, log: list[dict]) -> None:
+def save(record: Record, queries: pd.DataFrame | None, log: list[dict]) -> None:
     """Write a record, its queries and its log into the user's ledger, the record last.
 
     Args:
-        queries: one row a query and scoring; text columns say which, the last holds the value.
+        queries: one row a query and scoring; text columns say which, the last holds the value;
+            None of a search.
         log: one dict a logged step.
     """
     root = paths.results()
-    query_table.write(root / "queries" / f"{record.run}.parquet", queries)
+    if queries is not None:
+        query_table.write(root / "queries" / f"{record.run}.parquet", queries)
     write_text(
         root / "logs" / f"{record.run}.jsonl", "".join(json.dumps(row) + "\n" for row in log)
     )
@@ -84,7 +85,7 @@ def roots(origin: str | None = None) -> dict[str, Path]:
 
 def exists(run: str, origin: str | None = None) -> bool:
     """Whether a ledger holds a run."""
-    return any(_record(root, run).exists() for root in roots(origin).values())
+    return any(record_file(root, run).exists() for root in roots(origin).values())
 
 
 def read(run: str, origin: str | None = None) -> Record:
@@ -94,7 +95,7 @@ def read(run: str, origin: str | None = None) -> Record:
         InputError: there is none, or it is damaged.
     """
     name, root = _holder(run, origin)
-    return read_record(_record(root, run), name)
+    return read_record(record_file(root, run), name)
 
 
 def read_record(path: Path, origin: str = OWN) -> Record:
@@ -109,18 +110,22 @@ def read_record(path: Path, origin: str = OWN) -> Record:
     return record
 
 
-def records(origin: str | None = None, **wanted: object) -> list[Record]:
+def records(
+    origin: str | None = None, kinds: Sequence[str] = ("run", "features"), **wanted: object
+) -> list[Record]:
     """All records whose fields equal `wanted`, sorted by data set, scale, task, method and seed.
 
     Args:
         origin: "own" or "committed"; by default both ledgers, where the user's record of a run
             hides the committed one of the same run.
+        kinds: of records; those of a search hold no test figure and are no row of a table.
     """
     found: dict[str, Record] = {}
     for name, root in roots(origin).items():
         for path in sorted((root / "records").glob("*.json")):
             if path.stem not in found:
                 found[path.stem] = _unchanged(path, name)
+    found = {run: record for run, record in found.items() if record.kind in kinds}
     kept = [
         r for r in found.values() if all(getattr(r, key) == value for key, value in wanted.items())
     ]
@@ -174,56 +179,17 @@ def read_log(path: Path) -> list[dict[str, float]]:
     return [checked(f"{path}, line {n}", LogRow, row) for n, row in enumerate(rows, start=1)]
 
 
-def merge(source: Path, into: Path) -> list[str]:
-    """Copy the records of one ledger, with queries and logs, into another.
-
-    What both hold already is left as it is. Everything is checked before anything is copied, and
-    each record is copied after its queries and log, so that no record lacks them.
-
-    Returns:
-        The names of the runs that were copied.
-
-    Raises:
-        InputError: `source` has no records or a damaged one, or runs that `into` holds with
-            another content; then nothing is copied.
-    """
-    paths_of = sorted((Path(source) / "records").glob("*.json"))
-    if not paths_of:
-        raise InputError(f"{source} is no ledger: there is no record in {source}/records")
-    new = [path.stem for path in paths_of if not _holds(into, path)]
-    for run in new:
-        for name in _PARTS:
-            target = Path(into) / _file(name, run)
-            with atomic(target) as temporary:
-                shutil.copyfile(Path(source) / _file(name, run), temporary)
-    return new
-
-
-def _holds(into: Path, path: Path) -> bool:
-    """Whether a ledger holds this record; refuses a damaged or a different one."""
-    run, source = path.stem, path.parent.parent
-    record, table = read_record(path), query_table.read(source / _file("queries", run))
-    if not (source / _file("logs", run)).exists():
-        raise InputError(f"{path} has no log beside it; run {run} again")
-    there = _record(Path(into), run)
-    if not there.exists():
-        return False
-    same = read_record(there) == record
-    if not (same and query_table.read(Path(into) / _file("queries", run)).equals(table)):
-        raise InputError(f"{path} and {there} are two records of one run; remove one of them")
-    return True
-
-
 # A ledger's folders, in the order they are written: file names of a run.
-_PARTS = {"queries": "parquet", "logs": "jsonl", "records": "json"}
+PARTS = {"queries": "parquet", "logs": "jsonl", "records": "json"}
 
 
-def _file(part: str, run: str) -> str:
-    return f"{part}/{run}.{_PARTS[part]}"
+def file_of(part: str, run: str) -> str:
+    """Where a part of a run's record lies in a ledger."""
+    return f"{part}/{run}.{PARTS[part]}"
 
 
-def _record(root: Path, run: str) -> Path:
-    return root / _file("records", run)
+def record_file(root: Path, run: str) -> Path:
+    return root / file_of("records", run)
 
 
 def _holder(run: str, origin: str | None) -> tuple[str, Path]:
@@ -234,7 +200,7 @@ def _holder(run: str, origin: str | None) -> tuple[str, Path]:
     """
     there = roots(origin)
     for name, root in there.items():
-        if _record(root, run).exists():
+        if record_file(root, run).exists():
             return name, root
     folders = [root / "records" for root in there.values()]
     known = sorted({path.stem for folder in folders for path in folder.glob("*.json")})
@@ -249,8 +215,12 @@ def _holder(run: str, origin: str | None) -> tuple[str, Path]:
 
 def run_name(dataset: str, task: str, scale: str, method: str, seed: int, config: dict) -> str:
     """A file name that says what the run is; six digits of the configuration's hash close it."""
-    words = re.sub(r"[^a-z0-9]+", "-", method.lower()).strip("-")
-    return f"{dataset}-{task}-{scale}-{words}-s{seed}-{digest(config)}"
+    return f"{dataset}-{task}-{scale}-{words(method)}-s{seed}-{digest(config)}"
+
+
+def words(method: str) -> str:
+    """A method's name as part of a file name."""
+    return re.sub(r"[^a-z0-9]+", "-", method.lower()).strip("-")
 
 
 def digest(config: dict) -> str:

@@ -84,6 +84,13 @@ class Result(TypedDict):
     beyond: NotRequired[list[Count]]
 
 
+class Validated(TypedDict):
+    """Of a search: the validation figures of the best and the last step; nothing of the test."""
+
+    __pydantic_config__ = FORBID
+    validation: dict[str, JsonValue]
+
+
 class Data(TypedDict):
     """What was trained on: digests, and the kind of provenance."""
 
@@ -148,12 +155,12 @@ class Record(Config):
     # Of training, of the processor: all threads of one process; None in older records.
     cpu_seconds: Number | None = None
     peak_memory_gb: Number | None
-    result: Result
+    result: Result | Validated
     validation: dict[str, Number]
     checkpoint_sha256: str | None
     command: str
     finished: str
-    kind: Literal["run", "features"] = "run"
+    kind: Literal["run", "features", "search"] = "run"  # search: validated only, see search.py
     system: str = ""  # a key of systems.SYSTEMS
     files: dict[str, str] = Field(default_factory=dict)  # of features: which file -> its sha256
     recomputed: str = ""  # what of the result was made again later, from what the ledger keeps
@@ -164,6 +171,10 @@ class Record(Config):
         """What tables show is there: of a run its hardware, of each scoring some metrics."""
         if self.kind == "run" and len(self.hardware) < len(Hardware.__annotations__):
             raise ValueError(f"hardware lacks one of {', '.join(Hardware.__annotations__)}")
+        if (self.kind == "search") != ("validation" in self.result):
+            raise ValueError("a search has validation figures alone, all else has test figures")
+        if self.kind == "search":
+            return self
         for key in self._keys():
             if key not in self.result:
                 raise ValueError(f"lacks result.{key}")

@@ -1,13 +1,42 @@
 """Every run's way, whatever its system: found again, resumed or trained, then scored, recorded."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from accelerate import PartialState
+from torch import nn
 
 from cmir_repro.experiments import identity, ledger
-from cmir_repro.experiments.experiment import Run
+from cmir_repro.experiments.experiment import Experiment, Run
 from cmir_repro.experiments.job import Job, alone
 from cmir_repro.experiments.presets.base import RunConfig
 from cmir_repro.experiments.systems import SYSTEMS
+
+
+@contextmanager
+def trained(
+    config: RunConfig, device: str, progress: bool
+) -> Iterator[tuple[Experiment, Job, nn.Module]]:
+    """A run as far as its training: experiment, job and net; nobody else is at it meanwhile."""
+    with PartialState(cpu=device == "cpu").main_process_first():  # each process takes its own GPU
+        experiment = SYSTEMS[config.system].experiment(config, device, progress)
+    # The name is that of what was asked for, so that asking again, or a grid, finds the run.
+    name, config = identity.name(config), experiment.suit()
+    with alone(name):
+        job = Job(
+            config,
+            experiment.data,
+            experiment.protocol,
+            device,
+            experiment.selections[config.train.selection],
+            name,
+            **experiment.facts(),
+        )
+        torch.manual_seed(config.train.seed)  # initial weights
+        system = experiment.build()
+        experiment.fit(system, job)
+        yield experiment, job, system
 
 
 def run(
@@ -30,23 +59,7 @@ def run(
         TrainingError: training cannot go on.
     """
     ledger.reset_peak_memory(device)
-    with PartialState(cpu=device == "cpu").main_process_first():  # each process takes its own GPU
-        experiment = SYSTEMS[config.system].experiment(config, device, progress)
-    # The name is that of what was asked for, so that asking again, or a grid, finds the run.
-    name, config = identity.name(config), experiment.suit()
-    with alone(name):
-        job = Job(
-            config,
-            experiment.data,
-            experiment.protocol,
-            device,
-            experiment.selections[config.train.selection],
-            name,
-            **experiment.facts(),
-        )
-        torch.manual_seed(config.train.seed)  # initial weights
-        system = experiment.build()
-        experiment.fit(system, job)
+    with trained(config, device, progress) as (experiment, job, system):
         features = experiment.features(system, job)
         queries, result = experiment.score(features)
         record = job.record(system, result, queries, command)

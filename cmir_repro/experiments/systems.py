@@ -14,7 +14,8 @@ from cmir_repro.experiments.presets.base import RunConfig
 class System(NamedTuple):
     """A system's configurations and what makes runs of them.
 
-    presets: a module with SCALES, TASKS, METHODS, `known`, `groups`, `configure`, `default_task`.
+    presets: a module with SCALES, TASKS, METHODS, SEARCH, `known`, `groups`, `configure`,
+        `default_task`.
     config: what `configure` returns; its `system` is the key of SYSTEMS.
     """
 

@@ -21,7 +21,8 @@ BLOCKS = ("block1", "block2", "block3", "block4")
 # ImageNet statistics, RGB in [0, 1], as in TIRG.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FROZEN = "frozen-mobilenet_v2"
-IMAGE_ENCODERS = ("convnet", "resnet18", "resnet50", "mobilenet_v2", FROZEN)
+CONVNETS = {"convnet": 1, "convnet-2x": 2}  # and how wide they are
+IMAGE_ENCODERS = (*CONVNETS, "resnet18", "resnet50", "mobilenet_v2", FROZEN)
 
 FEATURES = "features"
 VGG = "vgg19_bn"
@@ -65,19 +66,24 @@ class ConvNet(ImageEncoder):
 
     Layer statistics are per picture (group norm), so a batch may be split over processes. The
     last map is averaged over a coarse grid, not over everything: where an object stands matters.
+
+    Args:
+        embed_dim: D.
+        times: the WIDTHS, in channels.
     """
 
     WIDTHS = (24, 48, 64, 96)
     STRIDES = (1, 2, 1, 2)
     GRID = (3, 5)  # cells of the last map that are averaged, rows x columns
 
-    def __init__(self, embed_dim: int) -> None:
+    def __init__(self, embed_dim: int, times: int = 1) -> None:
         super().__init__()
-        self.channels = dict(zip(BLOCKS, self.WIDTHS, strict=True))
-        before = self.WIDTHS[0]
+        widths = [width * times for width in self.WIDTHS]
+        self.channels = dict(zip(BLOCKS, widths, strict=True))
+        before = widths[0]
         self.stem = nn.Sequential(nn.Conv2d(3, before, 4, stride=4), nn.ReLU())
         self.blocks = nn.ModuleDict()
-        for name, width, stride in zip(BLOCKS, self.WIDTHS, self.STRIDES, strict=True):
+        for name, width, stride in zip(BLOCKS, widths, self.STRIDES, strict=True):
             self.blocks[name] = nn.Sequential(
                 nn.Conv2d(before, width, 3, stride, padding=1, bias=False),
                 nn.GroupNorm(4, width),
@@ -229,10 +235,10 @@ def build_image_encoder(name: str, embed_dim: int, weights: str = "none") -> Ima
         InputError: unknown name, or weights asked for a net that has none.
     """
     one_of("image encoder", name, IMAGE_ENCODERS)
-    if name == "convnet":
+    if name in CONVNETS:
         if weights != "none":
-            raise InputError("the convnet has no pretrained weights; use image_weights = 'none'")
-        return ConvNet(embed_dim)
+            raise InputError(f"{name} has no pretrained weights; use image_weights = 'none'")
+        return ConvNet(embed_dim, CONVNETS[name])
     if name == FROZEN:  # the weights made what it reads
         return FrozenMobileNet(embed_dim)
     if name == "mobilenet_v2":

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, first
 from cmir_repro.core.protocol import only_protocol
 from cmir_repro.experiments import ledger, versions
 
@@ -83,7 +83,7 @@ def check_versions(records: Iterable[ledger.Record]) -> None:
             made.setdefault(component, {}).setdefault(version, []).append(record.run)
     for component, by_version in made.items():
         if len(by_version) > 1:
-            each = [f"{v} ({_named(runs)})" for v, runs in sorted(by_version.items())]
+            each = [f"{v} ({first(runs)})" for v, runs in sorted(by_version.items())]
             raise InputError(
                 f"one table would mix versions of {component!r}: {' and '.join(each)}; run those "
                 "of the older version again, or remove their records from results/records"
@@ -112,12 +112,12 @@ def remarks(by_method: Mapping[str, list[ledger.Record]], configure: Callable) -
     if old:
         found.append(
             f"{len(old)} of {len(every)} records are stale, made by versions that are no longer "
-            f"those of the code: {_named([r.run for r in old])}."
+            f"those of the code: {first([r.run for r in old])}."
         )
     if dirty:
         found.append(
             f"{len(dirty)} of {len(every)} records were made by code that the commit they name "
-            f"does not hold: {_named([r.run for r in dirty])}."
+            f"does not hold: {first([r.run for r in dirty])}."
         )
     return ["", " ".join(found)] if found else []
 
@@ -125,9 +125,3 @@ def remarks(by_method: Mapping[str, list[ledger.Record]], configure: Callable) -
 def machine(record: ledger.Record) -> str:
     """The hardware of a run, for the line below a table."""
     return record.hardware["gpu"] or f"{record.hardware['cores']} cores of {record.hardware['cpu']}"
-
-
-def _named(runs: list[str], most: int = 3) -> str:
-    """The first few of some runs, and how many more there are."""
-    more = len(runs) - most
-    return ", ".join(runs[:most]) + (f" and {more} more" if more > 0 else "")

@@ -20,6 +20,7 @@ from cmir_repro.report import (
     protocols,
     published,
     scorecard,
+    settings,
     summary,
     tables,
 )
@@ -37,6 +38,8 @@ def _codes(dataset: str) -> str:
     return published.markdown(published.codes(dataset), decimals=2)
 
 
+# System -> the task that settings are searched on.
+_SEARCHED = {"dim": "3d-3d", "aai": "3d", "crcgs": "3d-colour-shape"}
 # Name of a table -> what makes its Markdown from the ledgers.
 TABLES: dict[str, Callable[[], str]] = {
     "summary": summary.markdown,
@@ -64,6 +67,15 @@ TABLES: dict[str, Callable[[], str]] = {
     "crcgs-css-full": partial(tables.markdown, "crcgs", "css", "full", "3d-colour-shape"),
     "crcgs-css-paper": partial(tables.markdown, "crcgs", "css", "paper", "3d-colour-shape"),
     "protocols": protocols.markdown,
+    **{
+        f"settings-{system}-css-full": partial(settings.markdown, system, "css", "full", task)
+        for system, task in _SEARCHED.items()
+    },
+    **{
+        f"validation-{system}-css-{scale}": partial(settings.predicts, system, "css", scale, task)
+        for system, task in _SEARCHED.items()
+        for scale in ("full", "mini")
+    },
     "published-flickr30k": partial(_recalls, "flickr30k-1k"),
     "published-coco-1k": partial(_recalls, "coco-1k-5fold"),
     "published-coco-5k": partial(_recalls, "coco-5k"),

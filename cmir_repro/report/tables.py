@@ -315,5 +315,8 @@ def _scored(scoring: str | None) -> dict[str, str]:
 def _ran(took: str, records: list[Record]) -> str:
     """How long training took and on what."""
     seconds = [record.seconds for record in records if record.steps and record.seconds] or [0.0]
+    cpu = [r.cpu_seconds for r in records if r.steps and r.cpu_seconds is not None]
+    known = f", {min(cpu):.0f} to {max(cpu):.0f} s of the processor" if cpu else ""
+    known += f" ({len(cpu)} of {len(seconds)} runs)" if 0 < len(cpu) < len(seconds) else ""
     machines = "; ".join(sorted({comparable.machine(record) for record in records}))
-    return f"{took} took {min(seconds):.0f} to {max(seconds):.0f} s. Hardware: {machines}."
+    return f"{took} took {min(seconds):.0f} to {max(seconds):.0f} s{known}. Hardware: {machines}."

@@ -25,6 +25,7 @@ from cmir_repro.models.compositors import COMPOSITORS, build_compositor
 from cmir_repro.models.critics import CRITICS
 from cmir_repro.models.image import (
     BLOCKS,
+    CONVNETS,
     FEATURES,
     FROZEN,
     IMAGE_ENCODERS,
@@ -94,8 +95,10 @@ class ModelConfig(Config):
     def _possible(self):
         if (self.text_encoder == "bert") != bool(self.text_weights):
             raise ValueError("text_encoder 'bert' and text_weights (its folder) go together")
-        if self.image_encoder == "convnet" and self.image_weights != "none":
-            raise ValueError("image_encoder 'convnet' has no weights; use image_weights = 'none'")
+        if self.image_encoder in CONVNETS and self.image_weights != "none":
+            raise ValueError(
+                f"image_encoder {self.image_encoder!r} has no weights; use image_weights = 'none'"
+            )
         if self.image_encoder == FEATURES and self.image_weights != "none":
             raise ValueError("ready features take no weights; use image_weights = 'none'")
         if self.image_encoder == FROZEN and self.image_weights == "none":

@@ -7,7 +7,6 @@ random numbers of the optimiser steps so far, so a resumed run is the run that w
 
 import json
 import math
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
@@ -26,6 +25,7 @@ from cmir_repro.core.files import write_text
 from cmir_repro.core.progress import bar
 from cmir_repro.data.sampling import SAMPLERS
 from cmir_repro.training import checkpoint
+from cmir_repro.training.clock import Clock
 from cmir_repro.training.stop import Stop
 
 
@@ -175,7 +175,6 @@ def train(
     parts = dict(zip(parts, prepared, strict=True))
     forward = torch.compile(wrapped) if config.compile else wrapped
     generator = torch.Generator()
-    started = time.perf_counter()
 
     def optimise(batch: dict[str, Tensor], turn: str) -> dict[str, Tensor]:
         """One optimiser step; the losses, without gradients."""
@@ -221,7 +220,7 @@ def train(
                 _check_weights(system, step, batches)
             if reading:
                 row |= {"rate": config.learning_rate * rate(config, step)}
-                row |= {"seconds": round(time.perf_counter() - started + state.seconds, 3)}
+                row |= {"seconds": state.clock.seconds()}
                 state.log.append(row)
                 state.pending.clear()
                 shown.set_postfix_str(f"loss {row['loss']:.3f}{state.shown()}", refresh=False)
@@ -231,7 +230,7 @@ def train(
                     found = broadcast_object_list([validate(system) if chief else None])[0]
                 state.select({f"val {k}": v for k, v in found.items()}, config.patience, chief)
             if chief and (due or stopping):
-                state.save(time.perf_counter() - started)
+                state.save()
             if stopping:
                 break
         if anyone(stop.asked, accelerator.device):
@@ -252,7 +251,7 @@ class _State:
         self.folder, self.identity = folder, identity
         self.system, self.optimizers = system, optimizers
         self.step, self.updates = 0, 0  # batches, and the optimiser steps that they made
-        self.best, self.since_best, self.seconds = -math.inf, 0, 0.0
+        self.best, self.since_best, self.clock = -math.inf, 0, Clock()
         self.finished = False
         self.log: list[dict] = []
         self.pending: list[dict[str, Tensor]] = []  # losses since the last row of the log
@@ -266,7 +265,8 @@ class _State:
         self.step, self.updates = facts["step"], facts["updates"]
         self.since_best = facts["since_best"]
         self.best = -math.inf if facts["best"] is None else facts["best"]
-        self.log, self.seconds, self.finished = facts["log"], facts["seconds"], facts["finished"]
+        self.log, self.finished = facts["log"], facts["finished"]
+        self.clock = Clock(facts["seconds"], facts.get("cpu_seconds"))
         device = next(self.system.parameters()).device
         for losses in facts.get("pending", []):  # none where a stop ended a row of the log
             self.pending.append({k: torch.tensor(x, device=device) for k, x in losses.items()})
@@ -282,7 +282,7 @@ class _State:
             self.since_best += 1
             self.finished = 0 < patience <= self.since_best
 
-    def save(self, seconds: float) -> None:
+    def save(self) -> None:
         tensors = _weights(self.system) | checkpoint.optimizer_tensors(self.optimizers)
         facts = {
             "step": self.step,
@@ -291,7 +291,8 @@ class _State:
             "best": None if self.best == -math.inf else self.best,
             "since_best": self.since_best,
             "finished": self.finished,
-            "seconds": round(self.seconds + seconds, 3),
+            "seconds": self.clock.seconds(),
+            "cpu_seconds": self.clock.cpu_seconds(),
             "log": self.log,
             "pending": [{k: x.float().item() for k, x in row.items()} for row in self.pending],
         }

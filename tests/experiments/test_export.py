@@ -1,13 +1,16 @@
 """A shared model gives what the one gives that it was made from, up to half precision."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 import tiny_runs
+from made_up_records import made_up
 
+from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
-from cmir_repro.experiments import export
+from cmir_repro.experiments import export, shared
 from cmir_repro.experiments.presets import crcgs
 from cmir_repro.experiments.run import run
 from cmir_repro.experiments.systems import SYSTEMS
@@ -28,12 +31,46 @@ def arrays(done, model):
 def test_a_shared_model_encodes_like_the_original(system, tiny_css, tmp_path):
     done = tiny_runs.make(system)
     export.export(done.record.run, tmp_path / "shared")
-    shared = export.load(tmp_path / "shared")
-    assert shared.config == tiny_runs.config(system)
-    assert shared.vocabulary == getattr(getattr(done.experiment, "tokens", None), "tokens", [])
+    found = shared.load(tmp_path / "shared")
+    assert found.config == tiny_runs.config(system)
+    assert found.vocabulary == getattr(getattr(done.experiment, "tokens", None), "tokens", [])
     # Half precision keeps 11 bits of each weight.
-    for found, wanted in zip(arrays(done, shared.model), arrays(done, done.system), strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=0.02, atol=0.02)
+    for half, wanted in zip(arrays(done, found.model), arrays(done, done.system), strict=True):
+        np.testing.assert_allclose(half, wanted, rtol=0.02, atol=0.02)
+
+
+def test_a_card_says_what_the_record_says(tiny_css, tmp_path):
+    record = tiny_runs.make("dim").record
+    folder = export.export(record.run)
+    assert folder == paths.results() / "weights" / "css" / "tirg-mini"
+    facts = json.loads((folder / "model.json").read_text())
+    text = re.sub(" +", " ", (folder / "README.md").read_text())
+    best = record.result["metrics"]["R@1"]
+    said = (
+        "# TIRG: css, 3d-3d, scale mini, seed 0",
+        'cmir.load("css/tirg-mini").query(',
+        f"| R@1 | {best['value']:.2f} | [{best['low']:.2f}, {best['high']:.2f}] |",
+        record.run,
+        facts["sha256"],
+        record.selection,
+        "`tirg/css`: ",
+        "MIT",
+    )
+    for words in said:
+        assert words in text, words
+    assert shared.load("css/tirg-mini").record == record
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, "css/tirg-dim-full"),
+        ({"seed": 2}, "css/tirg-dim-full-s2"),
+        ({"task": "2d-3d"}, "css/tirg-dim-full-2d-3d"),
+    ],
+)
+def test_a_name_says_what_is_not_usual(changes, name):
+    assert export.name(made_up("TIRG + DIM", **{"scale": "full", **changes})) == name
 
 
 def test_an_unknown_run_is_one_line(tiny_css, tmp_path):
@@ -53,7 +90,7 @@ def test_a_damaged_file_is_refused(tiny_css, tmp_path):
     weights = next((tmp_path / "shared").glob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(InputError, match="damaged"):
-        export.load(tmp_path / "shared")
+        shared.load(tmp_path / "shared")
 
 
 def test_an_encoder_from_disk_cannot_be_built_again(tiny_css, tmp_path):
@@ -64,4 +101,4 @@ def test_an_encoder_from_disk_cannot_be_built_again(tiny_css, tmp_path):
     facts["config"]["run"]["model"]["text_weights"] = "bert"
     file.write_text(json.dumps(facts))
     with pytest.raises(InputError, match=r"text_encoder of .* is of a saved model"):
-        export.load(tmp_path / "shared")
+        shared.load(tmp_path / "shared")

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from cmir_repro import cli
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.experiments import grid, identity, ledger, versions
@@ -202,6 +203,24 @@ def test_time_running_out_stops_after_the_step_and_the_next_call_goes_on(quick, 
     assert filled()[0].left == []
     assert asked == [0, 1, 2, 3, 4, 5]
     assert [record.steps for record in ledger.records()] == [6]
+
+
+def test_hours_are_seconds_and_only_one_of_them_is_given(monkeypatch):
+    budgets = []
+
+    def fill(*_, seconds, **__):
+        budgets.append(seconds)
+        return grid.Filled([], [], [], [], {}, [])
+
+    monkeypatch.setattr(grid, "fill", fill)
+    for given in ({"hours": 0.5}, {"seconds": 9}, {}):
+        cli.grid(**given)
+    assert budgets == [1800, 9, None]
+    for hours in (0.0, 1e300, float("nan")):
+        with pytest.raises(InputError, match="must be a second at least and a year at most"):
+            cli.grid(hours=hours)
+    with pytest.raises(InputError, match="give one of them"):
+        cli.grid(hours=1.0, seconds=9)
 
 
 @pytest.mark.parametrize(

@@ -76,4 +76,9 @@ def test_times_are_of_the_method_or_else_of_the_system_or_unknown(monkeypatch, t
     assert found.total([tirg, film], workers=2) == "4.2 min"
     assert found.total([tirg, aai.configure()]) == "100 s and 1 cells unknown"
     assert found.total([aai.configure()]) == "unknown"
+    # What the processor took says more than the clock; on a GPU it says nothing.
+    keep(made_up("TIRG", 3, seconds=5000.0, steps=400, cpu_seconds=80.0))
+    gpu = {"cpu": "a chip", "cores": 2, "gpu": "a card"}
+    keep(made_up("TIRG", 4, seconds=5000.0, steps=400, cpu_seconds=1.0, hardware=gpu))
+    assert [Estimates().seconds(cell) for cell in (tirg, film)] == [80.0, 400.0]
     assert [shown(x) for x in (None, 119, 120, 7200)] == ["unknown", "119 s", "2.0 min", "2.0 h"]

@@ -5,7 +5,7 @@ from made_up_records import keep, made_up
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
-from cmir_repro.experiments import ledger
+from cmir_repro.experiments import ledger, merging
 
 
 @pytest.fixture
@@ -91,8 +91,8 @@ def test_an_unknown_origin_is_one_line(own):
 def test_merging_copies_what_is_new_and_only_once(own, tmp_path):
     keep(made_up(seed=2), [3, 4, 5])
     into = tmp_path / "committed"
-    assert ledger.merge(own, into) == ["tirg-2"]
-    assert ledger.merge(own, into) == []
+    assert merging.merge(own, into) == ["tirg-2"]
+    assert merging.merge(own, into) == []
     assert [r.seed for r in ledger.records("committed")] == [0, 1, 2]
     assert list(ledger.queries("tirg-2", "committed")["rank"]) == [3, 4, 5]
     assert list(ledger.log("tirg-2", "committed")["step"]) == [1]
@@ -104,9 +104,25 @@ def test_merging_refuses_another_record_of_a_run_and_copies_nothing(own, tmp_pat
     keep(made_up(seed=2))
     keep(made_up(seed=1, **{"seconds": 1.0, **other}), ranks)
     before = files(tmp_path / "committed")
-    with pytest.raises(InputError, match=r"own/records/tirg-1\.json and .*committed.*tirg-1\.json"):
-        ledger.merge(own, tmp_path / "committed")
+    message = r"own and \S*committed hold .* of one run, 1 times: tirg-1; .* nothing is copied"
+    with pytest.raises(InputError, match=message):
+        merging.merge(own, tmp_path / "committed")
     assert files(tmp_path / "committed") == before
+
+
+def test_merging_counts_all_runs_that_differ(own, tmp_path):
+    into = tmp_path / "committed"
+    for seed in range(2, 8):
+        keep(made_up(seed=seed))
+    merging.merge(own, into)
+    for seed in range(2, 7):
+        keep(made_up(seed=seed, seconds=99.0))
+    keep(made_up(seed=9))
+    before = files(into)
+    message = "of one run, 5 times: tirg-2, tirg-3, tirg-4 and 2 more; remove one of each"
+    with pytest.raises(InputError, match=message):
+        merging.merge(own, into)
+    assert files(into) == before
 
 
 def test_what_a_killed_writer_left_is_no_record_and_a_copy_is_refused(own, tmp_path):
@@ -115,10 +131,10 @@ def test_what_a_killed_writer_left_is_no_record_and_a_copy_is_refused(own, tmp_p
     half = own / "records" / ".partial-1-elsewhere-x"
     half.mkdir()
     (half / "tirg-3.json").write_text("{")
-    assert ledger.merge(own, tmp_path / "committed") == ["tirg-2"]
+    assert merging.merge(own, tmp_path / "committed") == ["tirg-2"]
     record.with_name("copy of tirg-2.json").write_bytes(record.read_bytes())
     message = r"copy of tirg-2\.json is the record of tirg-2; call it that, or remove it"
-    for use in (ledger.records, lambda: ledger.merge(own, tmp_path / "committed")):
+    for use in (ledger.records, lambda: merging.merge(own, tmp_path / "committed")):
         with pytest.raises(InputError, match=message):
             use()
 
@@ -138,6 +154,6 @@ def test_merging_refuses_half_a_record(own, tmp_path, lost, message):
     gone = own / lost
     gone.unlink() if gone.is_file() else gone.rename(own / "elsewhere")
     with pytest.raises(InputError, match=message) as error:
-        ledger.merge(own, tmp_path / "committed")
+        merging.merge(own, tmp_path / "committed")
     assert "\n" not in str(error.value)
     assert files(tmp_path / "committed") == before

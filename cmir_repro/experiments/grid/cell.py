@@ -18,6 +18,7 @@ from cmir_repro.experiments import identity
 from cmir_repro.experiments.grid.cells import command
 from cmir_repro.experiments.presets.base import RunConfig
 from cmir_repro.experiments.run import run
+from cmir_repro.experiments.search import search
 from cmir_repro.training.loop import TrainingError
 
 DONE, THERE, ELSEWHERE, STOPPED, FAILED, DIED = STATES = (
@@ -56,7 +57,8 @@ def take(cell: RunConfig, device: str = "cpu", progress: bool = False) -> Outcom
             state = ELSEWHERE if not mine else THERE if identity.current(cell) else DONE
             state = broadcast_object_list([state])[0]
             if state == DONE:
-                run(cell, device=device, progress=progress, command=command(cell.system, cell))
+                work = search if cell.search else run
+                work(cell, device=device, progress=progress, command=command(cell.system, cell))
             return Outcome(cell, state)
     except KeyboardInterrupt:
         return Outcome(cell, STOPPED)

@@ -50,20 +50,27 @@ def cells(
     tasks: Sequence[str] | None = None,
     methods: Sequence[str] | None = None,
     seeds: Sequence[int] = SEEDS,
+    search: bool = False,
 ) -> list[RunConfig]:
     """Every cell of a system's tables, in the order they are run: by WAVES, and in a wave by seed.
+
+    Of a search: by default on CSS in its first task, all of a seed before the next one, in the
+    order of promise; see experiments.search.
 
     Args:
         system: a key of SYSTEMS, or "all".
         datasets: by default those of the tables, photographs only where somebody put them.
         tasks: by default those of the tables for each data set.
         methods: names of the tables, of the ablation or of the user's own; by default those of the
-            tables and the ablation that fit a data set's texts.
+            tables and the ablation that fit a data set's texts, of a search all that it tries.
+        search: cells that are validated only, and never see the test data.
 
     Raises:
         InputError: an unknown name, or "all" with data or a task of one system only.
     """
     one_of("system", system, (*SYSTEMS, ALL))
+    if search:  # what is tried are settings of the small nets
+        one_of("scale of a search", scale, ("mini", "full"))
     names = list(SYSTEMS) if system == ALL else [system]
     known = {name: SYSTEMS[name].presets.known() for name in names}
     for method in methods or ():
@@ -76,8 +83,12 @@ def cells(
         cell
         for name in names
         if methods is None or known[name].keys() & set(methods)
-        for cell in _cells(name, scale, datasets, tasks, methods, seeds, named=system != ALL)
+        for cell in _cells(
+            name, scale, datasets, tasks, methods, seeds, search, named=system != ALL
+        )
     ]
+    if search:
+        return [cell.model_copy(update={"search": True}) for cell in found]
     return sorted(found, key=_wave)
 
 
@@ -86,33 +97,46 @@ def command(system: str, cell: RunConfig) -> str:
     words = (
         "cmir", "grid", system, "--scale", cell.scale, "--dataset", cell.dataset,
         "--task", cell.task, "--method", cell.method, "--seed", str(cell.train.seed),
+        *(["--search"] if cell.search else []),
     )  # fmt: skip
     return shlex.join(words)
 
 
-def _cells(system, scale, datasets, tasks, methods, seeds, named: bool) -> list[RunConfig]:
+def _cells(
+    system, scale, datasets, tasks, methods, seeds, search: bool, named: bool
+) -> list[RunConfig]:
     presets = SYSTEMS[system].presets
     of_tables = {
         d: t for d, t in presets.TASKS.items() if d == "css" or (paths.data() / d).exists()
     }
-    own = [method for method in base.own(system) if method in (methods or ())]
+    # Only where they are named: methods of one's own, and settings that a search tried.
+    tried = [name for name, candidate in presets.SEARCH.items() if candidate.method != name]
+    more = [method for method in (*base.own(system), *tried) if method in (methods or ())]
 
     def tasks_of(dataset: str) -> Sequence[str]:
         usual = presets.TASKS.get(dataset, (presets.default_task(dataset),))
+        usual = usual[:1] if search else usual
         if named:
             return tasks or usual
         return [task for task in usual if task in (tasks or usual)]
 
     return [
         presets.configure(dataset, task, scale, method, seed)
-        for dataset in (datasets or of_tables)
+        for dataset in (datasets or (["css"] if search else of_tables))
         if named or dataset in of_tables
         for task in tasks_of(dataset)
-        for group in (*presets.groups(dataset, task), own)
+        for group in _groups(presets, dataset, task, more, search)
         for seed in seeds
         for method in group
         if methods is None or method in methods
     ]
+
+
+def _groups(presets, dataset: str, task: str, more: list[str], search: bool) -> list[list[str]]:
+    """Names of methods, in the groups they are run in."""
+    if search:
+        return [list(presets.SEARCH)]
+    return [*presets.groups(dataset, task), more]
 
 
 def _of_the_tables(what: str, wanted: Sequence[str] | None, known: set[str]) -> None:

@@ -10,23 +10,30 @@ from cmir_repro.experiments.presets.base import RunConfig
 class Estimates:
     """Seconds of training by the records of the ledgers.
 
-    A step takes what those of its method took at its scale, or else those of its system (medians).
+    A step takes what those of its method took at its scale, or else those of its system (medians):
+    of the processor where a record knows that, for a load of others and pauses do not change it.
     """
 
     def __init__(self) -> None:
-        self.found: dict[tuple, list[float]] = {}
-        for record in ledger.records():
-            if record.kind == "run" and record.seconds is not None:
+        self.found: dict[tuple, list[float]] = {}  # by the clock
+        self.worked: dict[tuple, list[float]] = {}  # of the processor
+        for record in ledger.records(kinds=("run", "search")):
+            if record.seconds is not None:
                 self.add(record)
 
     def add(self, record: ledger.Record) -> None:
         """Learn from one more record."""
         for key in _keys(record.system, record):
             self.found.setdefault(key, []).append(record.seconds / (record.steps or 1))
+            # On a GPU the processor waits or does not, as it happens.
+            if record.cpu_seconds is not None and record.hardware["gpu"] is None:
+                per_step = record.cpu_seconds / (record.steps or 1)
+                self.worked.setdefault(key, []).append(per_step)
 
     def seconds(self, cell: RunConfig) -> float | None:
         """Of one cell; None where nothing like it was ever run."""
-        known = (self.found[key] for key in _keys(cell.system, cell) if key in self.found)
+        keys = _keys(cell.system, cell)
+        known = (times[key] for key in keys for times in (self.worked, self.found) if key in times)
         step = next((median(values) for values in known), None)
         return None if step is None else step * cell.train.steps
 

@@ -52,6 +52,7 @@ def fill(
     tasks: Sequence[str] | None = None,
     methods: Sequence[str] | None = None,
     seeds: Sequence[int] = SEEDS,
+    search: bool = False,
     *,
     device: str | None = None,
     backend: settings.Backend | None = None,
@@ -63,7 +64,7 @@ def fill(
     """Run the cells that neither ledger holds, as the code is now.
 
     Args:
-        system, scale, datasets, tasks, methods, seeds: see `cells`.
+        system, scale, datasets, tasks, methods, seeds, search: see `cells`.
         device: "cpu" or "cuda"; by default what there is.
         backend: where; by default in this process.
         seconds: stop after so long, at the end of a step; by default when all is done.
@@ -75,7 +76,7 @@ def fill(
     """
     device, backend = choose(device), backend or settings.Here()
     load(backend.imports)
-    every = cells(system, scale, datasets, tasks, methods, seeds)
+    every = cells(system, scale, datasets, tasks, methods, seeds, search)
     for dataset in datasets or ():
         _known(dataset, list_only)
     missing = [cell for cell in every if not identity.current(cell)]
@@ -124,7 +125,7 @@ class _Report:
         if name in self.elsewhere:
             self.elsewhere.remove(name)
         if outcome.state == DONE:
-            self.estimates.add(ledger.read(name))
+            self.estimates.add(identity.held(outcome.cell))
             self.say(f"done {name} in {shown(seconds)}; {self.rest()}")
         elif outcome.state == ELSEWHERE:
             self.elsewhere += [name]

@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from cmir_repro.experiments.presets import base
-from cmir_repro.experiments.presets.base import RunConfig, merged
+from cmir_repro.experiments.presets.base import Candidate, RunConfig, merged
 from cmir_repro.models.image import FEATURES
 from cmir_repro.models.image_tokens import REGIONS
 from cmir_repro.models.pooling import POOLERS
@@ -39,6 +39,40 @@ METHODS = {
     "AAI, fusion of aggregated vectors": {"fusion_input": "aggregated"},
     "AAI, masked words": {"mlm": 1.0},
 }
+
+
+def _changed(name: str, model: dict | None = None, longer: int = 1, **training: object) -> dict:
+    """AAI with something changed, under a name that says what."""
+    return {f"{FULL}, {name}": Candidate(FULL, model or {}, training, longer)}
+
+
+# What may let AAI gain over its own baseline; the most promising first, the reference with them, so
+# that longer training is not taken for a merit of AAI.
+SEARCH = {
+    FULL: Candidate(FULL),
+    REFERENCE: Candidate(REFERENCE),
+    "GPO, ITC": Candidate("GPO, ITC"),
+    **_changed("steps x2", longer=2),
+    f"{REFERENCE}, steps x2": Candidate(REFERENCE, longer=2),
+    **_changed("rate 2e-3", learning_rate=2e-3),
+    **_changed("rate 5e-4", learning_rate=5e-4),
+    **_changed("batch 64", batch=64),
+    **_changed("momentum 0.99, queue 2048", {"momentum": 0.99, "queue": 2048}),
+    **_changed("momentum 0.995, queue 4096, soft labels", {
+        "momentum": 0.995, "queue": 4096, "soft_labels": 0.4,
+    }),
+    **_changed("momentum 0.99", {"momentum": 0.99}),
+    **_changed("momentum 0.5", {"momentum": 0.5}),
+    **_changed("temperature 0.03", {"temperature": 0.03}),
+    **_changed("temperature 0.15", {"temperature": 0.15}),
+    **_changed("IMS and LMIM 1", {"ims": 1.0, "lmim": 1.0}),
+    **_changed("IMS and LMIM 0.05", {"ims": 0.05, "lmim": 0.05}),
+    **_changed("ITM 0.3", {"itm": 0.3}),
+    **_changed("ITM 3", {"itm": 3.0}),
+    "AAI without IMS": Candidate("AAI without IMS"),
+    "AAI without LMIM": Candidate("AAI without LMIM"),
+    "AAI, mean pooling": Candidate("AAI, mean pooling"),
+}  # fmt: skip
 TASKS = {"css": ("3d",)}  # of the tables
 # Our choice: what fits two cores and minutes, and what fits a GPU.
 _CSS = {"augment": "scenes"}
@@ -141,7 +175,8 @@ class AAIRun(RunConfig):
 
 def known() -> dict[str, dict]:
     """Every method that has a name -> what differs from the scale's AAI."""
-    return METHODS | base.own("aai")
+    tried = {name: merged(METHODS[c.method], c.model) for name, c in SEARCH.items()}
+    return METHODS | tried | base.own("aai")
 
 
 def groups(dataset: str, task: str) -> list[list[str]]:
@@ -182,7 +217,8 @@ def configure(
     files = base.feature_files(image_features, text_features)
     settings = merged(size["model"], _encoders(files), known().get(method), model)
     AAIConfig.make(**settings)  # its own message is clearer than the nested one
-    train = recipe("fast", **{**size["train"], "seed": seed, **(training or {})})
+    steps = base.stretched(size["train"], SEARCH.get(method))
+    train = recipe("fast", **{**steps, "seed": seed, **(training or {})})
     where = dataset, task, scale, method
     own = {"rerank": RERANK[scale], "model": settings, "features": files}
     return base.assemble(AAIRun, default_task, *where, train, **own)

@@ -5,6 +5,7 @@ runs out of date: each carries its own settings.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -42,10 +43,34 @@ class RunConfig(Config):
     train: TrainConfig
     # Left out where there are none, so that the name of every other run stays what it is.
     features: FeatureFiles | None = Field(None, exclude_if=lambda value: value is None)
+    # Only train and validate, see experiments.search; the run is the same, so nobody stores it.
+    search: bool = Field(False, exclude=True)
 
     def components(self) -> dict[str, type | None]:
         """What of the system decides the numbers: a key of VERSIONS, or a class with a version."""
         return {self.system: None}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A setting that a search tries: a method with something changed; see experiments.search.
+
+    method: of the tables; model, training: what differs from it; longer: times the scale's steps,
+    with as many validations.
+    """
+
+    method: str
+    model: dict = field(default_factory=dict)
+    training: dict = field(default_factory=dict)
+    longer: int = 1
+
+
+def stretched(training: dict, candidate: Candidate | None) -> dict:
+    """A scale's settings of training as a candidate wants them."""
+    if candidate is None:
+        return training
+    times = {key: training[key] * candidate.longer for key in ("steps", "evaluate_every")}
+    return {**training, **times, **candidate.training}
 
 
 def kind(dataset: str) -> str:

@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from cmir_repro.core.errors import one_of
 from cmir_repro.experiments.presets import base
-from cmir_repro.experiments.presets.base import RunConfig, merged
+from cmir_repro.experiments.presets.base import Candidate, RunConfig, merged
 from cmir_repro.models.image import FEATURES
 from cmir_repro.systems.baselines import BaselineConfig
 from cmir_repro.systems.crcgs import RELEASED, CRCGSConfig, HashConfig, TeacherConfig
@@ -47,6 +47,42 @@ METHODS = {
         "layers": 1,
         "activation": "relu",
     },
+}
+
+
+def _changed(name: str, model: dict | None = None, longer: int = 1, **training: object) -> dict:
+    """CRCGS with something changed, under a name that says what."""
+    return {f"{FULL}, {name}": Candidate(FULL, model or {}, training, longer)}
+
+
+# Weights, and how the teachers are used; the base objective with them, so that longer training is
+# not taken for a merit of CRCGS. Of the teachers the one of images from texts is worse than the
+# mean image, so what is learnt from them may not be much: CRCGS without is tried too.
+SEARCH = {
+    FULL: Candidate(FULL),
+    REFERENCE: Candidate(REFERENCE),
+    **_changed("contrast 0.3", {"contrast": 0.3}),
+    **_changed("contrast 0.03", {"contrast": 0.03}),
+    **_changed("contrast 1", {"contrast": 1.0}),
+    **_changed("support 0.01", {"support": 0.01}),
+    **_changed("support 0.3", {"support": 0.3}),
+    **_changed("distill 0.02", {"distill": 0.02}),
+    **_changed("distill 1", {"distill": 1.0}),
+    **_changed("adversary 0.1", {"adversary": 0.1}),
+    **_changed("contrast with students", {"contrast_with": "students"}),
+    **_changed("contrast with teachers", {"contrast_with": "teachers"}),
+    **_changed("contrast temperature 0.2", {"contrast_temperature": 0.2}),
+    **_changed("invariance 0.01", {"beta": 0.01}),
+    **_changed("rate 5e-4", learning_rate=5e-4),
+    **_changed("rate 2e-3", learning_rate=2e-3),
+    **_changed("one-cycle schedule", schedule="one-cycle"),
+    f"{REFERENCE}, one-cycle schedule": Candidate(REFERENCE, training={"schedule": "one-cycle"}),
+    **_changed("steps x2", longer=2),
+    f"{REFERENCE}, steps x2": Candidate(REFERENCE, longer=2),
+    **{name: Candidate(name) for name in METHODS if name.startswith("CRCGS without")},
+    "CRCGS, shared categories not pushed apart": Candidate(
+        "CRCGS, shared categories not pushed apart"
+    ),
 }
 # Methods of others that are no student: systems.baselines.
 BASELINES = {
@@ -140,7 +176,8 @@ class CRCGSRun(RunConfig):
 
 def known() -> dict[str, dict]:
     """Every method that has a name -> what differs from the scale's CRCGS, or baseline."""
-    return BASELINES | METHODS | base.own("crcgs")
+    tried = {name: merged(METHODS[c.method], c.model) for name, c in SEARCH.items()}
+    return BASELINES | METHODS | tried | base.own("crcgs")
 
 
 def groups(dataset: str, task: str) -> list[list[str]]:
@@ -186,6 +223,7 @@ def configure(
         settings = merged(size["model"], known().get(method), model)
         student, baseline = CRCGSConfig.make(**settings), None
     steps = {**size["train"], **size["train_of"].get(dataset, {})}
+    steps = base.stretched(steps, SEARCH.get(method))
     train = _train(steps, baseline, {"seed": seed, **(training or {})})
     where = dataset, task, scale, method
     own = {"model": student, "baseline": baseline, "hashing": size["hashing"]}

@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import model_validator
 
 from cmir_repro.experiments.presets import base
-from cmir_repro.experiments.presets.base import RunConfig, merged
+from cmir_repro.experiments.presets.base import Candidate, RunConfig, merged
 from cmir_repro.models.compositors import COMPOSITORS
 from cmir_repro.models.image import FEATURES
 from cmir_repro.systems.dim import ModelConfig
@@ -51,6 +51,40 @@ ABLATED = {
     ablation_name(what, value): {"compositor": "tirg", "dim": dim}
     for what, cells in ABLATION.items()
     for value, dim in cells.items()
+}
+_BEST = "TIRG" + WITH_DIM
+_WIDE = {"image_encoder": "convnet-2x", "embed_dim": 256}
+
+
+def _changed(name: str, dim: dict | None = None, **changes: object) -> dict[str, Candidate]:
+    """TIRG + DIM with something changed, under a name that says what."""
+    longer = changes.pop("longer", 1)
+    model = {**changes.pop("model", {}), **({"dim": dim} if dim else {})}
+    return {f"{_BEST}, {name}": Candidate(_BEST, model, changes, longer)}
+
+
+# What may be better than the paper's numbers, most promising first; then the paper's unknowns, of
+# which the ablation has some. Longer training first: at full TIRG + DIM still rises at its end.
+SEARCH = {
+    _BEST: Candidate(_BEST),
+    **_changed("steps x2", longer=2),
+    **_changed("width x2, steps x2", model=_WIDE, longer=2),
+    **_changed("width x2", model=_WIDE),
+    **_changed("steps x4", longer=4),
+    **_changed("rate 4e-3", learning_rate=4e-3),
+    **_changed("rate 1e-3", learning_rate=1e-3),
+    **_changed("cosine schedule", schedule="cosine"),
+    **_changed("batch 128", batch=128),
+    **_changed("weight decay 0.1", weight_decay=0.1),
+    **_changed("critics x2", {"units": 256}),
+    **_changed("InfoNCE, weight 0.3", {"estimator": "infonce", "weight_a": 0.3, "weight_b": 0.3}),
+    **_changed("weight A 0.03, B 0.3", {"weight_a": 0.03, "weight_b": 0.3}),
+    **_changed("weight A 0.3, B 0.03", {"weight_a": 0.3, "weight_b": 0.03}),
+    **{name: Candidate(name) for name in ABLATED},
+    "TIRG": Candidate("TIRG"),
+    "TIRG, steps x2": Candidate("TIRG", longer=2),
+    "TIRG, width x2": Candidate("TIRG", _WIDE),
+    "TIRG, width x2, steps x2": Candidate("TIRG", _WIDE, longer=2),
 }
 # The tasks of the tables, most wanted first; other data sets have one.
 TASKS = {"css": ("3d-3d", "2d-3d"), "photos": ("photo",)}
@@ -148,7 +182,9 @@ class DIMRun(RunConfig):
 
 def known() -> dict[str, dict]:
     """Every method that has a name -> what differs from the scale's model."""
-    return METHODS | ABLATED | base.own("dim")
+    found = METHODS | ABLATED
+    tried = {name: merged(found[c.method], c.model) for name, c in SEARCH.items()}
+    return found | tried | base.own("dim")
 
 
 def groups(dataset: str, task: str) -> list[list[str]]:
@@ -196,7 +232,7 @@ def configure(
     settings = merged(size["model"], _encoders(files), changes)
     if "dim" not in changes:
         settings.pop("dim", None)
-    steps = size["train"] if recipe_name == "fast" else {}
+    steps = base.stretched(size["train"], SEARCH.get(method)) if recipe_name == "fast" else {}
     train = recipe(recipe_name, **{**steps, "seed": seed, **(training or {})})
     ModelConfig.make(**settings)  # its own message is clearer than the nested one
     where = dataset, task, scale, method

@@ -51,6 +51,16 @@ def test_markdown_has_a_row_a_method_with_and_without_dim(three_seeds):
         assert words in below
 
 
+def test_what_the_processor_took_is_said_of_the_runs_that_know_it(root):
+    def below():
+        return tables.markdown("dim", "css", "mini", "3d-3d")
+
+    keep(with_recalls("TIRG", 0, (60, 90, 99), seconds=900.0, cpu_seconds=80.4))
+    assert "took 900 to 900 s, 80 to 80 s of the processor. Hardware" in below()
+    keep(with_recalls("TIRG", 1, (60, 90, 99), seconds=30.0))
+    assert "took 30 to 900 s, 80 to 80 s of the processor (1 of 2 runs). Hardware" in below()
+
+
 def test_markdown_of_photographs_claims_no_published_number(root):
     config = configure("photos", method="TIRG").model_dump(mode="json")
     keep(with_recalls("TIRG", 0, (60, 90, 99), dataset="photos", task="photo", config=config))
