@@ -3,9 +3,33 @@
 from collections.abc import Iterable
 from numbers import Integral
 
+# Signs of a message, our choice. What is cut out lies in the middle: the culprit stands first,
+# and what to do last.
+LONGEST, ITS_END = 500, 200
+
 
 class InputError(ValueError):
-    """A file, key or value given by the user cannot be used; the message says what to do."""
+    """A file, key or value given by the user cannot be used; the message says what to do.
+
+    Messages quote untrusted files, so they are made one printable line of at most LONGEST signs.
+    """
+
+    def __init__(self, message: object) -> None:
+        super().__init__(one_line(message))
+
+
+def one_line(message: object, longest: int = LONGEST) -> str:
+    """A text as one line that can be printed anywhere, cut in its middle to `longest` signs."""
+    text = str(message)
+    if len(text) > longest:
+        end = min(ITS_END, longest // 3)
+        text = f"{text[: longest - end - 5]} ... {text[-end:]}"
+    # Not split(): names may hold several blanks. Signs that cannot be printed hide or forge text.
+    return "".join(sign if sign.isprintable() else _shown(sign) for sign in text)
+
+
+def _shown(sign: str) -> str:
+    return " " if sign.isspace() else "?"
 
 
 def one_of(what: str, value: object, allowed: Iterable[object]) -> None:
