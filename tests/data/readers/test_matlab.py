@@ -218,13 +218,13 @@ def packed_73(path, written=None):
     return path
 
 
-def packed_5(path, size=2**30):
-    """A version 5 file of one matrix of `size` bytes, all zero, packed."""
+def packed_5(path, size=2**30, there=2**24):
+    """A version 5 file of one packed matrix of `size` bytes, of which some zeros are there."""
     head = struct.pack("<IIII", 6, 8, 6, 0) + struct.pack("<IIii", 5, 8, size // 8, 1)
     head += struct.pack("<HH4s", 1, 1, b"a") + struct.pack("<II", 9, size)
     pack = zlib.compressobj(9)
     data = pack.compress(struct.pack("<II", 14, len(head) + size) + head)
-    data += b"".join(pack.compress(bytes(2**24)) for _ in range(size // 2**24)) + pack.flush()
+    data += pack.compress(bytes(there)) + pack.flush()
     start = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H2s", 0x0100, b"IM")
     path.write_bytes(start + struct.pack("<II", 15, len(data)) + data)
     return path

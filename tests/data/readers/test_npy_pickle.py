@@ -268,6 +268,6 @@ def test_a_bomb_is_one_line_soon(tmp_path, monkeypatch, name):
 
 
 def test_a_reader_of_pickles_needs_no_torch_and_no_pandas():
-    code = "import sys, cmir_repro.data.readers.npy_pickle; print({'torch', 'pandas'} & {*sys.modules})"
+    code = f"import sys, {PickledFile.__module__}; print({{'torch', 'pandas'}} & {{*sys.modules}})"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout == "set()\n"
