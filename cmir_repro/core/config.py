@@ -3,13 +3,14 @@
 Settings as they are typed, `train.steps=100`, become {"train": {"steps": 100}}.
 """
 
-import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, readable
+from cmir_repro.core.files import parse_json, read_json
 
 
 class Config(BaseModel):
@@ -27,7 +28,24 @@ class Config(BaseModel):
         try:
             return cls(**values)
         except ValidationError as error:
-            raise InputError(_one_line(cls, error)) from error
+            raise InputError(f"{cls.__name__}: {_one_line(cls, error)}") from error
+
+    @classmethod
+    def checked(cls, path: Path, values: dict) -> Self:
+        """`values` of a file, held to the schema as they are: no text is taken for a number.
+
+        Raises:
+            InputError: as `make`; the file is named.
+        """
+        try:
+            return cls.model_validate(values, strict=True)
+        except ValidationError as error:
+            raise InputError(f"{path}: {_one_line(cls, error)}; make it again") from error
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """What a JSON file holds. Errors as `files.read_json` and `checked`."""
+        return cls.checked(path, read_json(path))
 
 
 def parse(typed: Iterable[str], groups: Mapping[str, str]) -> dict[str, dict]:
@@ -57,29 +75,36 @@ def parse(typed: Iterable[str], groups: Mapping[str, str]) -> dict[str, dict]:
 
 
 def _one_line(cls: type[BaseModel], error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(map(str, first["loc"]))
+    first = error.errors(include_url=False)[0]
+    key = readable(".".join(map(str, first["loc"])), 100)
     if first["type"] == "extra_forbidden":
-        owner = cls
-        for part in first["loc"][:-1]:
-            owner = _settings_in(owner.model_fields[part].annotation)
-        return f"{cls.__name__}: unknown key {key!r}; allowed: {', '.join(owner.model_fields)}"
+        known = _known(cls, first["loc"][:-1])
+        return f"unknown key {key!r}" + (known and f"; allowed: {', '.join(known)}")
     if first["type"] == "missing":
-        return f"{cls.__name__}: {key!r} is missing"
+        return f"{key!r} is missing"
     if first["type"] == "value_error":
         # Raised by our own validators, already a sentence.
-        return f"{cls.__name__}: {first['ctx']['error']}"
+        return str(first["ctx"]["error"])
     message = first["msg"][0].lower() + first["msg"][1:]
-    return f"{cls.__name__}: {key} = {first['input']!r} is not allowed: {message}"
+    value = first["input"]
+    shown = readable(repr(value) if isinstance(value, str) else value)
+    return f"{key} = {shown} is not allowed: {message}"
 
 
-def _settings_in(annotation: object) -> type[BaseModel]:
-    """X of the annotations `X` and `X | None`."""
-    return next(kind for kind in (*get_args(annotation), annotation) if kind is not type(None))
+def _known(owner: object, place: Iterable[str | int]) -> list[str]:
+    """The keys of the settings at a place of a schema; [] where it is no class of them."""
+    for part in place:
+        fields = getattr(owner, "model_fields", {})
+        if part not in fields:
+            return []
+        annotation = fields[part].annotation
+        # X of the annotations `X` and `X | None`.
+        owner = next(kind for kind in (*get_args(annotation), annotation) if kind is not type(None))
+    return list(getattr(owner, "model_fields", {}))
 
 
 def _value(text: str) -> object:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return parse_json(text)
+    except ValueError:
         return text

@@ -9,12 +9,16 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+from pydantic_core import from_json
 
 from cmir_repro.core.errors import InputError
 
@@ -89,17 +93,53 @@ def read_json(path: Path) -> dict:
     """Read a JSON object.
 
     Raises:
-        InputError: the file is missing, not JSON, or not an object.
+        InputError: the file is missing, not JSON as `parse_json` takes it, or not an object.
     """
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = Path(path).read_bytes()
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from error
+    try:
+        value = parse_json(data)
+    except ValueError as error:
         raise InputError(f"{path} is not readable JSON ({error}); make it again") from error
     if not isinstance(value, dict):
         raise InputError(f"{path} holds {type(value).__name__}, expected a JSON object")
     return value
+
+
+def parse_json(data: bytes | str) -> object:
+    """The value of a JSON text, which is not trusted.
+
+    Refused are what is no JSON (NaN and Infinity among it), nesting of more than 200 levels, halves
+    of surrogate pairs, and numbers beyond a float's range.
+
+    Args:
+        data: in UTF-8, where it is bytes.
+
+    Raises:
+        ValueError: in one line, with the place.
+    """
+    data = data.encode() if isinstance(data, str) else data
+    value = from_json(data, allow_inf_nan=False)
+    # The parser makes infinity of 1e999 and whole numbers of up to 4,300 digits.
+    if _LONG in data.translate(_NINES) or _EXPONENT.search(data):
+        _refuse_large(value)
+    return value
+
+
+_LONG, _NINES = b"9" * 300, bytes.maketrans(b"0123456789", b"9" * 10)
+_EXPONENT = re.compile(rb"[eE]\+?[0-9]{3,}(?=[\s,\]}]|$)")
+
+
+def _refuse_large(value: object) -> None:
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _refuse_large(item)
+    elif isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
+        raise ValueError("it holds a number that is too large")
 
 
 def sha256(path: Path) -> str:

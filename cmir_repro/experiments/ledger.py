@@ -25,64 +25,19 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 import torch
-from pydantic import Field, ValidationError
 
 from cmir_repro import __version__
 from cmir_repro.core import paths
-from cmir_repro.core.config import Config
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import atomic, read_json, write_json, write_text
 from cmir_repro.experiments import query_table
+from cmir_repro.experiments.record import COMMITTED, ORIGINS, OWN, Record
 
 # Linux: the kernel's count of a process's largest memory, and how to set it back.
 _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-
-# Where a record was read.
-OWN, COMMITTED = ORIGINS = ("own", "committed")
-
-
-class Record(Config):
-    """One run, or features of any model that were scored as one; see `kind`.
-
-    Percentages, ranks in places, seconds, GB; what is unknown is None or empty: of features all
-    that is about training.
-    """
-
-    run: str
-    dataset: str
-    scale: str
-    task: str
-    method: str
-    seed: int
-    config: dict
-    selection: str
-    data: dict  # manifest hash, hash of the tables, kind of provenance
-    # Version, commit, whether package or data scripts differed from it ("dirty"), digests of the
-    # package's sources and of the lock: for information; what decides is `versions`. Records of
-    # older versions hold another digest, of the sources that decided.
-    code: dict
-    # Of what decided the numbers: see versions.used; none in records of before there were any.
-    versions: dict[str, int] = Field(default_factory=dict)
-    hardware: dict
-    software: dict
-    parameters: int | None
-    steps: int | None
-    seconds: float | None
-    peak_memory_gb: float | None
-    result: dict  # the summary of the scores
-    validation: dict
-    checkpoint_sha256: str | None
-    command: str
-    finished: str
-    kind: Literal["run", "features"] = "run"
-    system: str = ""  # a key of systems.SYSTEMS
-    files: dict[str, str] = Field(default_factory=dict)  # of features: which file -> its sha256
-    recomputed: str = ""  # what of the result was made again later, from what the ledger keeps
-    origin: str = Field(OWN, exclude=True)  # which ledger it was read from; not in the file
 
 
 def save(record: Record, queries: pd.DataFrame, log: list[dict]) -> None:
@@ -144,12 +99,7 @@ def read_record(path: Path, origin: str = OWN) -> Record:
     Raises:
         InputError: there is none, or it is damaged.
     """
-    values = read_json(path)
-    try:
-        record = Record(**{**values, "origin": origin})
-    except ValidationError as error:
-        key = ".".join(map(str, error.errors()[0]["loc"]))
-        raise InputError(f"{path} is no ledger record: see {key}") from error
+    record = Record.checked(path, {**read_json(path), "origin": origin})
     if record.run != path.stem:  # a copy would be counted twice
         raise InputError(f"{path} is the record of {record.run}; call it that, or remove it")
     return record

@@ -56,8 +56,8 @@ def test_a_record_without_its_queries_is_never_written(root, monkeypatch):
     ("change", "message"),
     [
         (lambda text: text[:-20], "not readable JSON"),
-        (lambda text: text.replace('"seed": 0', '"seed": "no"'), "no ledger record: see seed"),
-        (lambda text: text.replace('"steps"', '"step"'), "no ledger record: see"),
+        (lambda text: text.replace('"seed": 0', '"seed": "no"'), "seed = 'no' is not allowed"),
+        (lambda text: text.replace('"steps"', '"step"'), "'steps' is missing"),
         (lambda text: "[]", "holds list"),
     ],
 )

@@ -18,7 +18,13 @@ def put(monkeypatch, folder, values, **changes):
     for seed, value in enumerate(values):
         result = made_up().result
         recall = {"value": value, "low": 0.0, "high": 100.0, "chance": 0.5}
-        keep(made_up(seed=seed, result={**result, "metrics": {"R@1": recall}}, **changes))
+        keep(
+            made_up(
+                seed=seed,
+                result={**result, "metrics": dict.fromkeys(("R@1", "R@5", "R@10"), recall)},
+                **changes,
+            )
+        )
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import codecs
 import csv
 import gzip
 import io
-import json
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import pandas as pd
 
 from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.files import parse_json
 from cmir_repro.data.prepared import SPLITS
 from cmir_repro.data.words import plain
 
@@ -252,8 +252,8 @@ def read_json(path: Path, kind: type, where: str = "") -> dict | list:
     """
     text = _text_of(Path(path), "not readable JSON", where)
     try:
-        value = _plain_value(json.loads(text))
-    except (ValueError, RecursionError) as error:
+        value = _plain_value(parse_json(text))
+    except ValueError as error:
         raise InputError(f"{path} is not readable JSON ({error}); get it again") from error
     if not isinstance(value, kind) or not value:
         raise InputError(f"{path} is no {kind.__name__} or empty; is it of another layout?")

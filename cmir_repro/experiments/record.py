@@ -1,0 +1,181 @@
+"""What a record of the ledger holds: its schema, which a file is held to when it is read.
+
+Parts are dicts with known keys, not objects, so that a record is what its JSON shows.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, NotRequired, Self
+
+from pydantic import AllowInfNan, ConfigDict, Field, JsonValue, model_validator
+from typing_extensions import TypedDict
+
+from cmir_repro.core.config import Config
+
+# Where a record was read.
+OWN, COMMITTED = ORIGINS = ("own", "committed")
+
+Number = Annotated[float, AllowInfNan(False)]
+Count = Annotated[int, Field(ge=0)]
+SHOWN = (1, 5, 10)  # cut-offs of recall in the tables
+FORBID = ConfigDict(extra="forbid")
+
+
+class Metric(TypedDict):
+    """Percent, or ranks in places; chance is None where there is no closed form."""
+
+    __pydantic_config__ = FORBID
+    value: Number
+    low: Number
+    high: Number
+    chance: Number | None
+
+
+Metrics = dict[str, Metric]
+
+
+class Radius(TypedDict):
+    """Percent within each Hamming distance; None: nothing lies within."""
+
+    __pydantic_config__ = FORBID
+    precision: list[Number | None]
+    recall: list[Number | None]
+
+
+class Curve(TypedDict):
+    """Precision in percent at even steps of recall."""
+
+    __pydantic_config__ = FORBID
+    precision: list[Number]
+    radius: NotRequired[Radius]
+
+
+class Interval(TypedDict):
+    """How low and high of the metrics were made."""
+
+    __pydantic_config__ = FORBID
+    method: str
+    level: Number
+    resamples: Count
+    seed: Count
+
+
+class Result(TypedDict):
+    """The summary of the scores; what `evaluation` says of images, sentences or labels."""
+
+    __pydantic_config__ = FORBID
+    protocol: dict[str, str | bool | int | Number | list[str | int] | None]
+    queries: Count
+    gallery: Count
+    metrics: Metrics
+    interval: NotRequired[Interval]
+    gap: NotRequired[dict[str, dict[str, JsonValue]]]
+    also: NotRequired[dict[str, Metrics]]  # of composed retrieval: other labels are relevant
+    # Of images and sentences, and of labels.
+    by_scoring: NotRequired[dict[str, Metrics]]
+    scoring: NotRequired[str]
+    images: NotRequired[Count]
+    sentences: NotRequired[Count]
+    without_relevant: NotRequired[Count]
+    depths: NotRequired[dict[str, Count]]
+    curves: NotRequired[dict[str, dict[str, Curve]]]
+    beyond: NotRequired[list[Count]]
+
+
+class Data(TypedDict):
+    """What was trained on: digests, and the kind of provenance."""
+
+    __pydantic_config__ = FORBID
+    manifest: str
+    tables: str
+    kind: str
+    weights: NotRequired[str]
+
+
+class Code(TypedDict):
+    """Which code ran, for information; what decides is `Record.versions`.
+
+    dirty: whether package or data scripts differed from the commit. sources, lock, own: digests;
+    in records of older versions of the sources that decided.
+    """
+
+    __pydantic_config__ = FORBID
+    version: NotRequired[str]
+    commit: NotRequired[str]
+    dirty: NotRequired[bool | Literal["unknown"]]
+    sources: NotRequired[str]
+    lock: NotRequired[str]
+    own: NotRequired[str]
+
+
+class Hardware(TypedDict, total=False):
+    """Which machine ran it; empty of features."""
+
+    __pydantic_config__ = FORBID
+    cpu: str
+    cores: Count | None
+    gpu: str | None
+
+
+class Record(Config):
+    """One run, or features of any model that were scored as one; see `kind`.
+
+    Percentages, ranks in places, seconds, GB; what is unknown is None or empty: of features all
+    that is about training.
+    """
+
+    run: str
+    dataset: str
+    scale: str
+    task: str
+    method: str
+    seed: Count
+    config: dict[str, JsonValue]
+    selection: str
+    data: Data
+    code: Code
+    # Of what decided the numbers: see versions.used; none in records of before there were any.
+    versions: dict[str, int] = Field(default_factory=dict)
+    hardware: Hardware
+    software: dict[str, str]
+    parameters: Count | None
+    steps: Count | None
+    seconds: Number | None
+    peak_memory_gb: Number | None
+    result: Result
+    validation: dict[str, Number]
+    checkpoint_sha256: str | None
+    command: str
+    finished: str
+    kind: Literal["run", "features"] = "run"
+    system: str = ""  # a key of systems.SYSTEMS
+    files: dict[str, str] = Field(default_factory=dict)  # of features: which file -> its sha256
+    recomputed: str = ""  # what of the result was made again later, from what the ledger keeps
+    origin: str = Field(OWN, exclude=True)  # which ledger it was read from; not in the file
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """What tables show is there: of a run its hardware, of each scoring some metrics."""
+        if self.kind == "run" and len(self.hardware) < len(Hardware.__annotations__):
+            raise ValueError(
+                f"hardware lacks {', '.join(Hardware.__annotations__)}, or one of them"
+            )
+        for where, metrics in self._scored():
+            for name in self._expected():
+                if name not in metrics:
+                    raise ValueError(f"{where} has no {name!r}")
+        return self
+
+    def _scored(self) -> Iterator[tuple[str, Metrics]]:
+        yield "result.metrics", self.result["metrics"]
+        for name, metrics in self.result.get("by_scoring", {}).items():
+            yield f"result.by_scoring.{name}", metrics
+
+    def _expected(self) -> list[str]:
+        protocol = self.result["protocol"]
+        ways = ("i2t ", "t2i ")
+        if protocol.get("depths"):
+            return [f"{way}MAP@{depth}" for way in ways for depth in protocol["depths"]]
+        recalls = [f"R@{k}" for k in protocol.get("cutoffs", ()) if k in SHOWN]
+        if protocol.get("direction"):
+            return ["RSUM", *(way + recall for way in ways for recall in recalls)]
+        return recalls
