@@ -93,6 +93,7 @@ def load_picture(path: Path) -> np.ndarray:
             gray = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
             rgb = Image.fromarray(gray).convert("RGB")
         else:
+            image.load()  # NumPy would swallow what is found damaged
             rgb = image if image.mode == "RGB" else image.convert("RGB")
         turn = _turn(image)
         if turn is not None:

@@ -70,7 +70,9 @@ def read_csv(file: Path, columns: Iterable[str] = (), separator: str | None = No
             )
     if len(rows) == 1:
         raise InputError(f"{file} has no rows")
-    if len(rows) * len(header) > len(text) + 2**20:  # rows that are whole have a sign for each field
+    if (
+        len(rows) * len(header) > len(text) + 2**20
+    ):  # rows that are whole have a sign for each field
         raise InputError(
             f"{file}: most of {len(rows) - 1:,} rows have far fewer fields than the first line, "
             f"{len(header):,}; is {separator!r} the separator?"
@@ -325,14 +327,9 @@ def _is_name(part: str) -> bool:
 
 
 def _plain_value(value: object) -> object:
-    """A JSON value, all its texts and keys as `plain` makes them; containers are changed in place.
-
-    Raises:
-        UnicodeEncodeError: half of a pair stands in a text, which JSON can hold and no file.
-    """
+    """A JSON value, all its texts and keys as `plain` makes them; containers are changed in place,
+    for files of hundreds of MB are read."""
     if isinstance(value, str):
-        if not value.isascii():
-            value.encode()
         return plain(value)
     if isinstance(value, list):
         for place, item in enumerate(value):

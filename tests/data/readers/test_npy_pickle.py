@@ -159,7 +159,7 @@ def reconstruct(shape: bytes, state: bytes) -> bytes:
         (b"cnumpy.core.multiarray\nscalar.__globals__\n.", "scalar.__globals__"),
         (b"\x80\x04\x8c\x05numpy\x8c\x0bdtype.alias\x93.", "numpy.dtype.alias"),
         (b"cnumpy\nos.system\n.", "numpy.os.system"),
-        (b"\x80\x04\x8c\x04a\r\nb\x8c\x05\x1b[31m\x93.", r"a b\.\?\[31m"),
+        (b"\x80\x04\x8c\x04a\r\nb\x8c\x05\x1b[31m\x93.", r"a b\.\\x1b\[31m"),
         # Twelve values in no bytes.
         (
             reconstruct(
