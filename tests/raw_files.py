@@ -161,7 +161,7 @@ def _mat5() -> dict[str, bytes]:
     }
 
 
-def _release() -> dict:
+def release() -> dict:
     thing = {"color": "red", "shape": "circle", "size": "large", "pos": (np.float64(0.2), 0.3)}
     mods = [{"from": [0, np.int64(1)], "to": [1, 0], "to_str": "make red circle large"}]
     part = {"objects_img": [[thing], [thing, dict(thing)]], "mods": mods, "labels": ["a", b"b"]}
@@ -185,7 +185,7 @@ READERS = {
     "lines": Reader({"a.txt": TEXT, "a.gz": gzip.compress(TEXT, mtime=0)}, _lines),
     "matrix of 0 and 1": Reader({"a.txt": ROWS}, _matrix),
     "pickle in npy": Reader(
-        {"a.npy": _saved(np.save, np.array(_release(), dtype=object), allow_pickle=True)}, _pickle
+        {"a.npy": _saved(np.save, np.array(release(), dtype=object), allow_pickle=True)}, _pickle
     ),
     ".mat": Reader(_mat5(), _mat),
     "HDF5": Reader(_hdf5(), _mat),

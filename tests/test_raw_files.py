@@ -3,11 +3,14 @@
 The long one is tests/benchmarks/bench_fuzz_raw.py.
 """
 
+import shutil
+
 import numpy as np
 import pytest
 from forked_child import forked
-from fuzzing import campaign
+from fuzzing import FOLDER, campaign
 from raw_files import READERS
+from raw_scripts import SCRIPTS
 
 MUTANTS = 40
 
@@ -28,3 +31,17 @@ def test_the_seeds_themselves_are_read(name, tmp_path):
         READERS[name].read(tmp_path / file)
         if (tmp_path / "out").exists():
             (tmp_path / "out").rename(tmp_path / f"out of {file}")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_over_a_mutant_prepares_or_refuses(name, monkeypatch, tmp_path):
+    forked(monkeypatch)
+    monkeypatch.setenv("CMIR_DATA", str(tmp_path))  # each mutant has a folder of its own
+    (tmp_path / FOLDER).mkdir()
+    seeds = SCRIPTS[name].seeds(tmp_path / FOLDER)
+    SCRIPTS[name].read(tmp_path / FOLDER / next(iter(seeds)))
+    shutil.rmtree(tmp_path / FOLDER / "out")
+    counts = campaign(
+        name, seeds, SCRIPTS[name].read, 12, np.random.default_rng(0), beside=tmp_path / FOLDER
+    )
+    assert not counts.bad, "\n".join(counts.bad)

@@ -9,7 +9,7 @@ from typing import Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cmir_repro.core.errors import InputError, readable
+from cmir_repro.core.errors import InputError, one_line
 from cmir_repro.core.files import parse_json, read_json
 
 
@@ -76,7 +76,7 @@ def parse(typed: Iterable[str], groups: Mapping[str, str]) -> dict[str, dict]:
 
 def _one_line(cls: type[BaseModel], error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
-    key = readable(".".join(map(str, first["loc"])), 100)
+    key = one_line(".".join(map(str, first["loc"])), 100)
     if first["type"] == "extra_forbidden":
         known = _known(cls, first["loc"][:-1])
         return f"unknown key {key!r}" + (known and f"; allowed: {', '.join(known)}")
@@ -87,7 +87,7 @@ def _one_line(cls: type[BaseModel], error: ValidationError) -> str:
         return str(first["ctx"]["error"])
     message = first["msg"][0].lower() + first["msg"][1:]
     value = first["input"]
-    shown = readable(repr(value) if isinstance(value, str) else value)
+    shown = one_line(repr(value), 60)
     return f"{key} = {shown} is not allowed: {message}"
 
 

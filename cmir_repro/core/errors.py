@@ -3,41 +3,33 @@
 from collections.abc import Iterable
 from numbers import Integral
 
-LONGEST = 1_000  # characters of a message, our choice
+# Signs of a message, our choice. What is cut out lies in the middle: the culprit stands first,
+# and what to do last.
+LONGEST, ITS_END = 500, 200
 
 
 class InputError(ValueError):
     """A file, key or value given by the user cannot be used; the message says what to do.
 
-    Whatever the message quotes, it is one line of at most LONGEST characters that can be printed.
+    Messages quote untrusted files, so they are made one printable line of at most LONGEST signs.
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(readable(message, LONGEST))
+    def __init__(self, message: object) -> None:
+        super().__init__(one_line(message))
 
 
-def readable(text: object, most: int = 60) -> str:
-    """A text, or the repr of another value, as one printable line, a long one without its middle.
-
-    Args:
-        text: what a message quotes.
-        most: characters, but for the dots.
-    """
-    if not isinstance(text, str):
-        try:
-            text = repr(text)
-        except (ValueError, RecursionError):  # a number of thousands of digits; nested too deep
-            text = f"a {type(text).__name__}"
-    if len(text) > most:
-        text = f"{text[: most * 2 // 3]} ... {text[-(most // 3) :]}"
-    if text.isprintable():
-        return text
-    signs = (sign if sign.isprintable() else _escaped(sign) for sign in text)
-    return "".join(signs)
+def one_line(message: object, longest: int = LONGEST) -> str:
+    """A text as one line that can be printed anywhere, cut in its middle to `longest` signs."""
+    text = str(message)
+    if len(text) > longest:
+        end = min(ITS_END, longest // 3)
+        text = f"{text[: longest - end - 5]} ... {text[-end:]}"
+    # Not split(): names may hold several blanks. Signs that cannot be printed hide or forge text.
+    return "".join(sign if sign.isprintable() else _shown(sign) for sign in text)
 
 
-def _escaped(sign: str) -> str:
-    return " " if sign in "\r\n\t" else sign.encode("unicode_escape").decode()
+def _shown(sign: str) -> str:
+    return " " if sign.isspace() else "?"
 
 
 def one_of(what: str, value: object, allowed: Iterable[object]) -> None:

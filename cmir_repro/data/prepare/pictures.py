@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from cmir_repro.core.errors import InputError, readable
+from cmir_repro.core.errors import InputError, one_line
 from cmir_repro.core.progress import bar
 from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare.formats import FORMATS, LISTED, content
@@ -71,7 +71,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     except InputError:
         raise
     except Exception as error:  # Pillow raises many kinds for a damaged file
-        raise InputError(f"{path} is no whole picture ({readable(error, 200)})") from error
+        raise InputError(f"{path} is no whole picture ({one_line(error, 200)})") from error
 
 
 def load_picture(path: Path) -> np.ndarray:

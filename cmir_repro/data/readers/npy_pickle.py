@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_repro.core.errors import InputError, readable
+from cmir_repro.core.errors import InputError, one_line
 from cmir_repro.data.readers.child import Child
 
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
@@ -86,7 +86,7 @@ class _Refused(Exception):
 
 def _reason(error: Exception) -> str:
     """The message, which may quote what the file holds: short."""
-    return readable(" ".join(str(error).split()) or type(error).__name__, 200)
+    return one_line(" ".join(str(error).split()) or type(error).__name__, 200)
 
 
 class _Encoder:

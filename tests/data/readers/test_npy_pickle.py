@@ -159,7 +159,7 @@ def reconstruct(shape: bytes, state: bytes) -> bytes:
         (b"cnumpy.core.multiarray\nscalar.__globals__\n.", "scalar.__globals__"),
         (b"\x80\x04\x8c\x05numpy\x8c\x0bdtype.alias\x93.", "numpy.dtype.alias"),
         (b"cnumpy\nos.system\n.", "numpy.os.system"),
-        (b"\x80\x04\x8c\x04a\r\nb\x8c\x05\x1b[31m\x93.", r"a b\.\\x1b\[31m"),
+        (b"\x80\x04\x8c\x04a\r\nb\x8c\x05\x1b[31m\x93.", r"a b\.\?\[31m"),
         # Twelve values in no bytes.
         (
             reconstruct(
@@ -261,7 +261,7 @@ def test_a_bomb_is_one_line_soon(tmp_path, monkeypatch, name):
     with pytest.raises(InputError, match=rf"a\.npy .*{message}") as caught:
         load_npy(write(tmp_path / "a.npy", shell(content)))
     assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) <= errors.LONGEST + 5
+    assert len(str(caught.value)) <= errors.LONGEST
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert used.ru_utime + used.ru_stime - children.ru_utime - children.ru_stime < 5
     assert used.ru_maxrss < 2**20  # kB
