@@ -5,6 +5,7 @@
 # And where there is a GPU, as often as there is time for it:
 #   make grid SCALE=paper SECONDS=540    as many missing runs of the tables as fit, then the tables
 #   make bench SCALE=paper DEVICE=cuda   rendering, training and evaluation speed
+#   make reliability                     damaged files by the thousand, into docs/reliability.md
 PYTHON ?= python3
 SCALE ?= auto
 DATASET ?= css
@@ -14,7 +15,7 @@ PY := .venv/bin/python
 # Where Python may not keep what it compiled, each of the many processes here compiles torch anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: reproduce test setup lint unit installed notebooks grid bench clean
+.PHONY: reproduce test setup lint unit installed notebooks grid bench reliability clean
 
 reproduce: setup
 	$(PY) -m cmir_repro reproduce --scale $(SCALE) --dataset $(DATASET)
@@ -58,6 +59,10 @@ bench: setup
 	$(PY) tests/benchmarks/bench_rerank.py
 	$(PY) tests/benchmarks/bench_map.py
 	$(PY) tests/benchmarks/bench_train.py --device $(DEVICE) --scale $(if $(filter auto,$(SCALE)),mini,$(SCALE))
+
+# Mutants of all files that are read, by the thousand; the counts go to docs/reliability.md.
+reliability: setup
+	$(PY) tests/benchmarks/bench_fuzz.py
 
 clean:
 	rm -rf .venv build dist cmir-workspace/data cmir-workspace/runs cmir-workspace/notebooks

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 import typer
 
+from cmir_repro.core.arrays import read_npy
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.data.prepare import captions, checks
@@ -69,14 +70,8 @@ def read(root: Path) -> tuple[Captions, dict[str, Features]]:
 
 def _open(path: Path) -> np.ndarray:
     """(N, regions, D) float, memory-mapped."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
-    except Exception as error:  # numpy raises many kinds for a damaged file
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} is no whole array of numbers ({reason}); get it again") from error
-    if not isinstance(array, np.ndarray) or array.ndim != 3 or array.dtype.kind != "f":
+    array = read_npy(path, mapped=True)
+    if array.ndim != 3 or array.dtype.kind != "f":
         raise InputError(f"{path} must be (images, regions, D) float; it is another array")
     return array
 

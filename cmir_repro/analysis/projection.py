@@ -21,10 +21,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pydantic import ConfigDict, JsonValue
+from typing_extensions import TypedDict
 
 from cmir_repro.analysis.modality_gap import unit
-from cmir_repro.core import files
-from cmir_repro.core.errors import InputError
+from cmir_repro.core import config, files
+from cmir_repro.core.errors import InputError, one_line
 
 COLUMNS = ("method", "seed", "set", "row", "x", "y")
 # What decides the coordinates, besides the features and the parameters.
@@ -102,6 +104,17 @@ def project(
     return pd.concat([pca(sets), *maps], ignore_index=True)
 
 
+class Note(TypedDict):
+    """The JSON beside coordinates."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+    parameters: dict[str, JsonValue]
+    versions: dict[str, str]
+    machine: str
+    rows: int
+    sha256: str
+
+
 def save_coordinates(path: Path, coordinates: pd.DataFrame, parameters: Mapping) -> None:
     """Write coordinates as CSV, and what they were made with as JSON beside it.
 
@@ -145,14 +158,23 @@ def load_coordinates(path: Path) -> tuple[pd.DataFrame, dict]:
         InputError: a file is missing, or the two do not belong together.
     """
     path = _csv(path)
-    note = files.read_json(path.with_suffix(".json"))
+    note = config.read(path.with_suffix(".json"), Note)
     if not path.is_file():
         raise InputError(f"{path} does not exist")
-    if files.sha256(path) != note.get("sha256"):
+    if files.sha256(path) != note["sha256"]:
         raise InputError(f"{path} is not the file its JSON describes; project the features again")
     # Names of sets may look like numbers or like "NA": text is taken as it stands.
     types = {"method": "str", "seed": "Int64", "set": "str", "row": "int64"}
-    frame = pd.read_csv(path, dtype=types, keep_default_na=False, na_values={"seed": [""]})
+    types |= {"x": "float64", "y": "float64"}
+    try:
+        frame = pd.read_csv(path, dtype=types, keep_default_na=False, na_values={"seed": [""]})
+    except Exception as error:  # pandas raises many kinds for a damaged file
+        reason = one_line(error, 100)
+        raise InputError(f"{path} holds no coordinates ({reason}); project them again") from error
+    if missing := [column for column in COLUMNS if column not in frame]:
+        raise InputError(f"{path} lacks the columns {', '.join(missing)}; project them again")
+    if len(frame) != note["rows"] or not np.isfinite(frame[["x", "y"]].to_numpy()).all():
+        raise InputError(f"{path} lacks rows or holds no finite numbers; project them again")
     return frame, note
 
 

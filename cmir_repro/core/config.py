@@ -4,13 +4,16 @@ Settings as they are typed, `train.steps=100`, become {"train": {"steps": 100}}.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Self, get_args
+from typing import Self, TypeVar, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from cmir_repro.core.errors import InputError, one_line
 from cmir_repro.core.files import parse_json, read_json
+
+T = TypeVar("T")
 
 
 class Config(BaseModel):
@@ -28,24 +31,36 @@ class Config(BaseModel):
         try:
             return cls(**values)
         except ValidationError as error:
-            raise InputError(f"{cls.__name__}: {_one_line(cls, error)}") from error
+            raise InputError(f"{cls.__name__}: {_said(cls, error)}") from error
 
-    @classmethod
-    def checked(cls, path: Path, values: dict) -> Self:
-        """`values` of a file, held to the schema as they are: no text is taken for a number.
 
-        Raises:
-            InputError: as `make`; the file is named.
-        """
-        try:
-            return cls.model_validate(values, strict=True)
-        except ValidationError as error:
-            raise InputError(f"{path}: {_one_line(cls, error)}; make it again") from error
+MEND = "make it again"
 
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """What a JSON file holds. Errors as `files.read_json` and `checked`."""
-        return cls.checked(path, read_json(path))
+
+def read(path: Path, schema: type[T], mend: str = MEND) -> T:
+    """What a JSON file holds, a value of `schema`. Errors as `files.read_json` and `checked`."""
+    return checked(path, schema, read_json(path), mend)
+
+
+def checked(path: Path | str, schema: type[T], value: object, mend: str = MEND) -> T:
+    """`value` of a file, held to a schema as it is: no text is taken for a number.
+
+    Args:
+        schema: a `Config`, a TypedDict or another type of JSON values.
+        mend: what to do where it does not fit.
+
+    Raises:
+        InputError: a key is missing, unknown or of another kind; file and key are named.
+    """
+    try:
+        return _adapter(schema).validate_python(value, strict=True)
+    except ValidationError as error:
+        raise InputError(f"{path}: {_said(schema, error)}; {mend}") from error
+
+
+@cache
+def _adapter(schema: type) -> TypeAdapter:
+    return TypeAdapter(schema)
 
 
 def parse(typed: Iterable[str], groups: Mapping[str, str]) -> dict[str, dict]:
@@ -74,33 +89,34 @@ def parse(typed: Iterable[str], groups: Mapping[str, str]) -> dict[str, dict]:
     return found
 
 
-def _one_line(cls: type[BaseModel], error: ValidationError) -> str:
+def _said(schema: type, error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     key = one_line(".".join(map(str, first["loc"])), 100)
     if first["type"] == "extra_forbidden":
-        known = _known(cls, first["loc"][:-1])
+        known = _known(schema, first["loc"][:-1])
         return f"unknown key {key!r}" + (known and f"; allowed: {', '.join(known)}")
     if first["type"] == "missing":
-        return f"{key!r} is missing"
+        lacking = [each["loc"] for each in error.errors() if each["type"] == "missing"]
+        return f"lacks {one_line(', '.join('.'.join(map(str, loc)) for loc in lacking), 100)}"
     if first["type"] == "value_error":
         # Raised by our own validators, already a sentence.
         return str(first["ctx"]["error"])
     message = first["msg"][0].lower() + first["msg"][1:]
-    value = first["input"]
-    shown = one_line(repr(value), 60)
+    try:
+        shown = one_line(repr(first["input"]), 60)
+    except ValueError:
+        shown = "a number of thousands of digits"
     return f"{key} = {shown} is not allowed: {message}"
 
 
-def _known(owner: object, place: Iterable[str | int]) -> list[str]:
-    """The keys of the settings at a place of a schema; [] where it is no class of them."""
+def _known(schema: object, place: Iterable[str | int]) -> list[str]:
+    """The keys at a place of a schema; [] where they are not named there."""
     for part in place:
-        fields = getattr(owner, "model_fields", {})
-        if part not in fields:
-            return []
-        annotation = fields[part].annotation
-        # X of the annotations `X` and `X | None`.
-        owner = next(kind for kind in (*get_args(annotation), annotation) if kind is not type(None))
-    return list(getattr(owner, "model_fields", {}))
+        kinds = get_type_hints(schema) if hasattr(schema, "__annotations__") else {}
+        # X of `X` and of `X | None`.
+        kind = kinds.get(part)
+        schema = next((each for each in (*get_args(kind), kind) if each is not type(None)), None)
+    return [*getattr(schema, "model_fields", getattr(schema, "__annotations__", ()))]
 
 
 def _value(text: str) -> object:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmir_repro.core import paths
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, one_line
 from cmir_repro.core.files import sha256
 
 if TYPE_CHECKING:  # torch takes seconds, and data are read without it
@@ -41,13 +41,15 @@ def read_weights(path: Path) -> dict[str, "Tensor"]:
     Raises:
         InputError: there is no such file, or it is damaged.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    if not Path(path).is_file():
+        raise InputError(f"{path} does not exist")
     try:
         return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} is not a readable safetensors file ({error})") from error
+    except Exception as error:  # its own kind for a damaged file, others for kinds of numbers
+        reason = one_line(error, 100)
+        raise InputError(f"{path} is not a readable safetensors file ({reason})") from error
 
 
 def from_disk(kind: type, path: str) -> object:

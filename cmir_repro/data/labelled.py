@@ -113,9 +113,11 @@ def labelled(data: Prepared, task: str = TASK) -> Labelled:
     if data.has_ready(USED):
         rows = np.flatnonzero(array(USED, rows))
     labels = array(LABELS, rows)[:, slice(*told.get("columns", (None,)))]
-    found = assemble(
-        data.images, rows, array(TEXT, rows), labels, told["names"], told["categories"]
-    )
+    text = array(TEXT, rows)
+    try:
+        found = assemble(data.images, rows, text, labels, told["names"], told["categories"])
+    except InputError as error:
+        raise InputError(f"{data.folder}: {error}") from error
     return replace(found, **{key: told[key] for key in ("view", "protocol", "kind")})
 
 

@@ -21,14 +21,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cmir_repro.core import config, tables
+from cmir_repro.core.arrays import read_npy
 from cmir_repro.core.errors import InputError, one_of
-from cmir_repro.core.files import atomic, read_json, sha256, write_json
+from cmir_repro.core.files import atomic, sha256, write_json
+from cmir_repro.data.info import Info
 from cmir_repro.data.words import has_word
 
 SPLITS = ("train", "val", "test")
-IMAGE_COLUMNS = ("image", "split", "part", "row", "label")
-QUERY_COLUMNS = ("query", "split", "source", "target", "text")
+IMAGE_COLUMNS = {"image": str, "split": str, "part": str, "row": int, "label": str}
+QUERY_COLUMNS = dict.fromkeys(("query", "split", "source", "target", "text"), str)
 FILES = ("*.parquet", "pixels-*.npy", "ready-*.npy")
+MEND = "delete the folder and prepare it again"
 INFO_KEYS = ("name", "provenance", "sources", "licence", "left_out", "protocol", "tasks")
 
 
@@ -61,19 +65,13 @@ class Prepared:
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
-        self.info = read_json(self.folder / "dataset.json")
-        missing = [key for key in (*INFO_KEYS, "files") if key not in self.info]
-        if missing:
-            raise InputError(
-                f"{self.folder / 'dataset.json'} lacks {', '.join(missing)}; "
-                "delete the folder and prepare it again"
-            )
-        self.images = _table(self.folder / "images.parquet", IMAGE_COLUMNS)
-        self.queries = _table(self.folder / "queries.parquet", QUERY_COLUMNS)
+        self.info = config.read(self.folder / "dataset.json", Info, MEND)
+        self.images = tables.read_parquet(self.folder / "images.parquet", IMAGE_COLUMNS, MEND)
+        self.queries = tables.read_parquet(self.folder / "queries.parquet", QUERY_COLUMNS, MEND)
         check_tables(self.images, self.queries, self.folder.name)
         for name, facts in self.info["files"].items():
             path = self.folder / name
-            if not path.exists() or path.stat().st_size != facts["bytes"]:
+            if not path.is_file() or path.stat().st_size != facts["bytes"]:
                 raise InputError(
                     f"{path} is missing or truncated (expected {facts['bytes']:,} bytes); "
                     f"delete {self.folder.name} and prepare it again"
@@ -105,7 +103,14 @@ class Prepared:
             InputError: there is no such view.
         """
         one_of(f"view of {self.info['name']}", view, self.views)
-        return np.load(self.folder / f"pixels-{view}-{part}.npy", mmap_mode="r")
+        path = self.folder / f"pixels-{view}-{part}.npy"
+        found = read_npy(path, mapped=True)
+        if found.dtype != np.uint8 or found.ndim != 4 or found.shape[-1] != 3:
+            raise InputError(
+                f"{path} holds {found.shape} {found.dtype}, expected (N, height, width, 3) uint8; "
+                "prepare the data set again"
+            )
+        return found
 
     def ready(self, name: str, part: str) -> np.ndarray:
         """Memory-mapped float (N, ...) features that came with the data.
@@ -114,7 +119,11 @@ class Prepared:
             InputError: there are none of that name.
         """
         one_of(f"ready features of {self.info['name']}", name, self._ready)
-        return np.load(self.folder / f"ready-{name}-{part}.npy", mmap_mode="r", allow_pickle=False)
+        path = self.folder / f"ready-{name}-{part}.npy"
+        found = read_npy(path, mapped=True)
+        if not found.ndim:
+            raise InputError(f"{path} holds one number, expected a row an image")
+        return found
 
     def has_ready(self, name: str) -> bool:
         """Whether `ready` has features of that name."""
@@ -135,6 +144,11 @@ class Prepared:
         out = None
         for name in np.unique(part) if len(rows) else self.images["part"].iloc[:1]:
             here, source = part == name, of(name)
+            if (row[here] < 0).any() or (row[here] >= len(source)).any():
+                raise InputError(
+                    f"{self.folder / 'images.parquet'} names rows of part {name!r} that are not "
+                    f"among its {len(source):,}; prepare the data set again"
+                )
             if out is None:
                 out = np.empty((len(rows), *source.shape[1:]), dtype=source.dtype)
             out[here] = source[row[here]]
@@ -213,7 +227,7 @@ def check_tables(images: pd.DataFrame, queries: pd.DataFrame, name: str) -> None
         missing = [column for column in columns if column not in table]
         if missing:
             raise InputError(f"{name}: {what} table lacks the columns {', '.join(missing)}")
-        key = table[columns[0]]
+        key = table[next(iter(columns))]
         if key.duplicated().any():
             raise InputError(f"{name}: {what} id {key[key.duplicated()].iloc[0]!r} occurs twice")
         if table[list(columns)].isna().any().any():
@@ -269,12 +283,3 @@ def hold_out(
     moved |= set(queries.loc[chosen, "target"])
     images.loc[images["image"].isin(moved), "split"] = "val"
     return images, queries
-
-
-def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    if not path.exists():
-        raise InputError(f"{path} does not exist; prepare the data set again")
-    try:
-        return pd.read_parquet(path)
-    except Exception as error:  # pyarrow raises many kinds for a damaged file
-        raise InputError(f"{path} is not a readable parquet table; prepare it again") from error

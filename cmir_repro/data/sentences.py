@@ -19,7 +19,8 @@ import pandas as pd
 
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import atomic
-from cmir_repro.data.prepared import QUERY_COLUMNS, SPLITS, Prepared
+from cmir_repro.core.tables import read_parquet
+from cmir_repro.data.prepared import MEND, QUERY_COLUMNS, SPLITS, Prepared
 from cmir_repro.data.words import has_word
 
 FILE = "sentences.parquet"
@@ -88,10 +89,7 @@ def sentences(data: Prepared, view: str | None = None) -> pd.DataFrame:
             f"the data set {data.info['name']!r} has no sentences ({FILE}); "
             "cmir prepare captions makes one that has"
         )
-    try:
-        table = pd.read_parquet(path)
-    except Exception as error:  # pyarrow raises many kinds for a damaged file
-        raise InputError(f"{path} is not readable ({error}); prepare the data set again") from error
+    table = read_parquet(path, dict.fromkeys(COLUMNS, str), MEND)
     if VIEW in table:
         one_of(f"view of {data.info['name']} with sentences", view, table[VIEW].unique())
         table = table[table[VIEW] == view].drop(columns=VIEW).reset_index(drop=True)

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from cmir_repro.core.errors import InputError
+from cmir_repro.core.tables import read_parquet
 from cmir_repro.data.readers.files import read_csv
 from cmir_repro.evaluation import intervals
 from cmir_repro.evaluation.tied_ranks import Ranks
@@ -199,10 +200,7 @@ def _table(path: Path) -> pd.DataFrame:
         return read_csv(path)
     if path.suffix != ".parquet":
         raise InputError(f"{path} must end in .parquet or .csv")
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
-        raise InputError(f"{path} is missing or no readable parquet file") from error
+    return read_parquet(path)
 
 
 def _aligned(runs: Mapping[str, Sequence[pd.DataFrame]]) -> dict[str, list[Ranks]]:

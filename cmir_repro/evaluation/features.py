@@ -12,31 +12,14 @@ file with the columns id and, optionally, label, source and image.
 """
 
 import csv
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from cmir_repro.core.arrays import read_npy, read_npz
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import atomic
-
-# What numpy and zipfile raise for a file that is cut off, damaged or something else.
-_UNREADABLE = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    MemoryError,
-    NotImplementedError,
-    RuntimeError,
-    SyntaxError,
-    OverflowError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-
 
 KEYS = ("ids", "features", "labels", "categories", "source", "image")
 
@@ -103,7 +86,7 @@ def load_features(path: Path, ids: Path | None = None) -> Features:
     elif path.suffix == ".npy":
         if ids is None:
             raise InputError(f"{path} has no ids; name the file that lists them, one per row")
-        arrays = {"features": _read_npy(path), **_read_ids(Path(ids))}
+        arrays = {"features": read_npy(path), **_read_ids(Path(ids))}
     else:
         raise InputError(f"{path} must end in .npz or .npy")
     return _checked(path, arrays)
@@ -227,49 +210,12 @@ def images_of(sentences: Features, images: Features) -> np.ndarray:
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    arrays = {}
-    loaded = _load(path)
-    if not isinstance(loaded, np.lib.npyio.NpzFile):
-        raise InputError(f"{path} is a single array, not an npz; write it with numpy.savez")
-    with loaded:
-        if missing := [key for key in KEYS[:2] if key not in loaded.files]:
-            has = ", ".join(loaded.files) or "nothing"
-            raise InputError(f"{path} has no key {' and no key '.join(missing)} (it has {has}); "
-                             f"keys that are read: {', '.join(KEYS)}")  # fmt: skip
-        for key in KEYS:
-            if key not in loaded.files:
-                continue
-            try:
-                arrays[key] = loaded[key]
-            except _UNREADABLE as error:
-                raise _refusal(path, error, f"key {key} of ") from error
+    arrays, names = read_npz(path, KEYS)
+    if missing := [key for key in KEYS[:2] if key not in arrays]:
+        has = ", ".join(names) or "nothing"
+        raise InputError(f"{path} has no key {' and no key '.join(missing)} (it has {has}); "
+                         f"keys that are read: {', '.join(KEYS)}")  # fmt: skip
     return arrays
-
-
-def _read_npy(path: Path) -> np.ndarray:
-    loaded = _load(path)
-    if not isinstance(loaded, np.ndarray):
-        raise InputError(f"{path} is an npz, not a single array; rename it to end in .npz")
-    return loaded
-
-
-def _load(path: Path) -> np.ndarray | np.lib.npyio.NpzFile:
-    try:
-        return np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
-    except _UNREADABLE as error:
-        raise _refusal(path, error) from error
-
-
-def _refusal(path: Path, error: Exception, what: str = "") -> InputError:
-    if "allow_pickle" in str(error):
-        return InputError(
-            f"{what}{path} holds Python objects, which can run code and are never loaded; "
-            "save plain arrays, strings as .astype(str)"
-        )
-    reason = str(error).split("\n")[0] or type(error).__name__
-    return InputError(f"{what}{path} cannot be read ({reason}); write it again with numpy")
 
 
 def _read_ids(path: Path) -> dict[str, np.ndarray]:

@@ -4,7 +4,6 @@ A finished run is found again by its configuration, its data and the versions of
 numbers, and is not repeated; a broken-off one goes on where it stopped.
 """
 
-import json
 import shutil
 from contextlib import AbstractContextManager, nullcontext
 
@@ -13,6 +12,7 @@ from accelerate import PartialState
 from torch import Tensor, nn
 
 from cmir_repro.core import files, locks, paths
+from cmir_repro.core.config import read
 from cmir_repro.core.protocol import Protocol
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.experiments import identity, ledger, versions
@@ -76,7 +76,8 @@ class Job:
         """Whether this run is finished; then `system` has its selected weights."""
         if self.finished:
             tensors, _ = checkpoint.load(self.folder, self.selected, self.identity)
-            checkpoint.restore(system.to(self.device), None, tensors)
+            where = self.folder / f"{self.selected}.json"
+            checkpoint.restore(system.to(self.device), None, tensors, where)
         return self.finished
 
     def train(self, system: nn.Module, batches: Batches, validate, progress: bool = True) -> None:
@@ -111,7 +112,7 @@ class Job:
         """
         path = self.folder / "record.json"
         if self.finished:
-            record = ledger.Record.make(**files.read_json(path))
+            record = read(path, ledger.Record)
         else:
             record = self._record(system, result, command)
         written = (paths.results() / "records" / f"{self.name}.json").exists()
@@ -127,8 +128,7 @@ class Job:
         return pd.DataFrame(self._rows())
 
     def _rows(self) -> list[dict]:
-        text = (self.folder / "log.jsonl").read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines()]
+        return ledger.read_log(self.folder / "log.jsonl")
 
     def _clear_if_other(self) -> None:
         if not (self.folder / "last.json").exists():
@@ -141,8 +141,8 @@ class Job:
 
     def _record(self, system: nn.Module, result: dict, command: str) -> ledger.Record:
         config = self.config
-        facts = files.read_json(self.folder / f"{self.selected}.json")
-        last = files.read_json(self.folder / "last.json")
+        facts = read(self.folder / f"{self.selected}.json", checkpoint.Facts)
+        last = read(self.folder / "last.json", checkpoint.Facts)
         return ledger.Record.make(
             kind="run",
             system=config.system,

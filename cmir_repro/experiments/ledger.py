@@ -32,10 +32,11 @@ import torch
 
 from cmir_repro import __version__
 from cmir_repro.core import paths
+from cmir_repro.core.config import checked
 from cmir_repro.core.errors import InputError, one_of
-from cmir_repro.core.files import atomic, read_json, write_json, write_text
+from cmir_repro.core.files import atomic, parse_json, read_json, write_json, write_text
 from cmir_repro.experiments import query_table
-from cmir_repro.experiments.record import COMMITTED, ORIGINS, OWN, Record
+from cmir_repro.experiments.record import COMMITTED, ORIGINS, OWN, LogRow, Record
 
 # Linux: the kernel's count of a process's largest memory, and how to set it back.
 _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -100,7 +101,7 @@ def read_record(path: Path, origin: str = OWN) -> Record:
     Raises:
         InputError: there is none, or it is damaged.
     """
-    record = Record.checked(path, {**read_json(path), "origin": origin})
+    record = checked(path, Record, {**read_json(path), "origin": origin})
     if record.run != path.stem:  # a copy would be counted twice
         raise InputError(f"{path} is the record of {record.run}; call it that, or remove it")
     return record
@@ -153,11 +154,22 @@ def queries(run: str, origin: str | None = None) -> pd.DataFrame:
 
 def log(run: str, origin: str | None = None) -> pd.DataFrame:
     """The log of a run, one row a logged step."""
-    path = _holder(run, origin)[1] / "logs" / f"{run}.jsonl"
+    return pd.DataFrame(read_log(_holder(run, origin)[1] / "logs" / f"{run}.jsonl"))
+
+
+def read_log(path: Path) -> list[dict[str, float]]:
+    """The rows of a log: "step" and figures, finite numbers all.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
     try:
-        return pd.read_json(path, lines=True)
+        rows = [parse_json(line) for line in Path(path).read_bytes().splitlines()]
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist") from error
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is missing or damaged; run {run} again") from error
+        raise InputError(f"{path} is no log ({error}); run {Path(path).stem} again") from error
+    return [checked(f"{path}, line {n}", LogRow, row) for n, row in enumerate(rows, start=1)]
 
 
 def merge(source: Path, into: Path) -> list[str]:

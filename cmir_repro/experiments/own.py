@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cmir_repro.core.errors import InputError, one_of
-from cmir_repro.core.files import read_json, sha256, write_json
+from cmir_repro.core.files import sha256, write_json
 from cmir_repro.evaluation.features import load_features
 from cmir_repro.experiments import ledger, versions
 from cmir_repro.experiments.ledger import Record
@@ -37,9 +37,8 @@ def register_method(system: str, name: str, settings: dict) -> None:
     """
     _check_name(system, name)
     SYSTEMS[system].presets.configure(method=name, model=settings)  # refuses what does not fit
-    file = base.own_file()
-    kept = read_json(file) if file.exists() else {}
-    write_json(file, kept | {system: kept.get(system, {}) | {name: settings}})
+    kept = base.own_methods()
+    write_json(base.own_file(), kept | {system: kept.get(system, {}) | {name: settings}})
 
 
 def register_compositor(key: str, kind: type[Compositor], name: str) -> None:

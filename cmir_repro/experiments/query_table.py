@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import atomic
+from cmir_repro.core.tables import read_parquet
 
 
 def write(path: Path, queries: pd.DataFrame) -> None:
@@ -44,11 +45,14 @@ def read(path: Path) -> pd.DataFrame:
     Raises:
         InputError: it is missing or damaged.
     """
-    try:
-        table = pd.read_parquet(path)
-        *names, value = table.columns
-        texts = [name for name in names if table[name].dtype.kind not in "iu"]
-        counts = dict.fromkeys(set(names) - set(texts), np.int64)
-        return table.astype({**dict.fromkeys(texts, "str"), **counts, value: np.float64})
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        raise InputError(f"{path} is missing or damaged; run {Path(path).stem} again") from error
+    table = read_parquet(path, mend=f"run {Path(path).stem} again")
+    if not len(table.columns) or len(set(table.columns)) < len(table.columns):
+        raise InputError(f"{path} is no table of queries; run {Path(path).stem} again")
+    *names, value = table.columns
+    if table[value].dtype.kind not in "fiu":
+        raise InputError(f"{path}: the last column, {value}, holds no numbers")
+    texts = [name for name in names if table[name].dtype.kind not in "iu"]
+    if table[texts].isna().any(axis=None):
+        raise InputError(f"{path}: a query without a name; run {Path(path).stem} again")
+    counts = dict.fromkeys(set(names) - set(texts), np.int64)
+    return table.astype({**dict.fromkeys(texts, "str"), **counts, value: np.float64})

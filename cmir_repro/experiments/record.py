@@ -14,6 +14,7 @@ from cmir_repro.core.config import Config
 # Where a record was read.
 OWN, COMMITTED = ORIGINS = ("own", "committed")
 
+LogRow = dict[str, float]
 Number = Annotated[float, AllowInfNan(False)]
 Count = Annotated[int, Field(ge=0)]
 SHOWN = (1, 5, 10)  # cut-offs of recall in the tables
@@ -31,6 +32,8 @@ class Metric(TypedDict):
 
 
 Metrics = dict[str, Metric]
+# Of image and sentence, and of labels.
+Scoring = Annotated[str, Field(pattern=r"^(itc|itm|itc\+itm|cosine|hamming-\d{1,5})$")]
 
 
 class Radius(TypedDict):
@@ -71,7 +74,7 @@ class Result(TypedDict):
     gap: NotRequired[dict[str, dict[str, JsonValue]]]
     also: NotRequired[dict[str, Metrics]]  # of composed retrieval: other labels are relevant
     # Of images and sentences, and of labels.
-    by_scoring: NotRequired[dict[str, Metrics]]
+    by_scoring: NotRequired[dict[Scoring, Metrics]]
     scoring: NotRequired[str]
     images: NotRequired[Count]
     sentences: NotRequired[Count]
@@ -139,7 +142,9 @@ class Record(Config):
     software: dict[str, str]
     parameters: Count | None
     steps: Count | None
-    seconds: Number | None
+    seconds: Number | None  # of training, by the clock: with pauses and the load of others
+    # Of training, of the processor: all threads of one process; None in older records.
+    cpu_seconds: Number | None = None
     peak_memory_gb: Number | None
     result: Result
     validation: dict[str, Number]
@@ -156,14 +161,23 @@ class Record(Config):
     def _complete(self) -> Self:
         """What tables show is there: of a run its hardware, of each scoring some metrics."""
         if self.kind == "run" and len(self.hardware) < len(Hardware.__annotations__):
-            raise ValueError(
-                f"hardware lacks {', '.join(Hardware.__annotations__)}, or one of them"
-            )
+            raise ValueError(f"hardware lacks one of {', '.join(Hardware.__annotations__)}")
+        for key in self._keys():
+            if key not in self.result:
+                raise ValueError(f"lacks result.{key}")
         for where, metrics in self._scored():
             for name in self._expected():
                 if name not in metrics:
                     raise ValueError(f"{where} has no {name!r}")
         return self
+
+    def _keys(self) -> tuple[str, ...]:
+        """What of a result tables of its system show besides the metrics."""
+        if self.result["protocol"].get("depths"):
+            return "by_scoring", "curves", "without_relevant"
+        if self.result["protocol"].get("direction"):
+            return "by_scoring", "images", "sentences"
+        return ()
 
     def _scored(self) -> Iterator[tuple[str, Metrics]]:
         yield "result.metrics", self.result["metrics"]
@@ -171,11 +185,9 @@ class Record(Config):
             yield f"result.by_scoring.{name}", metrics
 
     def _expected(self) -> list[str]:
-        protocol = self.result["protocol"]
-        ways = ("i2t ", "t2i ")
+        protocol, ways = self.result["protocol"], ("i2t", "t2i")
         if protocol.get("depths"):
-            return [f"{way}MAP@{depth}" for way in ways for depth in protocol["depths"]]
-        recalls = [f"R@{k}" for k in protocol.get("cutoffs", ()) if k in SHOWN]
+            return [f"{way} MAP@{depth}" for way in ways for depth in protocol["depths"]]
         if protocol.get("direction"):
-            return ["RSUM", *(way + recall for way in ways for recall in recalls)]
-        return recalls
+            return ["RSUM", *(f"{way} R@1" for way in ways)]
+        return [f"R@{k}" for k in protocol.get("cutoffs", ()) if k in SHOWN]

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from cmir_repro.core.arrays import read_npy
 from cmir_repro.core.weights import weights_digest
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import Prepared
@@ -59,4 +60,4 @@ def features(
 
     shape = (len(pixels), GRID, GRID, sum(MobileNet.WIDTHS))
     fill(path, shape, draw, key, f"features {part}" if progress else None, "float16")
-    return np.load(path, mmap_mode="r")
+    return read_npy(path, mapped=True)

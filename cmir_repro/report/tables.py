@@ -55,6 +55,12 @@ def means(by_method: ByMethod) -> pd.DataFrame:
     columns, rows = _columns(by_method), []
     for method, records in by_method.items():
         for scoring in columns.scorings(records[0]) or (None,):
+            for record in records:
+                if scoring is not None and scoring not in columns.scorings(record):
+                    raise InputError(
+                        f"records/{record.run}.json has no scores by {scoring}, and "
+                        f"{records[0].run} has; remove one of them"
+                    )
             found = [columns.metrics(record, scoring) for record in records]
             for metric in found[0]:
                 mean = intervals.over_seeds(np.array([f[metric]["value"] for f in found]))
@@ -144,11 +150,16 @@ def points(
     Raises:
         InputError: two runs have other queries.
     """
-    columns, found = COLUMNS[records[0].system], {}
+    columns, found = _of(records[0]), {}
     for record in records:
         if record.seed not in seeds:
             continue
         table = queries(record.run, record.origin)
+        if lacking := [name for name in columns.asked if name not in table]:
+            raise InputError(
+                f"queries/{record.run}.parquet lacks the columns {', '.join(lacking)}; run "
+                f"{record.run} again"
+            )
         if scoring is not None:
             table = table[table["scoring"] == scoring]
         found[record.seed] = columns.points(table, metric)
@@ -253,8 +264,13 @@ def markdown(system: str, dataset: str, scale: str, task: str) -> str:
     return "\n".join([*lines, "", f"{columns.metric}, differences:", "", *told] if told else lines)
 
 
+def _of(record: Record) -> Columns:
+    one_of(f"records/{record.run}.json: system", record.system, COLUMNS)
+    return COLUMNS[record.system]
+
+
 def _columns(by_method: ByMethod) -> Columns:
-    return COLUMNS[next(iter(by_method.values()))[0].system]
+    return _of(next(iter(by_method.values()))[0])
 
 
 def _pairs(
@@ -298,6 +314,6 @@ def _scored(scoring: str | None) -> dict[str, str]:
 
 def _ran(took: str, records: list[Record]) -> str:
     """How long training took and on what."""
-    seconds = [record.seconds for record in records if record.steps] or [0.0]
+    seconds = [record.seconds for record in records if record.steps and record.seconds] or [0.0]
     machines = "; ".join(sorted({comparable.machine(record) for record in records}))
     return f"{took} took {min(seconds):.0f} to {max(seconds):.0f} s. Hardware: {machines}."

@@ -259,8 +259,8 @@ class _State:
     def resume(self) -> None:
         if not (self.folder / "last.json").exists():
             return
-        tensors, facts = checkpoint.load(self.folder, "last", self.identity)
-        checkpoint.restore(self.system, self.optimizers, tensors)
+        tensors, facts = checkpoint.load(self.folder, "last", self.identity, checkpoint.Progress)
+        checkpoint.restore(self.system, self.optimizers, tensors, self.folder / "last.json")
         self.step, self.updates = facts["step"], facts["updates"]
         self.since_best = facts["since_best"]
         self.best = -math.inf if facts["best"] is None else facts["best"]

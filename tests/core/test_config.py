@@ -35,7 +35,7 @@ def test_values_are_checked_nested_and_frozen():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"naem": "x"}, "Whole: 'name' is missing"),
+        ({"naem": "x"}, "Whole: lacks name"),
         ({"name": "x", "naem": 1}, "Whole: unknown key 'naem'; allowed: name, part, always"),
         ({"name": "x", "cls": 1}, "Whole: unknown key 'cls'; allowed: name, part, always"),
         (

@@ -138,3 +138,30 @@ def test_one_of_lists_what_is_allowed():
     one_of("scale", "mini", {"mini": 1, "paper": 2})
     with pytest.raises(InputError, match=r"^scale 'huge' is unknown; allowed: mini, paper$"):
         one_of("scale", "huge", (name for name in ("mini", "paper")))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000,
+        '{"a": ' * 300 + "1" + "}" * 300,
+        '{"a": ' + "9" * 5_000 + "}",
+        '{"a": ' + "9" * 400 + "}",
+        '{"a": 1e999}',
+        '{"a": [-1E+400]}',
+        '{"a": NaN}',
+        '{"a": -Infinity}',
+        '{"a": "\\ud800"}',
+    ],
+    ids=lambda content: content[:10],
+)
+def test_json_that_would_break_its_readers_is_refused(tmp_path, content):
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(InputError, match=r"^\S*x\.json is not readable JSON \(.*\); make it again"):
+        files.read_json(tmp_path / "x.json")
+
+
+def test_json_of_large_numbers_that_fit_is_read(tmp_path):
+    value = {"a": 1.7e308, "b": 5e-324, "c": "1e999", "d": 10**200, "e": "ab1e999"}
+    files.write_json(tmp_path / "x.json", value)
+    assert files.read_json(tmp_path / "x.json") == value

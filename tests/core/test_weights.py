@@ -26,5 +26,5 @@ def test_weights_are_told_apart_by_their_file_or_their_name(tmp_path, monkeypatc
 def test_a_file_that_holds_no_tensors_is_named(tmp_path, content):
     if content is not None:
         (tmp_path / "net").write_bytes(content)
-    with pytest.raises(InputError, match="net is not a readable safetensors file"):
+    with pytest.raises(InputError, match=r"net (is not a readable|does not exist)"):
         read_weights(tmp_path / "net")

@@ -234,7 +234,7 @@ def test_a_damaged_manifest_is_refused(toy):
         info = json.loads(whole)
         del info[key]
         path.write_text(json.dumps(info))
-        with pytest.raises(InputError, match=rf"dataset\.json lacks {key}; delete the folder"):
+        with pytest.raises(InputError, match=rf"dataset\.json: lacks {key}; delete the folder"):
             Prepared(toy[0])
 
 

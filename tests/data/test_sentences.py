@@ -95,12 +95,15 @@ def test_an_empty_split_and_an_unknown_one_are_refused(data):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (SENTENCES.drop(columns="text"), "lacks the column text"),
+        (SENTENCES.drop(columns="text"), "the column text is missing"),
         (table(("s", "a", "x"), ("s", "b", "y")), "sentence id 's' is twice"),
         (table(("s", "z", "x")), "1 sentences are of images that are not there, first 'z'"),
         (table(("s", "a", " \n")), "sentence 's' has no word"),
         (table(("s", "a", "\u2026")), "sentence 's' has no word"),
-        (pd.DataFrame([("s", "a", 3)], columns=list(sentences.COLUMNS)), "text holds what is no"),
+        (
+            pd.DataFrame([("s", "a", 3)], columns=list(sentences.COLUMNS)),
+            "text holds int64",
+        ),
         (pd.DataFrame([("s", None, "x")], columns=list(sentences.COLUMNS)), "column image holds"),
     ],
 )
@@ -113,7 +116,7 @@ def test_bad_tables(data, bad, message):
 def test_a_data_set_without_sentences_or_with_a_damaged_file(data):
     path = data.folder / sentences.FILE
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(InputError, match=r"sentences.parquet is not readable"):
+    with pytest.raises(InputError, match=r"sentences.parquet is no readable"):
         sentences.sentences(data)
     path.unlink()
     with pytest.raises(InputError, match="'toy' has no sentences"):

@@ -144,7 +144,7 @@ def test_it_is_plain_json_and_text(files):
         ("x.csv", "query,rank\na,\n", "of query a is no number"),
         ("x.csv", "query,rank\n", "x.csv has no rows"),
         ("x.csv", "query,scoring,rank\na,itc,1\na,itm,2\n", "more than one scoring: itc, itm"),
-        ("x.parquet", "PAR1 cut", "x.parquet is missing or no readable parquet"),
+        ("x.parquet", "PAR1 cut", "x.parquet is no readable parquet"),
         ("x.txt", "query,rank\na,1\n", "must end in .parquet or .csv"),
         ("x.csv", "query,rank\na,1\nb,1\nc,1\nd,1\ne,1\n", "1 missing, 0 more, for instance 'f'"),
     ],

@@ -133,7 +133,7 @@ def test_a_header_that_claims_more_than_there_is_is_refused(tmp_path):
     with (tmp_path / "f.npy").open("wb") as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": (10**9, 10**9)}
         np.lib.format.write_array_header_1_0(file, header)
-    refused("f.npy cannot be read", load_features, tmp_path / "f.npy", tmp_path / "ids.txt")
+    refused("f.npy is truncated", load_features, tmp_path / "f.npy", tmp_path / "ids.txt")
 
 
 def test_npy_takes_its_ids_from_text_or_csv(tmp_path):

@@ -126,7 +126,7 @@ def test_what_a_killed_writer_left_is_no_record_and_a_copy_is_refused(own, tmp_p
 @pytest.mark.parametrize(
     ("lost", "message"),
     [
-        ("queries/tirg-3.parquet", r"tirg-3\.parquet is missing"),
+        ("queries/tirg-3.parquet", r"tirg-3\.parquet does not exist"),
         ("logs/tirg-3.jsonl", "has no log beside it"),
         ("records", "is no ledger"),
     ],

@@ -86,7 +86,7 @@ def test_damaged_weights_are_refused(saved, damage):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [('{"step": 5', "not readable JSON"), ('{"step": 5}', "lacks config, sha256, weights")],
+    [('{"step": 5', "not readable JSON"), ('{"step": 5}', "lacks config, weights, sha256")],
 )
 def test_a_damaged_json_is_refused(saved, text, message):
     (saved / "last.json").write_text(text)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cmir_repro.core.arrays import read_npy
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.protocol import incomplete
 from cmir_repro.data import labelled
@@ -81,7 +82,7 @@ def content(
     def draw_and_check(folder: Path) -> Mapping[str, int] | None:
         done = draw(folder) if draw is not None else None
         if TEXT not in arrays:
-            check(np.load(array_file(folder, TEXT), mmap_mode="r", allow_pickle=False))
+            check(read_npy(array_file(folder, TEXT), mapped=True))
         return done
 
     if TEXT in arrays:

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from cmir_repro.core import paths as folders
+from cmir_repro.core.config import read
 from cmir_repro.core.errors import InputError
-from cmir_repro.core.files import read_json, write_json
+from cmir_repro.core.files import write_json
 from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare.formats import SUFFIXES
 from cmir_repro.data.prepare.on_disk import find_pictures
@@ -27,7 +28,7 @@ def damage(files: Sequence[Path], workers: int = 4) -> np.ndarray:
     key = hashlib.sha256(repr(state).encode()).hexdigest()[:16]
     kept = folders.data() / ".checked" / f"{key}.json"
     if kept.exists():
-        found = read_json(kept)
+        found = read(kept, dict[str, str])
         return np.array([found.get(str(row), "") for row in range(len(files))], dtype=object)
 
     why = reasons(files, workers)

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from cmir_repro.core import paths
-from cmir_repro.core.config import Config
+from cmir_repro.core.config import Config, read
 from cmir_repro.core.device import SCALES
 from cmir_repro.core.errors import one_of
-from cmir_repro.core.files import read_json
 from cmir_repro.training.loop import TrainConfig
 
 # Data sets of generated scenes; all others are photographs.
@@ -82,6 +81,9 @@ def assemble(
     )
 
 
+OwnMethods = dict[str, dict[str, dict[str, JsonValue]]]
+
+
 def own_file() -> Path:
     """Where the methods that a user registered are kept: in the user's own ledger."""
     return paths.results() / "methods.json"
@@ -89,8 +91,13 @@ def own_file() -> Path:
 
 def own(system: str) -> dict[str, dict]:
     """The methods that the user registered for a system: name -> settings; see experiments.own."""
+    return own_methods().get(system, {})
+
+
+def own_methods() -> dict[str, dict[str, dict]]:
+    """All methods that the user registered: system -> name -> settings."""
     file = own_file()
-    return read_json(file).get(system, {}) if file.exists() else {}
+    return read(file, OwnMethods) if file.exists() else {}
 
 
 def merged(settings: dict, *changes: dict | None) -> dict:

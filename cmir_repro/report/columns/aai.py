@@ -77,6 +77,7 @@ AAI = Columns(
     reference=aai.REFERENCE,
     metric="RSUM",
     metrics=lambda record, scoring: record.result["by_scoring"][scoring],
+    asked=("scoring", "direction", "image", "rank"),
     points=_of_image,
     columns=_columns,
     below=_below,

@@ -58,6 +58,7 @@ class Columns:
         reference: the method that others are compared with.
         metric: what they are compared by.
         metrics: record, scoring -> name -> {"value": percent, "chance": percent}.
+        asked: columns that a per-query table must have.
         points: per-query table of a run, metric -> what each unit (query, image or pair) brings to
             the metric by id, NaN where the metric leaves it out.
         percent: what a point is worth. Shares of hits become percent after their mean over seeds
@@ -83,6 +84,7 @@ class Columns:
     reference: str
     metric: str
     metrics: Callable[[Record, str | None], dict]
+    asked: tuple[str, ...]
     points: Callable[[pd.DataFrame, str], pd.Series]
     columns: Callable[[Found], list[Column]]
     below: Callable[[Found], str]

@@ -117,6 +117,7 @@ CRCGS = Columns(
     reference=crcgs.REFERENCE,
     metric="MAP@all",
     metrics=_with_means,
+    asked=("scoring", "direction", "depth", "query", "ap"),
     points=_of_pair,
     columns=_columns,
     below=_below,

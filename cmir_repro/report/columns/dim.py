@@ -67,6 +67,7 @@ DIM = Columns(
     reference="TIRG",
     metric="R@1",
     metrics=lambda record, scoring: {f"R@{k}": record.result["metrics"][f"R@{k}"] for k in CUTOFFS},
+    asked=("query", "rank"),
     points=_hits,
     percent=100.0,
     columns=_columns,

@@ -30,6 +30,9 @@ def keep(method, seed, ranks, rsum):
     }
     result = {
         "protocol": preset("css/image-sentence").as_dict(),
+        "queries": 6,
+        "gallery": 2,
+        "metrics": metrics["itc"],
         "images": 2,
         "sentences": 4,
         "by_scoring": metrics,

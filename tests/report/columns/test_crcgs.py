@@ -11,6 +11,7 @@ from cmir_repro.experiments.presets.crcgs import FULL, REFERENCE, configure
 from cmir_repro.report import tables
 
 IDS = ["a", "b", "c"]
+SPREAD = {"low": 0.0, "high": 90.0, "chance": 30.0}
 SETTING = ("crcgs", "css", "mini", "3d-colour-shape")
 
 
@@ -25,7 +26,7 @@ def keep(method, seed, i2t, t2i, value, scorings=("cosine", "hamming-32")):
                 rows += [(scoring, way, depth, *pair) for pair in zip(IDS, values, strict=True)]
     queries = pd.DataFrame(rows, columns=["scoring", "direction", "depth", "query", "ap"])
     metrics = {
-        f"{way} MAP@{depth}": {"value": value + 10 * (way == "t2i"), "chance": 30.0}
+        f"{way} MAP@{depth}": {"value": value + 10 * (way == "t2i"), **SPREAD}
         for way in ("i2t", "t2i")
         for depth in ("all", "queries")
     }
@@ -35,6 +36,7 @@ def keep(method, seed, i2t, t2i, value, scorings=("cosine", "hamming-32")):
         "queries": 3,
         "gallery": 9,
         "without_relevant": 1,
+        "metrics": metrics,
         "by_scoring": {scoring: metrics for scoring in scorings},
         "curves": {scoring: {"i2t": curve, "t2i": curve} for scoring in scorings},
     }
