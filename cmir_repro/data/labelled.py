@@ -153,7 +153,7 @@ def _check_shapes(table: pd.DataFrame, text, labels, words, categories) -> None:
                 f"{what} {array.shape} does not fit {len(table):,} images and {len(names):,} names"
             )
         if len(set(names)) < len(names):
-            twice = next(name for name in names if list(names).count(name) > 1)
+            twice = pd.Index(names)[pd.Index(names).duplicated()][0]
             raise InputError(f"{what}: the name {twice!r} occurs twice")
     if text.dtype.kind == "f" and not np.isfinite(text).all():
         row = int(np.flatnonzero(~np.isfinite(text).all(1))[0])

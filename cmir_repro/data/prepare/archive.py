@@ -1,5 +1,8 @@
 """Archives from elsewhere, unpacked whole or not at all, and never outside their folder."""
 
+import bz2
+import gzip
+import lzma
 import shutil
 import stat
 import tarfile
@@ -12,7 +15,12 @@ from cmir_repro.core import locks, paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import read_json, scratch, write_json
 
-MAX_ARCHIVE = 16 * 2**30  # bytes unpacked, our choice; a small archive can hold far more
+# Our choice: what an archive may unpack to, in bytes, with so many more for each of its own, and
+# in entries, with one more for so many of its bytes. NUS-WIDE's zeros and ones are 540 MB.
+MOST, TIMES = 2**31, 20
+ENTRIES, PER_ENTRY = 50_000, 100
+HEADER = 2**24  # bytes of what tar says of an entry
+_PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -26,13 +34,17 @@ def unpack(archive: Path, folder: Path) -> None:
         raise InputError(f"{folder} exists; use --root {folder} alone, or delete it first")
     total = 0
     try:
+        packed_size = archive.stat().st_size
+        most, most_entries = MOST + TIMES * packed_size, ENTRIES + packed_size // PER_ENTRY
         with scratch(folder.parent) as temporary:
             inside = temporary / "content"
             inside.mkdir()
-            for name, size, packed in _entries(archive):
+            for number, (name, size, packed) in enumerate(_entries(archive)):
                 total += size
-                if total > MAX_ARCHIVE:
-                    raise InputError(f"{archive} unpacks to more than {MAX_ARCHIVE:,} bytes")
+                if total > most:
+                    raise InputError(f"{archive} unpacks to more than {most:,} bytes")
+                if number >= most_entries:
+                    raise InputError(f"{archive} has more than {most_entries:,} entries")
                 path = inside / name
                 (path.parent if packed else path).mkdir(parents=True, exist_ok=True)
                 if packed:
@@ -99,8 +111,14 @@ def unpacked(root: Path | None, archives: Sequence[Path] | None, name: str) -> P
 
 def _entries(archive: Path) -> Iterator[tuple[str, int, IO[bytes] | None]]:
     """Name, size in bytes and content of each entry, None for a folder; only safe ones."""
-    if tarfile.is_tarfile(archive):
-        with tarfile.open(archive) as file:
+    with archive.open("rb") as file:
+        start = file.read(262)
+    if start[:2] != b"PK" or start[257:] == b"ustar":
+        unpacker = next((o for sign, o in _PACKED.items() if start.startswith(sign)), open)
+        with (
+            unpacker(archive, "rb") as stream,
+            tarfile.open(fileobj=_Pieces(stream), mode="r:") as file,
+        ):
             for entry in file:
                 _check(archive, entry.name, plain=entry.isfile() or entry.isdir())
                 yield entry.name, entry.size, file.extractfile(entry) if entry.isfile() else None
@@ -111,6 +129,18 @@ def _entries(archive: Path) -> Iterator[tuple[str, int, IO[bytes] | None]]:
             _check(archive, entry.filename, plain=kind in (0, stat.S_IFREG, stat.S_IFDIR))
             packed = None if entry.is_dir() else file.open(entry)
             yield entry.filename, entry.file_size, packed
+
+
+class _Pieces:
+    """A stream for tarfile, which reads names and remarks of any claimed length into memory."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self.seek, self.tell = stream, stream.seek, stream.tell
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= HEADER:
+            raise ValueError(f"what it says of an entry takes {size:,} bytes")
+        return self._stream.read(size)
 
 
 def _check(archive: Path, name: str, plain: bool) -> None:

@@ -5,23 +5,26 @@ import hashlib
 import io
 import os
 import stat
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, one_line
 from cmir_repro.core.progress import bar
 from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare.formats import FORMATS, LISTED, content
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import SPLITS
 
-MAX_PIXELS = 50_000_000  # our choice; a file of a few bytes can claim far more
+# Our choice: a file of a few bytes can claim far more. Of those over LARGE one is held at a time.
+MAX_PIXELS, LARGE = 50_000_000, 5_000_000
+_ONE_LARGE = threading.Lock()
 TURNED = "pictures turned upright, as their EXIF says"
 VIEW = "photo"  # the view of photographs
 _TURNS = {  # by EXIF's orientation; 1 is upright
@@ -57,7 +60,9 @@ def opened(path: Path) -> Iterator[Image.Image]:
                 raise ValueError(f"{image.width} x {image.height} pixels are over {MAX_PIXELS:,}")
             if image.format == "PNG" and _PNG_END not in data:
                 raise ValueError("the end is missing")
-            yield image
+            large = image.width * image.height > LARGE
+            with _ONE_LARGE if large else nullcontext():
+                yield image
     except UnidentifiedImageError as error:
         raise InputError(
             f"{path} is no whole picture of a format that is read ({LISTED}); it holds "
@@ -66,8 +71,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     except InputError:
         raise
     except Exception as error:  # Pillow raises many kinds for a damaged file
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} is no whole picture ({reason})") from error
+        raise InputError(f"{path} is no whole picture ({one_line(error, 200)})") from error
 
 
 def load_picture(path: Path) -> np.ndarray:
@@ -89,9 +93,12 @@ def load_picture(path: Path) -> np.ndarray:
             gray = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
             rgb = Image.fromarray(gray).convert("RGB")
         else:
-            rgb = image.convert("RGB")
+            image.load()  # NumPy would swallow what is found damaged
+            rgb = image if image.mode == "RGB" else image.convert("RGB")
         turn = _turn(image)
-        return np.array(rgb if turn is None else rgb.transpose(turn))
+        if turn is not None:
+            rgb = rgb.transpose(turn)
+        return np.array(rgb)
 
 
 def _check_mode(path: Path, image: Image.Image) -> None:

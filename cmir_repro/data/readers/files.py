@@ -16,7 +16,9 @@ from cmir_repro.core.files import parse_json
 from cmir_repro.data.prepared import SPLITS
 from cmir_repro.data.words import plain
 
-MAX_TEXT = 2**28  # bytes unpacked, our choice; a small gz can hold far more
+# Bytes of a text, lines of it, and bytes that a packed one unpacks to, besides so many for each of
+# its own: our choice, so that a small gz of zeros or line ends does not fill the memory.
+MAX_TEXT, MAX_LINES, MAX_UNPACKED, TIMES = 2**28, 5_000_000, 2**26, 20
 SEPARATORS = (",", ";", "\t", "|")  # of CSV files
 MAX_COLUMNS = 10_000  # of CSV files, our choice
 ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")  # of pictures
@@ -68,6 +70,13 @@ def read_csv(file: Path, columns: Iterable[str] = (), separator: str | None = No
             )
     if len(rows) == 1:
         raise InputError(f"{file} has no rows")
+    if (
+        len(rows) * len(header) > len(text) + 2**20
+    ):  # rows that are whole have a sign for each field
+        raise InputError(
+            f"{file}: most of {len(rows) - 1:,} rows have far fewer fields than the first line, "
+            f"{len(header):,}; is {separator!r} the separator?"
+        )
     _refuse_swallowed(file, rows, starts, separator)
     body = [row + [""] * (len(header) - len(row)) for row in rows[1:]]
     table = pd.DataFrame(body, columns=header, dtype=str)
@@ -140,7 +149,8 @@ def _refuse_swallowed(file: Path, rows: list[list[str]], starts: list[int], sepa
     over = [k for k in over if k]
     if not over:
         return
-    single = [row for k, row in enumerate(rows) if k and k not in set(over)]
+    several = set(over)
+    single = [row for k, row in enumerate(rows) if k and k not in several]
     wide = len(rows[0])
     shapes = []
     for column in range(wide):
@@ -214,10 +224,14 @@ def lines(path: Path) -> list[str]:
     """
     path = Path(path)
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            data = file.read(MAX_TEXT + 1)
-        if len(data) > MAX_TEXT:
-            raise ValueError(f"over {MAX_TEXT:,} bytes")
+        packed = path.suffix == ".gz"
+        most = MAX_UNPACKED + TIMES * path.stat().st_size if packed else MAX_TEXT
+        with (gzip.open if packed else open)(path, "rb") as file:
+            data = file.read(min(most, MAX_TEXT) + 1)
+        if len(data) > min(most, MAX_TEXT):
+            raise ValueError(f"over {min(most, MAX_TEXT):,} bytes")
+        if data.count(b"\n") > MAX_LINES:
+            raise ValueError(f"over {MAX_LINES:,} lines")
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
     except (OSError, EOFError, ValueError, gzip.zlib.error) as error:
@@ -230,7 +244,7 @@ def lines(path: Path) -> list[str]:
 
 
 def read_json(path: Path, kind: type, where: str = "") -> dict | list:
-    """The value of a JSON file, a dict or list that is not empty.
+    """The value of a JSON file, a dict or list that is not empty, its texts as `plain` makes them.
 
     Args:
         where: what to say of the place of the file if it is missing.
@@ -277,6 +291,7 @@ def inside_path(where: str, path: object) -> str:
         or found.is_absolute()
         or ".." in found.parts
         or "\\" in path
+        or "\0" in path
     ):
         raise InputError(f"{where}: {path!r} is no path inside the folder of pictures")
     return without_ending(plain(str(found)))
@@ -312,11 +327,14 @@ def _is_name(part: str) -> bool:
 
 
 def _plain_value(value: object) -> object:
-    """A JSON value, all its texts and keys as `plain` makes them."""
+    """A JSON value, all its texts and keys as `plain` makes them; containers are changed in place,
+    for files of hundreds of MB are read."""
     if isinstance(value, str):
         return plain(value)
     if isinstance(value, list):
-        return [_plain_value(item) for item in value]
-    if isinstance(value, dict):
-        return {plain(key): _plain_value(item) for key, item in value.items()}
+        for place, item in enumerate(value):
+            value[place] = _plain_value(item)
+    elif isinstance(value, dict):
+        for key in list(value):  # in their order, also of those that change
+            value[_plain_value(key)] = _plain_value(value.pop(key))
     return value

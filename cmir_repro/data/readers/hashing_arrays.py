@@ -1,6 +1,7 @@
 """Pictures, texts and labels in the array files of papers on hashing, found by their names."""
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,8 @@ SPLIT_KEYS = {
 AGAIN = "labels again"  # those of the texts, where they have their own
 MOST_CLASSES = 4096  # our choice: labels that count further are no class numbers
 NAMES = ("FAll", "imgs")
-_CHUNK = 8192  # rows read at a time
+_CHUNK = 2**25  # bytes read at a time, if a number takes 8
+MOST, MOST_TIMES = 5 * 2**27, 2  # bytes of a whole matrix, and times those of its files; our choice
 
 
 class Array(NamedTuple):
@@ -69,9 +71,10 @@ class Rows:
         return sum(map(len, self.arrays))
 
     def chunks(self) -> Iterator[np.ndarray]:
+        rows = max(1, _CHUNK // (8 * max(1, prod(self.shape))))
         for array in self.arrays:
-            for start in range(0, len(array), _CHUNK):
-                yield array.take(slice(start, min(start + _CHUNK, len(array))))
+            for start in range(0, len(array), rows):
+                yield array.take(slice(start, min(start + rows, len(array))))
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """rows: (n,) int64, ascending; all between the first and the last are read."""
@@ -92,15 +95,22 @@ class Rows:
         if len(self.shape) > 1:
             raise InputError(f"{self.arrays[0].said()} is no matrix")
         width = self.shape[0] if self.shape else 1
-        out, binary, done = np.empty((len(self), width), np.float32), True, 0
+        files = {array.mat.path for array in self.arrays}
+        most = MOST + MOST_TIMES * sum(path.stat().st_size for path in files)
+        out, done = np.empty((len(self), width), np.uint8), 0
         for block in self.chunks():
             block = block.reshape(len(block), width)
             if not np.isfinite(block).all():
                 raise InputError(f"{self.arrays[0].said()} holds a number that is not finite")
+            if out.dtype == np.uint8 and not ((block == 0) | (block == 1)).all():
+                if 4 * out.size > most:
+                    raise InputError(
+                        f"{self.arrays[0].said()} takes {4 * out.size:,} bytes, over {most:,}"
+                    )
+                out = out.astype(np.float32)
             out[done : done + len(block)] = block
-            binary = binary and bool(((block == 0) | (block == 1)).all())
             done += len(block)
-        return out.astype(np.uint8) if binary else out
+        return out
 
 
 class Found(NamedTuple):

@@ -3,6 +3,10 @@
 The CSS release is such a file, written by Python 2. A pickle names functions and calls them;
 here every name it may use stands for a small function of this file, so that not even NumPy's
 own constructors, which trust their input, are reached. Any other name is refused.
+
+That keeps code from running, not time or memory: a pickle of 60 bytes can hash a tuple of 2^60
+items, claim 2^28 places or nest until the interpreter crashes. So a child process reads it, and
+hands its value back as JSON.
 """
 
 import pickle
@@ -13,10 +17,16 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, one_line
+from cmir_repro.data.readers.child import Child
 
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
 _BUILTINS = ("__builtin__", "builtins")  # Python 2 and 3
+_BYTES, _DICT = "b", "d"
+_KINDS = {"l": list, "t": tuple, "s": set, "f": frozenset}
+_LETTERS = {kind: letter for letter, kind in _KINDS.items()}
+DEEPEST = 64  # our choice; CSS needs 6
+MOST, MOST_TIMES = 1_000_000, 4  # values, and values for each byte of the file; our choice
 _DTYPE = re.compile(r"(?:[biufcSU]\d+|O\d*)")
 
 
@@ -32,34 +42,100 @@ def load_npy(path: Path) -> object:
         0-dimensional array at the top, what `np.save` makes of a dict, comes back as its content.
 
     Raises:
-        InputError: the file is missing, no .npy, truncated, holds no pickle, or asks for
-            anything besides plain containers and NumPy arrays of numbers, text or objects.
+        InputError: the file is missing, no .npy, truncated, holds no pickle, asks for anything
+            besides plain containers and NumPy arrays of numbers, text or objects, is nested over
+            DEEPEST, or takes too much time or memory.
     """
+    child = Child(path, f"{__name__}:PickledFile")
     try:
-        with Path(path).open("rb") as file:
-            shape = _read_header(file)
-            value = _Unpickler(file, encoding="latin1").load()
-            if not isinstance(value, _Array) or value.shape != shape:
-                raise _Refused("the pickle is not the array its header announces")
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
-    except _Refused as error:
-        raise InputError(f"{path} is refused: {_one_line(error)}") from error
-    except Exception as error:  # the unpickler raises nearly any kind for a damaged file
-        raise InputError(
-            f"{path} is truncated or no pickled .npy file ({_one_line(error)}); get it again"
-        ) from error
-    return value[0] if shape == () else value
+        return _decoded(child.ask("encoded"))
+    finally:
+        child.close()
+
+
+class PickledFile:
+    """What the child process does with the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def encoded(self) -> object:
+        """The value as `_decoded` takes it: JSON that tells tuples, sets and bytes from lists."""
+        try:
+            with self._path.open("rb") as file:
+                shape = _read_header(file)
+                value = _Unpickler(file, encoding="latin1").load()
+                if not isinstance(value, _Array) or value.shape != shape:
+                    raise _Refused("the pickle is not the array its header announces")
+            most = MOST + MOST_TIMES * self._path.stat().st_size
+            return _Encoder(most).encode(value[0] if shape == () else value)
+        except MemoryError:
+            raise
+        except _Refused as error:
+            raise InputError(f"{self._path} is refused: {_reason(error)}") from error
+        except Exception as error:  # the unpickler raises nearly any kind for a damaged file
+            raise InputError(
+                f"{self._path} is truncated or no pickled .npy file ({_reason(error)}); get it "
+                "again"
+            ) from error
 
 
 class _Refused(Exception):
     """The file is readable but holds what we do not take."""
 
 
-def _one_line(error: Exception) -> str:
-    """The message, which may quote what the file holds: printable and short."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return "".join(c if c.isprintable() else "?" for c in text)[:200]
+def _reason(error: Exception) -> str:
+    """The message, which may quote what the file holds: short."""
+    return one_line(" ".join(str(error).split()) or type(error).__name__, 200)
+
+
+class _Encoder:
+    """Makes JSON of plain Python: each container is a list of its kind's letter and its items.
+
+    What a pickle names several times becomes several values, of which there may be `most`.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def encode(self, value: object, depth: int = 0) -> object:
+        kind = type(value)
+        if kind is str:
+            if not value.isascii():
+                value.encode()  # raises where half of a pair stands, which no file can hold
+            return value
+        if kind in (float, bool, type(None)):
+            return value
+        if kind is int:
+            if value.bit_length() > 2**13:
+                raise _Refused(f"it holds a number of {value.bit_length():,} bits")
+            return value
+        if kind is bytes:
+            return [_BYTES, value.decode("latin1")]
+        items = [part for pair in value.items() for part in pair] if kind is dict else value
+        letter = _DICT if kind is dict else _LETTERS.get(kind)
+        if letter is None:
+            raise _Refused(f"it holds {kind.__name__}, no plain value")
+        self._left -= 1 + len(items)
+        if self._left < 0:
+            raise _Refused("it names the same values over and over")
+        if depth == DEEPEST:
+            raise _Refused(f"it is nested over {DEEPEST} deep")
+        depth += 1
+        return [letter, *[self.encode(item, depth) for item in items]]
+
+
+def _decoded(coded: object) -> object:
+    """The value behind what `_Encoder` makes."""
+    if not isinstance(coded, list):
+        return coded
+    letter, *items = coded
+    if letter == _BYTES:
+        return items[0].encode("latin1")
+    items = [_decoded(item) for item in items]
+    if letter == _DICT:
+        return dict(zip(items[::2], items[1::2], strict=True))
+    return _KINDS[letter](items)
 
 
 def _read_header(file) -> tuple[int, ...]:
@@ -168,3 +244,6 @@ class _Array(list):
             flat = [flat[i : i + size] for i in range(0, len(flat), size)] if flat else []
         self[:] = flat
         self.shape = tuple(shape)
+
+
+_LETTERS[_Array] = _LETTERS[list]

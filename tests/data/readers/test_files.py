@@ -122,7 +122,7 @@ def test_only_endings_of_pictures_are_endings(name, path):
     "name", ["", ".", "._a.jpg", "a/.jpg", " a", "a\n", "a\x00b", "C:a", "a/ /b"]
 )
 def test_what_no_picture_is_called_is_refused(name):
-    with pytest.raises(InputError, match="file name"):
+    with pytest.raises(InputError, match=r"file name|no path inside"):
         located("f", name)
 
 

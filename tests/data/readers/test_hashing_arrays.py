@@ -72,14 +72,14 @@ def test_released_splits_are_one_after_the_other(tmp_path):
 
 
 def test_read_in_pieces_it_is_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr(hashing_arrays, "_CHUNK", 4)
+    monkeypatch.setattr(hashing_arrays, "_CHUNK", 4 * 8 * TEXT.shape[1])
     found = find(opened(tmp_path, {"XAll": FEATURES, "YAll": TEXT, "LAll": LABELS}))
     assert [len(block) for block in found.text.chunks()] == [4, 4, 3]
     assert np.array_equal(found.text.matrix(), TEXT)
 
 
 def test_the_last_piece_decides_whether_it_is_binary(tmp_path, monkeypatch):
-    monkeypatch.setattr(hashing_arrays, "_CHUNK", 4)
+    monkeypatch.setattr(hashing_arrays, "_CHUNK", 4 * 8 * TEXT.shape[1])
     text = TEXT.astype(float)
     text[N - 1, 0] = 2
     assert find(opened(tmp_path, {"YAll": text, "LAll": LABELS})).text.matrix().dtype == np.float32

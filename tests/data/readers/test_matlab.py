@@ -1,6 +1,12 @@
 """Both kinds of .mat file give MATLAB's arrays, and nothing else of them is touched."""
 
+import os
+import resource
+import signal
+import struct
 import sys
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +14,8 @@ from scipy.io import savemat
 from scipy.sparse import csc_array
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.data.readers import matlab
+from cmir_repro.data.readers import child, mat_arrays
+from cmir_repro.data.readers.mat_arrays import MatArrays
 from cmir_repro.data.readers.matlab import MatFile
 
 LABELS = np.array([[1, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 0]], dtype=np.uint8)
@@ -59,8 +66,7 @@ def test_a_part_of_hdf5_is_read_without_the_rest(tmp_path, monkeypatch):
     asked = []
     plain = h5py.Dataset.__getitem__
     monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda d, at: asked.append(at) or plain(d, at))
-    with MatFile(path) as mat:
-        mat.take("IAll", 3, slice(1, 2))
+    mat_arrays.MatArrays(path).take("IAll", 3, 1, 2)
     assert asked == [(slice(1, 2),)]
 
 
@@ -107,23 +113,24 @@ def test_nothing_outside_an_hdf5_file_is_read(tmp_path):
 
 def test_too_large_is_refused_before_it_is_read(tmp_path, monkeypatch):
     savemat(tmp_path / "5.mat", {"a": np.zeros((10, 10))}, do_compression=True)
-    monkeypatch.setattr(matlab, "MAX_WHOLE", 799)
-    with MatFile(tmp_path / "5.mat") as mat, pytest.raises(InputError, match="take 800 bytes"):
-        mat.take("a")
+    monkeypatch.setattr(mat_arrays, "TIMES", 0)
+    monkeypatch.setattr(mat_arrays, "MOST_WHOLE", 799)
+    with pytest.raises(InputError, match="take 800 bytes"):
+        MatArrays(tmp_path / "5.mat").take("a", 0, None, None)
     version_73(tmp_path / "7.mat", a=np.zeros((10, 10)))
-    monkeypatch.setattr(matlab, "MAX_PIECES", 799)
+    monkeypatch.setattr(mat_arrays, "MOST_PIECES", 799)
     with pytest.raises(InputError, match="a would take 800 bytes, over 799"):
-        MatFile(tmp_path / "7.mat")
+        MatArrays(tmp_path / "7.mat")
 
 
 def test_without_h5py_the_message_says_what_to_install(tmp_path, monkeypatch):
     path = tmp_path / "x.mat"
-    path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(512) + matlab.HDF5_START + b"\x00" * 100)
+    path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(512) + mat_arrays.HDF5_START + b"\x00" * 100)
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(
         InputError, match=r"x.mat is a MATLAB file of version 7.3.*pip install h5py"
     ):
-        MatFile(path)
+        MatArrays(path)
 
 
 def test_damaged_files_are_one_line(tmp_path):
@@ -135,7 +142,7 @@ def test_damaged_files_are_one_line(tmp_path):
         "short": data[:60],
         "empty": b"",
         "text": b"no mat file\n" * 40,
-        "hdf5": matlab.HDF5_START + b"\x00" * 40,
+        "hdf5": mat_arrays.HDF5_START + b"\x00" * 40,
     }.items():
         (tmp_path / f"{name}.mat").write_bytes(content)
         with (
@@ -198,3 +205,94 @@ def test_a_damaged_sparse_array_is_one_line(tmp_path, changed):
     with pytest.raises(InputError, match=r"b\.mat") as caught, MatFile(path) as mat:
         mat.take("LAll")
     assert "\n" not in str(caught.value)
+
+
+def packed_73(path, written=None):
+    """6.4 GB of zeros as doubles in 7 MB, or only the first `written` of its 64 pieces."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        array = file.create_dataset("LAll", (2**20, 800), "f8", chunks=(2**14, 800), compression=9)
+        packed = zlib.compress(np.zeros(array.chunks).tobytes(), 9)
+        for start in range(0, len(array), 2**14)[:written]:
+            array.id.write_direct_chunk((start, 0), packed)
+    return path
+
+
+def packed_5(path, size=2**30, there=2**24):
+    """A version 5 file of one packed matrix of `size` bytes, of which some zeros are there."""
+    head = struct.pack("<IIII", 6, 8, 6, 0) + struct.pack("<IIii", 5, 8, size // 8, 1)
+    head += struct.pack("<HH4s", 1, 1, b"a") + struct.pack("<II", 9, size)
+    pack = zlib.compressobj(9)
+    data = pack.compress(struct.pack("<II", 14, len(head) + size) + head)
+    data += pack.compress(bytes(there)) + pack.flush()
+    start = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H2s", 0x0100, b"IM")
+    path.write_bytes(start + struct.pack("<II", 15, len(data)) + data)
+    return path
+
+
+BOMBS = {
+    "6.7 GB in pieces": (packed_73, "would take 6,710,886,400 bytes"),
+    "pieces that are not there": (lambda path: packed_73(path, 3), "would take|holds 3 of 64"),
+    "1 GB whole": (packed_5, "would take 1,073,741,824 bytes"),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_one_line(tmp_path, name):
+    make, message = BOMBS[name]
+    with (
+        pytest.raises(InputError, match=rf"a\.mat: .*({message})"),
+        MatFile(make(tmp_path / "a.mat")) as mat,
+    ):
+        mat.take(mat.first("LAll", "a"))
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2**20  # kB
+
+
+class Bad:
+    """What a file may make a C library do."""
+
+    def __init__(self, path):
+        getattr(self, path.read_text())()
+
+    def crash(self):
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def hang(self):
+        while True:
+            pass
+
+    def fill_memory(self):
+        list(range(2**30))
+
+    def write(self):
+        Path("written").write_bytes(b"x")
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("crash", "crashes the library"),
+        ("hang", "takes far too long"),
+        ("fill_memory", "far too much memory"),
+    ],
+)
+def test_what_befalls_the_child_is_one_line(tmp_path, monkeypatch, what, message):
+    monkeypatch.setattr(child, "SECONDS", 1)
+    (tmp_path / "a.mat").write_text(what)
+    with pytest.raises(InputError, match=rf"a\.mat .*{message}"):
+        child.Child(tmp_path / "a.mat", f"{__name__}:Bad")
+
+
+def test_the_child_writes_nothing_and_a_fault_of_ours_is_no_bad_input(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.mat").write_text("write")
+    with pytest.raises(RuntimeError, match="File too large"):
+        child.Child(tmp_path / "a.mat", f"{__name__}:Bad")
+    assert not (tmp_path / "written").exists() or not (tmp_path / "written").read_bytes()
+
+
+def test_pipes_and_folders_are_no_files(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mat")
+    for path in (tmp_path / "pipe.mat", tmp_path):
+        with pytest.raises(InputError, match="is no file"):
+            MatFile(path)

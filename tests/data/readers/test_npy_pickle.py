@@ -3,13 +3,17 @@
 import os
 import pickle
 import re
+import resource
 import subprocess
+import sys
 
 import numpy as np
 import pytest
 
+from cmir_repro.core import errors
 from cmir_repro.core.errors import InputError
-from cmir_repro.data.readers.npy_pickle import load_npy
+from cmir_repro.data.readers import child
+from cmir_repro.data.readers.npy_pickle import PickledFile, load_npy
 
 HEADER = (
     b"\x93NUMPY\x01\x00v\x00"
@@ -192,8 +196,8 @@ def test_every_truncation_is_one_line(tmp_path):
     np.save(tmp_path / "a.npy", {"a": [np.int64(1), "xy", np.arange(3)]}, allow_pickle=True)
     whole = (tmp_path / "a.npy").read_bytes()
     for length in range(len(whole)):
-        with pytest.raises(InputError) as caught:
-            load_npy(write(tmp_path / "b.npy", whole[:length], b""))
+        with pytest.raises(InputError) as caught:  # as the child does, without starting one
+            PickledFile(write(tmp_path / "b.npy", whole[:length], b"")).encoded()
         assert "\n" not in str(caught.value)
         assert "b.npy" in str(caught.value)
 
@@ -217,14 +221,53 @@ def test_a_missing_file_a_plain_array_and_a_wrong_shape_are_refused(tmp_path):
         load_npy(write(tmp_path / "list.npy", pickle.dumps([1])))
 
 
-def test_deep_and_large_containers_are_read(tmp_path):
-    shell = pickle.dumps(np.array(None, dtype=object), protocol=2)
-    deep = b"]" * 100_000 + b"a" * 99_999
-    body = re.sub(rb"](q.)Na", lambda found: b"]" + found[1] + deep + b"a", shell, flags=re.DOTALL)
-    value, depth = load_npy(write(tmp_path / "deep.npy", body)), 1
-    while value:
-        (value,), depth = value, depth + 1
-    assert depth == 100_000
+def test_large_containers_are_read(tmp_path):
     large = [{"color": "red", "pos": [0.1, 0.2]}] * 3 + list(range(200_000))
-    np.save(tmp_path / "large.npy", {"a": large}, allow_pickle=True)
-    assert load_npy(tmp_path / "large.npy") == {"a": large}
+    np.save(tmp_path / "large.npy", {"a": large, (1, "x"): frozenset({2})}, allow_pickle=True)
+    assert load_npy(tmp_path / "large.npy") == {"a": large, (1, "x"): frozenset({2})}
+
+
+def shell(content: bytes) -> bytes:
+    """A pickled 0-dimensional array whose one value these opcodes make."""
+    whole = pickle.dumps(np.array(None, dtype=object), protocol=2)
+    return re.sub(
+        rb"](q.)Na", lambda found: b"]" + found[1] + content + b"a", whole, flags=re.DOTALL
+    )
+
+
+PUT = b"q\x7f0h\x7fh\x7f"  # keep the top of the stack, and push it twice
+BOMBS = {
+    # Hashing walks through all 2^40 items.
+    "a set of doubling tuples": (b"\x8f(" + b")" + (PUT + b"\x86") * 40 + b"\x90", "too long"),
+    "doubling lists": (b"]" + (PUT + b"\x86") * 40, "over and over"),
+    "a memo index of 2^28": (b"Nr\x00\x00\x00\x10", "too much memory"),
+    "a tuple nested 200,000 deep as a key": (b"}" + b")" + b"\x85" * 200_000 + b"Ns", "crashes"),
+    "lists nested 900 deep": (b"]" * 900 + b"a" * 899, "nested over 64 deep"),
+    "a list in itself": (b"]q\x7fh\x7fa", "nested over 64 deep"),
+    "half of a pair": (b"V\\ud800\n", "surrogates not allowed"),
+    "a number of 5,000 digits": (
+        b"\x8b" + (2500).to_bytes(4, "little") + b"\x7f" * 2500,
+        "19,999 bits",
+    ),
+    "a name of 10 MB": (b"c" + b"x" * 10_000_000 + b"\nsystem\n", "asks for x"),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_one_line_soon(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(child, "SECONDS", 2)
+    content, message = BOMBS[name]
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with pytest.raises(InputError, match=rf"a\.npy .*{message}") as caught:
+        load_npy(write(tmp_path / "a.npy", shell(content)))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) <= errors.LONGEST
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert used.ru_utime + used.ru_stime - children.ru_utime - children.ru_stime < 5
+    assert used.ru_maxrss < 2**20  # kB
+
+
+def test_a_reader_of_pickles_needs_no_torch_and_no_pandas():
+    code = f"import sys, {PickledFile.__module__}; print({{'torch', 'pandas'}} & {{*sys.modules}})"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout == "set()\n"

@@ -1,0 +1,71 @@
+"""Mutants of raw files for every reader and script; counts go to docs/reliability.md.
+
+    PYTHONPATH=tests .venv/bin/python tests/benchmarks/bench_fuzz_raw.py [--mutants 1000]
+
+With --only NAME ... some are tried, and the page is left as it is.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from forked_child import forked
+from fuzzing import FOLDER, MEGABYTES, SECONDS, Counts, campaign
+from raw_files import READERS
+from raw_scripts import SCRIPTS
+from reliability_page import hardware, write_part
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--mutants", type=int, default=1000, help="of each")
+    parser.add_argument("--only", nargs="*", help="names of readers or scripts")
+    given = parser.parse_args()
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        forked(patch)
+        for name in given.only or [*READERS, *SCRIPTS]:
+            found.append(tried(name, given.mutants))
+            print(row(found[-1]), flush=True)
+            print("".join(f"  {bad}\n" for bad in found[-1].bad), end="", flush=True)
+    if not given.only:
+        write_part("Raw files, mutated", page(found))
+
+
+def tried(name: str, mutants: int) -> Counts:
+    generator = np.random.default_rng(0)
+    if name in READERS:
+        return campaign(name, READERS[name].seeds, READERS[name].read, mutants, generator)
+    with tempfile.TemporaryDirectory() as folder:
+        beside = Path(folder) / FOLDER
+        beside.mkdir()
+        script = SCRIPTS[name]
+        seeds = script.seeds(beside)
+        return campaign(f"script: {name}", seeds, script.read, mutants, generator, beside=beside)
+
+
+def row(counts: Counts) -> str:
+    return (
+        f"| {counts.name} | {counts.tried:,} | {counts.read:,} | {counts.refused:,} "
+        f"| {len(counts.bad):,} |"
+    )
+
+
+def page(found: list[Counts]) -> str:
+    """The part of docs/reliability.md."""
+    head = (
+        "Files of releases and of users, changed at random in bytes and structure; of a script all "
+        "files of a tiny release, but for its pictures, in turn. A mutant must give a valid value "
+        "or one line that names the file; bad is all else: a traceback, over "
+        f"{SECONDS:g} s, over {MEGABYTES:,.0f} MB above its size, a file written elsewhere, a "
+        "crash. Pickles and .mat files are read in a child process, which is forked here."
+    )
+    lines = ["| reader | mutants | read | refused | bad |", "| --- | ---: | ---: | ---: | ---: |"]
+    made = f"Made by `tests/benchmarks/bench_fuzz_raw.py` on {hardware()}."
+    return "\n".join([head, "", *lines, *map(row, found), "", made])
+
+
+if __name__ == "__main__":
+    main()
