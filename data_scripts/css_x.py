@@ -1,6 +1,5 @@
 """CSS-X into the prepared layout: generated queries with all answers and named hard negatives."""
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -107,7 +106,6 @@ def _content(scenes: np.ndarray, groups: list[Group], size: css.Scale, device: s
         "left_out": [],
         "protocol": "css-x",
         "tasks": {name: css.TASKS[name] for name in ("3d-3d", "2d-3d")},
-        "candidates_sha256": hashlib.sha256(candidates.to_csv().encode()).hexdigest(),
     }
     return Content(images, queries, info, draw=draw)
 
