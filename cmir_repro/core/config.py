@@ -94,7 +94,7 @@ def _said(schema: type, error: ValidationError) -> str:
     key = one_line(".".join(map(str, first["loc"])), 100)
     if first["type"] == "extra_forbidden":
         known = _known(schema, first["loc"][:-1])
-        return f"unknown key {key!r}" + (known and f"; allowed: {', '.join(known)}")
+        return f"unknown key {key!r}" + (f"; allowed: {', '.join(known)}" if known else "")
     if first["type"] == "missing":
         lacking = [each["loc"] for each in error.errors() if each["type"] == "missing"]
         return f"lacks {one_line(', '.join('.'.join(map(str, loc)) for loc in lacking), 100)}"
