@@ -25,8 +25,8 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.core.protocol import preset
 from cmir_repro.data import prepared, training_pairs
+from cmir_repro.data.prepare import own, pixels
 from cmir_repro.data.prepare import pictures as picture_files
-from cmir_repro.data.prepare import pixels
 from cmir_repro.data.prepare.pictures import load_picture, square
 from cmir_repro.data.prepared import Prepared
 from data_scripts import own_folder as script
@@ -235,7 +235,7 @@ def test_what_a_try_with_other_shares_left_is_not_taken_along(photos):
 
 def test_a_second_run_opens_what_is_there_or_refuses(photos, monkeypatch):
     prepare(photos, ATTRIBUTES, "photos.csv")
-    monkeypatch.setattr(script, "pixel_digests", None)  # nothing is read again
+    monkeypatch.setattr(own, "pixel_digests", None)  # nothing is read again
     assert len(prepare(photos, ATTRIBUTES, "photos.csv").images) == 120
     for settings, options, message in (
         (replace(ATTRIBUTES, size=9), {}, "size 8, now asked for 9"),

@@ -18,6 +18,14 @@ from cmir_repro.data.words import plain
 
 MAX_TEXT = 2**28  # bytes unpacked, our choice; a small gz can hold far more
 SEPARATORS = (",", ";", "\t", "|")  # of CSV files
+# Other names of splits, ours.
+SPLIT_NAMES = {
+    "training": "train",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "testing": "test",
+}
 MAX_COLUMNS = 10_000  # of CSV files, our choice
 ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")  # of pictures
 ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # of a picture in FashionIQ and CIRR
@@ -86,6 +94,8 @@ def own_splits(
 ) -> pd.Series | None:
     """The split of each row, as the user's column `split` says; None where there is no such column.
 
+    Small letters and capitals are one, and so are the names of SPLIT_NAMES.
+
     Args:
         used: columns that mean something else.
 
@@ -94,7 +104,7 @@ def own_splits(
     """
     if "split" not in table or "split" in used:
         return None
-    found = table["split"].str.lower()
+    found = table["split"].str.lower().replace(SPLIT_NAMES)
     for number, split in enumerate(found, start=1):
         one_of(f"{file}, row {number}: split", split, SPLITS)
     return found
