@@ -18,6 +18,7 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.progress import bar
 from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare.formats import FORMATS, LISTED, content
+from cmir_repro.data.prepare.on_disk import on_disk
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import SPLITS
 
@@ -204,7 +205,7 @@ def states(root: Path, files: Sequence[str]) -> list[tuple[int, int] | None]:
 
     out = []
     for name in files:
-        path = real(os.path.join(base, name))
+        path = real(str(on_disk(Path(base, name))))
         if not path.startswith(base + os.sep):
             raise InputError(f"{root / name} leads out of {root}; put the files themselves there")
         try:

@@ -19,6 +19,7 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import incomplete
 from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.missing import present
+from cmir_repro.data.prepare.on_disk import below
 from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, pixels_told, places
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import Prepared
@@ -198,5 +199,4 @@ def prepare_release(
 
 def _inner(root: Path) -> Path:
     """The folder with captions/: the root, or the one below it that an archive was packed from."""
-    below = sorted(path.parent for path in root.glob("*/captions"))
-    return below[0] if below and not (root / "captions").exists() else root
+    return next(iter(below(root, "captions")), root)

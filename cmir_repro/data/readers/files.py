@@ -299,7 +299,8 @@ def located(place: str, file: str) -> str:
         InputError: the name leads out of the folder or has signs that no picture has.
     """
     path = inside_path(place, file) if file.strip("./") else ""
-    if not all(_is_name(part) for part in path.split("/")) or PureWindowsPath(path).drive:
+    parts = PurePosixPath(plain(file)).parts
+    if not path or not all(map(is_name, parts)) or PureWindowsPath(path).drive:
         raise InputError(
             f"{place}: {file!r} is no file name (no dot first, no blanks at its ends, no signs "
             "that cannot be seen)"
@@ -316,7 +317,8 @@ def ids_of(paths: Sequence[str]) -> list[str]:
     return names if len(set(names)) == len(set(paths)) else list(paths)
 
 
-def _is_name(part: str) -> bool:
+def is_name(part: str) -> bool:
+    """Whether a file or folder of a user or a release may be called so."""
     seen = not any(unicodedata.category(sign)[0] == "C" or sign in "\u2028\u2029" for sign in part)
     return bool(part) and seen and part == part.strip() and part[0] != "."
 
