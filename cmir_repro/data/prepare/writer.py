@@ -15,6 +15,7 @@ from cmir_repro.data import prepared, sentences
 from cmir_repro.data.labelled import save_array
 from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare.overlap import overlap
+from cmir_repro.data.prepare.pictures import as_stored
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.release_digests import OTHER, differing
 
@@ -72,14 +73,18 @@ def prepare(
     others = differing(release, provenance.get("files", {}))
     if others and "protocol" in same:
         same["protocol"] = incomplete(same["protocol"], OTHER)
+    exif = {"exif": "pictures as stored"} if as_stored() else {}
+    wanted = {**provenance, **same, "name": name, "exif": exif.get("exif")}
     if (target / "dataset.json").exists():
-        return checks.reopen(target, {**provenance, **same, "name": name})
+        return checks.reopen(target, wanted)
     with locks.alone(target, f"prepares {name}"):
         if (target / "dataset.json").exists():
-            return checks.reopen(target, {**provenance, **same, "name": name})
+            return checks.reopen(target, wanted)
         content = make()
         if others:
             content = _unlike(content, release, others)
+        made = {**content.info.get("provenance", provenance), **exif}
+        content = replace(content, info={**content.info, "provenance": made})
         return write(target, content, {"name": name, "provenance": provenance, **same})
 
 

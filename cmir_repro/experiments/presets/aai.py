@@ -36,6 +36,8 @@ METHODS = {
     "AAI, fusion of aggregated vectors": {"fusion_input": "aggregated"},
     "AAI, masked words": {"mlm": 1.0},
 }
+REGIONS = "regions"  # task and image encoder of data that come with features of regions
+_READY = {"image_encoder": REGIONS, "image_weights": "none", "augment": "none"}
 TASKS = {"css": ("3d",)}  # of the tables
 # Our choice: what fits two cores and minutes, and what fits a GPU.
 _CSS = {"augment": "scenes"}
@@ -133,7 +135,7 @@ def groups(dataset: str, task: str) -> list[list[str]]:
 
 def default_task(dataset: str) -> str:
     """The task of a data set when none is named."""
-    return "3d" if base.kind(dataset) == "css" else "photo"
+    return "3d" if base.kind(dataset) == "css" else base.own_task(dataset, "photo")
 
 
 def configure(
@@ -157,7 +159,9 @@ def configure(
     """
     base.check(scale, method, known(), model)
     size = SCALES[scale][base.kind(dataset)]
-    settings = merged(size["model"], known().get(method), model)
+    task = default_task(dataset) if task == "auto" else task
+    ready = _READY if task == REGIONS else {}
+    settings = merged(size["model"], ready, known().get(method), model)
     AAIConfig.make(**settings)  # its own message is clearer than the nested one
     train = recipe("fast", **{**size["train"], "seed": seed, **(training or {})})
     where = dataset, task, scale, method

@@ -42,6 +42,13 @@ def kind(dataset: str) -> str:
     return "css" if dataset in GENERATED else "photos"
 
 
+def own_task(dataset: str, usual: str) -> str:
+    """The usual task of a data set, or where it is prepared with others its first one."""
+    file = paths.data() / dataset / "dataset.json"
+    tasks = read_json(file).get("tasks", {}) if file.exists() else {}
+    return next(iter(tasks)) if tasks and usual not in tasks else usual
+
+
 def check(scale: str, method: str, known: Iterable[str], model: dict | None) -> None:
     """Refuse an unknown scale, and an unknown method unless it has a model of its own.
 
