@@ -31,7 +31,7 @@ def prepare(
     ] = None,
     albef: Annotated[
         tuple[Path, Path, Path] | None,
-        typer.Option(metavar="TRAIN VAL TEST", help="layout: ALBEF's lists"),
+        typer.Option(metavar="TRAIN VAL TEST", help="layout: ALBEF's lists; -: none"),
     ] = None,
     coco: Annotated[
         Path | None, typer.Option(metavar="FILE", help="layout: captions_val2017.json")
@@ -112,7 +112,8 @@ def _with_splits(
     if karpathy:
         found, key = reading.karpathy(karpathy, most), karpathy.name
     elif albef:
-        found, key = reading.albef(*albef, most), albef[-1].name
+        found = reading.albef(*albef, most)
+        key = [file.name for file in albef if file.name != "-"][-1]
     else:
         found, key = reading.multi30k(multi30k, most), "flickr30k"
     key = release or writing.release_of(key)

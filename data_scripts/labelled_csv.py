@@ -172,6 +172,12 @@ def prepare(
     own = "split" in images_
     if not own:
         images_["split"] = drawn_splits(len(images_), settings.val, settings.test, settings.seed)
+    for split in ("train", "test"):
+        if not (images_["split"] == split).any():
+            raise InputError(
+                f"{csv}: no picture of {split} is left; words and categories are learnt from "
+                "train and asked for in test, so give both some rows"
+            )
     counted = labelled_release.rows_with(
         [words[row] for row in np.flatnonzero(images_["split"] == "train")]
     )

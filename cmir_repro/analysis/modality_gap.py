@@ -26,6 +26,8 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.evaluation.recall import unit_rows
 
 # Decimals worth reading: about what a different order of summation leaves unchanged.
+BATCH = 128  # pairs that a bound compares
+
 DECIMALS = {
     "centroid_distance": 3,
     "mmd2": 3,
@@ -236,7 +238,7 @@ def uniformity(x: np.ndarray) -> float:
 def info_nce_bound(
     a: np.ndarray,
     b: np.ndarray,
-    batch: int = 128,
+    batch: int = BATCH,
     temperature: float = 0.07,
     critic: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
     seed: int = 0,
@@ -290,7 +292,7 @@ def statistics(
     names: tuple[str, str] = ("image", "text"),
     paired: bool = True,
     groups: np.ndarray | None = None,
-    batch: int = 128,
+    batch: int = BATCH,
     temperature: float = 0.07,
     seed: int = 0,
 ) -> dict[str, float]:
@@ -331,7 +333,8 @@ def table(sets: Mapping[str, tuple[np.ndarray, np.ndarray]], **options) -> pd.Da
 
     Args:
         sets: name -> (a, b), say {"image - text": (image, text), "fusion - target": (q, target)}.
-        options: as in `statistics`, the same for every row.
+        options: as in `statistics`, the same for every row; by default fewer pairs than a batch
+            are one batch.
 
     Returns:
         One row per name (index "sets"), columns as the keys of `statistics`.
@@ -342,7 +345,7 @@ def table(sets: Mapping[str, tuple[np.ndarray, np.ndarray]], **options) -> pd.Da
     rows = {}
     for name, (a, b) in sets.items():
         names = tuple(f"{name}, {which}" for which in options["names"])
-        rows[name] = statistics(a, b, **{**options, "names": names})
+        rows[name] = statistics(a, b, **{"batch": min(BATCH, len(a)), **options, "names": names})
     frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("sets").round(DECIMALS)
     frame[list(DECIMALS)] += 0.0  # -0.0 would print as another number than 0.0
     return frame

@@ -202,3 +202,14 @@ def test_the_first_of_the_real_photographs(real_data, tmp_path):
     assert (found.labels.sum(1) >= 2).all()
     assert {"gender: men", "basecolour: blue"} & set(found.categories) == {"gender: men"}
     assert {"nike", "women", "tshirts"} <= set(found.words)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_split_without_a_picture_is_named(photos, split):
+    """Missing pictures may leave a split empty, and so may the user's own column."""
+    csv = photos.parent / "m.csv"
+    rows = csv.read_text().splitlines()
+    other = {"train": "test", "test": "train"}[split]
+    csv.write_text("\n".join([f"{rows[0]},split", *(f"{row},{other}" for row in rows[1:])]) + "\n")
+    with pytest.raises(InputError, match=f"no picture of {split} is left"):
+        command_line.run(script.prepare, *arguments(photos))

@@ -132,9 +132,11 @@ def test_a_column_of_splits_is_honoured(photos):
     data = prepare(photos, settings, "photos.csv")
     assert data.images["split"].tolist() == named
     assert set(data.queries["split"]) == {"val", "test"}
-    change(photos, "photos.csv", lambda t: t.assign(split="test"))
-    with pytest.raises(InputError, match="column split has no row of train"):
+    change(photos, "photos.csv", lambda t: t.assign(split="train"))
+    with pytest.raises(InputError, match="column split has no row of test"):
         prepare(photos, settings, "photos.csv", name="other")
+    change(photos, "photos.csv", lambda t: t.assign(split="test"))  # to be scored alone
+    assert len(prepare(photos, settings, "photos.csv", name="other").queries) == 120
 
 
 def test_pictures_of_the_same_pixels_are_reduced_to_the_first(photos):

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import re
 import shutil
 
 import pytest
 import tiny_releases
 from tiny_captions import multi30k
 
+from cmir_repro.core import paths
 from cmir_repro.core.protocol import preset
 from cmir_repro.data.readers import fashioniq_cirr, release_digests
 from cmir_repro.data.readers.release_digests import DIGESTS, OTHER, differing
@@ -102,3 +104,10 @@ def test_files_without_a_known_digest_are_no_difference():
     assert differing("unheard of", {"a": "b"}) == []
     json.dumps(KNOWN)  # plain values
     assert all(len(digest) == 64 for files in KNOWN.values() for digest in files.values())
+
+
+def test_the_pages_list_the_digests_that_are_known():
+    pages = (paths.checkout() / "docs" / "data").glob("*.md")
+    told = {d for page in pages for d in re.findall(r"\b[0-9a-f]{64}\b", page.read_text("utf-8"))}
+    known = {digest for files in KNOWN.values() for digest in files.values()}
+    assert told <= known
