@@ -34,28 +34,43 @@ def start(dataset: str, scale: str = "auto", task: str = "auto") -> Setting:
         InputError: unknown names, parameters that do not fit, or data that must be fetched first.
     """
     check_parameters()
-    plots.style()
     chosen = device.choose()
     size = device.scale_for(chosen, scale)
     data = registry.open(dataset, size, chosen)
     task = default_task(dataset) if task == "auto" else task
     if data.info["tasks"]:  # data with categories have none between images
         data.views_of(task)  # refuses an unknown one before anything is trained
-    versions = ", ".join(f"{name} {version}" for name, version in ledger.software().items())
-    hardware = ledger.hardware(chosen)
-    print(versions)
-    print(f"device: {hardware['gpu'] or hardware['cpu']} ({hardware['cores']} cores)")
-    print(f"data: {dataset}, scale {size}, {data.info['provenance']['kind']}, "
-          f"tables {data.info.get('tables_sha256', 'unknown')[:12]}")  # fmt: skip
+    kind, digest = data.info["provenance"]["kind"], data.info.get("tables_sha256", "unknown")[:12]
+    begin(f"{dataset}, scale {size}, {kind}, tables {digest}", chosen)
     said = same_data.unlike(dataset, size, data.info.get("tables_sha256", "unknown"))
     for line in [*data.info.get("differs", ()), *([said] if said else [])]:
         print(f"not as published: {line}")
-    sys.stdout.flush()
     return Setting(chosen, size, task, data)
 
 
+def begin(what: str, chosen: str = "cpu") -> None:
+    """Set the style of plots, and print versions, device and what the data are.
+
+    For notebooks that open no data set; `start` does it for the others.
+
+    Args:
+        what: the data, in words.
+        chosen: device.
+
+    Raises:
+        InputError: parameters that do not fit.
+    """
+    check_parameters()
+    plots.style()
+    hardware = ledger.hardware(chosen)
+    print(", ".join(f"{name} {version}" for name, version in ledger.software().items()))
+    print(f"device: {hardware['gpu'] or hardware['cpu']} ({hardware['cores']} cores)")
+    print(f"data: {what}")
+    sys.stdout.flush()
+
+
 def check_parameters() -> None:
-    """Refuse values that the notebook's cell of parameters does not declare so; `start` does it.
+    """Refuse values that the notebook's cell of parameters does not declare so; `begin` does it.
 
     Raises:
         InputError: an unknown name, or a value of another kind; see `core.parameters.check`.

@@ -304,7 +304,7 @@ def test_one_cell_of_commented_literals_is_tagged_parameters(committed):
         assert re.fullmatch(r"\s+# .{5,}", after), f"{target.id} has no comment"
     first = code(committed)[1].source
     assert names == set(parameters.declared(cell.source)), "each as NAME: KIND = LITERAL"
-    assert "notebook.start(" in first or "notebook.check_parameters(" in first
+    assert "notebook.start(" in first or "notebook.begin(" in first
     if "notebook.start(" in first:
         assert {"dataset", "task", "scale"} <= names
 

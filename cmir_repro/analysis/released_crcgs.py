@@ -1,6 +1,6 @@
 """What the released code of CRCGS computes where this package computes something else.
 
-For comparison (notebook 14): nothing is trained or scored with these. Re-made in our own words from
+For comparison (notebook 13): nothing is trained or scored with these. Re-made in our own words from
 what the code does (repository Hambaobao/CRCGS). The released contrast, which can be trained with,
 is `losses.crcgs.released_contrast`. Letters: B batch, C categories, K converted space,
 Q queries, N database items, L bits.

@@ -160,12 +160,12 @@ def text(found: Audit) -> str:
             f"{row.solved_by:<20}{row.within:>8}{row.percent:>9.1f}  {interval}{row.one_run:>9.1f}"
         )
     both = "other" in found.parts
-    heads = f"{'the model':^20}" + (f"{'the other':^20}{'minus the model':^22}" if both else "")
+    heads = f"{'the model':^23}" + (f"{'the other':^23}{'minus the model':^22}" if both else "")
     lines += ["", f"{'queries':<20}{'within':>8}{'count':>8}  {'recall':<6}{heads}".rstrip()]
     for row in found.parts.itertuples():
-        cells = f"{_cell(row.recall, row.low, row.high):^20}"
+        cells = f"{_cell(row.recall, row.low, row.high):^23}"
         if both:
-            cells += f"{_cell(row.other, row.other_low, row.other_high):^20}"
+            cells += f"{_cell(row.other, row.other_low, row.other_high):^23}"
             gain = row.difference, row.difference_low, row.difference_high
             cells += f"{_cell(*gain, sign='+'):^22}"
         start = f"{row.queries:<20}{row.within:>8}{row.count:>8}"

@@ -23,6 +23,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -166,11 +167,25 @@ def records(origin: str | None = None, **wanted: object) -> list[Record]:
     for name, root in roots(origin).items():
         for path in sorted((root / "records").glob("*.json")):
             if path.stem not in found:
-                found[path.stem] = read_record(path, name)
+                found[path.stem] = _unchanged(path, name)
     kept = [
         r for r in found.values() if all(getattr(r, key) == value for key, value in wanted.items())
     ]
     return sorted(kept, key=lambda r: (r.dataset, r.scale, r.task, r.method, r.seed, r.run))
+
+
+def _unchanged(path: Path, origin: str) -> Record:
+    """`read_record`, once a state of the file: a page of tables looks at all records many times."""
+    try:
+        state = path.stat()
+    except OSError:
+        return read_record(path, origin)  # says what is wrong
+    return _once(path, origin, state.st_mtime_ns, state.st_size, state.st_ino)
+
+
+@lru_cache(maxsize=4096)
+def _once(path: Path, origin: str, *state: int) -> Record:
+    return read_record(path, origin)
 
 
 def queries(run: str, origin: str | None = None) -> pd.DataFrame:

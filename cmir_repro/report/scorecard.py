@@ -1,17 +1,18 @@
 """Each claim of the three abstracts: what would confirm it, what was measured, and the verdict.
 
-Everything measured comes from the ledger, at the largest scale that has records of it. A verdict
-follows from intervals over seeds and queries together, of the modality gap over seeds, of which
-each has to leave out zero.
+Everything measured comes from the ledger, each comparison at the largest scale that has as many
+seeds of it as any. A verdict follows from intervals over seeds and queries together, of the
+modality gap over seeds, of which each has to leave out zero.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from cmir_repro.evaluation import intervals
-from cmir_repro.evaluation.verdicts import ABOVE, BELOW, sentence, verdict
+from cmir_repro.evaluation.verdicts import ABOVE, BELOW, Interval, sentence, verdict
 from cmir_repro.experiments.presets import aai, crcgs
 from cmir_repro.experiments.presets.dim import FUSIONS, WITH_DIM
 from cmir_repro.report import markdown as md
@@ -38,9 +39,11 @@ class Gain(NamedTuple):
         system, dataset, task = self.setting
         by_method = tables.finished(system, dataset, scale, task, (self.method, self.minus))
         rows = list(tables.against(by_method, {self.method: self.minus}).itertuples())
-        return (
-            Measured(sentence(self.method, self.minus, rows[0]), verdict(rows[0])) if rows else None
-        )
+        if not rows:
+            return None
+        words = sentence(self.method, self.minus, rows[0])
+        one = _measured(words, rows[0], rows[0].seeds)
+        return one._replace(pair=f"{self.method} minus {self.minus}")
 
 
 class MeanGain(NamedTuple):
@@ -56,7 +59,7 @@ class MeanGain(NamedTuple):
         if over is None:
             return None
         number = f"mean of {over.seeds} fusions: {md.interval(over)}"
-        return Measured(number, verdict(over))
+        return _measured(number, over, over.seeds)
 
 
 class NarrowerGap(NamedTuple):
@@ -86,7 +89,7 @@ class NarrowerGap(NamedTuple):
             f"{self.pair}, {self.statistic.replace('_', ' ')}: {values[0]:.3f} to {values[1]:.3f}"
         )
         narrower = f"narrower by {over.mean:.3f} [{over.low:.3f}, {over.high:.3f}], {over.n} seeds"
-        return Measured(f"{self.method}: {said}, {narrower}", verdict(interval))
+        return _measured(f"{self.method}: {said}, {narrower}", interval, over.n)
 
     def _by_seed(self, records: list) -> dict[int, float]:
         gaps = {r.seed: r.result.get("gap", {}).get(self.pair) for r in records}
@@ -94,10 +97,20 @@ class NarrowerGap(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What a test says in words, and ABOVE where it confirms, BELOW where it speaks against."""
+    """What a test says in words, and ABOVE where it confirms, BELOW where it speaks against.
+
+    difference, low, high: more is better; of a gain in points of its system's metric.
+    """
 
     words: str
     verdict: str
+    number: int  # of what it is a mean over: seeds, or fusions
+    difference: float
+    low: float
+    high: float
+    pair: str = ""  # "A minus B", where two methods are compared in their system's metric
+    scale: str = ""
+    task: str = ""
 
 
 class Claim(NamedTuple):
@@ -108,6 +121,10 @@ class Claim(NamedTuple):
     confirmed_by: str
     tests: tuple[Gain | MeanGain | NarrowerGap, ...] = ()
     lacks: str = ""
+
+
+def _measured(words: str, found: Interval, number: int) -> Measured:
+    return Measured(words, verdict(found), number, found.difference, found.low, found.high)
 
 
 def _narrower(pair: str) -> tuple[NarrowerGap, ...]:
@@ -234,13 +251,16 @@ CLAIMS = (
 
 
 class Scored(NamedTuple):
-    """A claim with what was measured, at one scale, and its verdict."""
+    """A claim with what was measured, and its verdict."""
 
     claim: Claim
-    scale: str  # "" where nothing was measured
-    measured: list[Measured]
-    lacking: list[str]  # comparisons without records at that scale
+    measured: list[Measured]  # each comparison at its own scale
+    lacking: list[str]  # comparisons without records
     verdict: str  # by those that were measured
+
+    @property
+    def scales(self) -> list[str]:
+        return [scale for scale in SCALES if any(one.scale == scale for one in self.measured)]
 
 
 def scored() -> list[Scored]:
@@ -252,19 +272,80 @@ def scored() -> list[Scored]:
     return [_score(claim) for claim in CLAIMS]
 
 
-def markdown() -> str:
-    """The scorecard as a Markdown table, a row a claim."""
-    return "\n".join(md.table(HEAD, map(_row, scored())))
+def markdown(papers: Collection[str] | None = None, found: list[Scored] | None = None) -> str:
+    """The scorecard as a Markdown table, a row a claim.
+
+    Args:
+        papers: whose claims; by default all.
+        found: what `scored` gave, where it is at hand.
+    """
+    rows = [one for one in found or scored() if papers is None or one.claim.paper in papers]
+    return "\n".join(md.table(HEAD, map(_row, rows)))
+
+
+def verdicts(found: list[Scored]) -> pd.DataFrame:
+    """A row a claim, numbered from 1: paper, claim, verdict, scale."""
+    rows = [(s.claim.paper, s.claim.says, s.verdict, ", ".join(s.scales)) for s in found]
+    table = pd.DataFrame(rows, columns=["paper", "claim", "verdict", "scale"])
+    return table.set_index(pd.RangeIndex(1, len(table) + 1, name="number"))
+
+
+def gains(found: list[Scored], paper: str) -> pd.DataFrame:
+    """A row a comparison of two methods that a paper's claims rest on, each pair once.
+
+    Columns group ("claim 3", by the numbers of `verdicts`), method ("A minus B", its scale),
+    difference, low, high, in points of the metric that the system's methods are compared by.
+    """
+    claims = [(n, one) for n, one in enumerate(found, 1) if one.claim.paper == paper]
+    compared = [(n, measured) for n, one in claims for measured in one.measured if measured.pair]
+    several, rows = len({measured.task for _, measured in compared}) > 1, {}
+    for number, one in compared:
+        name = ", ".join([one.pair, *([one.task] if several else []), one.scale])
+        rows.setdefault(name, (f"claim {number}", name, one.difference, one.low, one.high))
+    return pd.DataFrame(rows.values(), columns=["group", "method", "difference", "low", "high"])
+
+
+def findings() -> str:
+    """A numbered line a paper: how its first claim fares and why, and how its others do."""
+    lines, found = [], scored()
+    for number, paper in enumerate(dict.fromkeys(one.claim.paper for one in found), start=1):
+        first, *others = (one for one in found if one.claim.paper == paper)
+        above = sum(one.verdict == ABOVE for one in first.measured)
+        told = f"{above} of {len(first.measured)} comparisons" if first.measured else "no run yet"
+        scales = " and ".join(f"`{scale}`" for scale in first.scales)
+        told += f" confirm it, at {scales}" if scales else ""
+        line = f"{number}. **{paper}**: *{first.claim.says}* **{_capital(first.verdict)}**: {told}."
+        verdicts = [one.verdict for one in others]
+        counts = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
+        lines.append(line + (f" Its other claims: {counts}." if counts else ""))
+    return "\n".join(lines)
 
 
 def _score(claim: Claim) -> Scored:
-    for scale in SCALES:
-        found = [test.found(scale) for test in claim.tests]
-        measured = [one for one in found if one]
-        if measured:
-            lacking = [_name(test) for test, one in zip(claim.tests, found, strict=True) if not one]
-            return Scored(claim, scale, measured, lacking, _overall(measured))
-    return Scored(claim, "", [], [_name(test) for test in claim.tests], UNTESTED)
+    found = [(test, _measure(test)) for test in claim.tests]
+    measured = [one for _, one in found if one]
+    lacking = [_name(test) for test, one in found if not one]
+    return Scored(claim, measured, lacking, _overall(measured) if measured else UNTESTED)
+
+
+def _measure(test: "Gain | MeanGain | NarrowerGap") -> Measured | None:
+    """A test at the scale with the most seeds, of several at the largest."""
+    found = [
+        one._replace(scale=scale, task=test.setting[2])
+        for scale in SCALES
+        if (one := test.found(scale)) is not None
+    ]
+    return max(found, key=lambda one: one.number, default=None)  # the first of equals
+
+
+def _placed(one: Measured) -> str:
+    """A measurement's words with its task and scale, inside brackets that they end in."""
+    words = one.words.removesuffix(")")
+    return f"{words}, {one.task}, `{one.scale}`{one.words[len(words) :]}"
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
 
 
 def _name(test: Gain | MeanGain | NarrowerGap) -> str:
@@ -283,9 +364,9 @@ def _overall(measured: list[Measured]) -> str:
 
 def _row(found: Scored) -> Iterator[str]:
     claim = found.claim
-    lines = [one.words for one in found.measured]
+    lines = [_placed(one) for one in found.measured]
     if lacking := list(dict.fromkeys(found.lacking)):
         lines.append(f"no record yet: {', '.join(lacking)}")
     measured = "<br>".join(lines) or claim.lacks
     yield from (claim.paper, claim.says, claim.confirmed_by, measured)
-    yield from (f"`{found.scale}`" if found.scale else "–", f"**{found.verdict}**")
+    yield from (", ".join(f"`{s}`" for s in found.scales) or "–", f"**{found.verdict}**")

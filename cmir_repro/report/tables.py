@@ -50,7 +50,7 @@ def means(by_method: ByMethod) -> pd.DataFrame:
     if not by_method:
         raise InputError(
             "no run of this setting is in the ledger; run the notebooks that train with the same "
-            "dataset, task and scale (02 and 03, 10 or 12), or cmir grid"
+            "dataset, task and scale (02 and 03, 09 or 11), or cmir grid"
         )
     columns, rows = _columns(by_method), []
     for method, records in by_method.items():

@@ -42,6 +42,21 @@ def test_records_are_filtered_and_sorted(root):
     assert ledger.records(seed=9) == []
 
 
+def test_records_are_read_once_a_state_of_their_files(root, monkeypatch):
+    for seed in range(2):
+        keep(made_up(seed=seed))
+    first, reads = ledger.records(), []
+    read = ledger.read_record
+    monkeypatch.setattr(ledger, "read_record", lambda *a: reads.append(a) or read(*a))
+    assert ledger.records() == first
+    assert not reads
+    keep(made_up(seed=1, seconds=77.0))
+    assert [r.seconds for r in ledger.records()] == [first[0].seconds, 77.0]
+    assert len(reads) == 1
+    (root / "records" / f"{first[0].run}.json").unlink()
+    assert len(ledger.records()) == 1
+
+
 def test_a_record_without_its_queries_is_never_written(root, monkeypatch):
     def crash(*_, **__):
         raise OSError("disk full")

@@ -1,10 +1,11 @@
 """Pages show what the committed ledger says, and what of them is typed by hand stays."""
 
 import pytest
-from made_up_records import keep, made_up
+from made_up_records import keep, made_up, made_up_run
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
+from cmir_repro.experiments.presets.dim import configure
 from cmir_repro.report import pages
 
 NO_RUN = "No run of this setting"
@@ -54,13 +55,22 @@ def test_pages_are_checked_written_and_left_alone(root):
     assert "docs/results/composed.md; type: cmir tables --pages" in pages.complaint([page])
 
 
-def test_the_summary_says_what_is_known_and_what_was_not_run(root):
+def test_the_summary_says_what_is_known_and_what_was_not_run(root, monkeypatch):
     rows = pages.TABLES["summary"]().splitlines()[2:]
     assert len(rows) == 6
     tirg = next(row for row in rows if "| TIRG |" in row)
     # One of four queries, in each seed: 25 -+ 1.96 * 50 / sqrt(4).
     assert "| 3 | last step | 25.0 [-24.0, 74.0] |" in tirg
     assert sum("| 0 |  | no run yet |" in row for row in rows) == 5
+    assert sum("| `mini` |" in row for row in rows) == 1  # where nothing was run, the largest
+    monkeypatch.setenv("CMIR_RESULTS", str(root / "results"))
+    for seed in (0, 1, 2):
+        for method in ("TIRG", "TIRG + DIM"):  # three seeds where mini has no pair
+            configuration = configure(method=method, scale="full", seed=seed)
+            keep(made_up_run(configuration, made_up().result))
+    rows = pages.TABLES["summary"]().splitlines()[2:]
+    assert sum("| `full` |" in row for row in rows) == 3
+    assert sum("| 3 | last step |" in row for row in rows) == 2
 
 
 def test_the_pages_do_not_show_a_users_runs(root):

@@ -22,29 +22,75 @@ from cmir_repro.report.scorecard import Claim, Gain, Measured, NarrowerGap
 )
 def test_a_verdict_follows_from_all_tests(monkeypatch, words, expected):
     told = iter(words)
-    monkeypatch.setattr(Gain, "found", lambda self, scale: Measured("", next(told)))
+
+    def found(self, scale):
+        return Measured("", next(told), 3, 0.0, 0.0, 0.0) if scale == "mini" else None
+
+    monkeypatch.setattr(Gain, "found", found)
     tests = tuple(Gain(scorecard.CSS_3D, "a", "b") for _ in words)
     monkeypatch.setattr(scorecard, "CLAIMS", (Claim("DIM", "says", "by", tests),))
     (found,) = scorecard.scored()
     assert found.verdict == expected
 
 
-def test_the_largest_scale_with_records_counts(monkeypatch):
-    there = []
-
+@pytest.mark.parametrize(
+    ("seeds", "scale"),
+    [
+        ({"full": 3, "mini": 3}, "full"),
+        ({"full": 1, "mini": 3}, "mini"),
+        ({"full": 1}, "full"),
+        ({"mini": 2}, "mini"),
+        ({}, None),
+    ],
+)
+def test_a_comparison_counts_at_the_largest_scale_with_the_most_seeds(monkeypatch, seeds, scale):
     def found(self, scale):
-        return Measured(scale, ABOVE) if scale in there and self.method == "a" else None
+        there = scale in seeds and self.method == "a"
+        return Measured("words", ABOVE, seeds[scale], 1.0, 0.5, 1.5) if there else None
 
     monkeypatch.setattr(Gain, "found", found)
     tests = Gain(scorecard.CSS_3D, "a", "b"), Gain(scorecard.CSS_3D, "c", "b")
     monkeypatch.setattr(scorecard, "CLAIMS", (Claim("DIM", "says", "by", tests),))
-    for scales, scale in ((("full", "mini"), "full"), (("mini",), "mini"), ((), "")):
-        there[:] = scales
-        (one,) = scorecard.scored()
-        assert one.scale == scale
-        assert one.lacking == (["c - b"] if scale else ["a - b", "c - b"])
-    assert one.verdict == "cannot be tested here"
-    assert "no record yet: a - b, c - b" in scorecard.markdown()
+    (one,) = scorecard.scored()
+    assert [m.scale for m in one.measured] == ([scale] if scale else [])
+    assert one.lacking == (["c - b"] if scale else ["a - b", "c - b"])
+    assert one.verdict == ("reproduced" if scale else "cannot be tested here")
+    shown = scorecard.markdown()
+    assert (
+        f"words, 3d-3d, `{scale}`<br>no record yet: c - b" if scale else ": a - b, c - b"
+    ) in shown
+
+
+def test_findings_are_a_line_a_paper(monkeypatch):
+    told = {"a": ABOVE, "c": UNCLEAR, "e": UNCLEAR}
+
+    def found(self, scale):
+        words = f"{self.method}: figures (+1.0)"
+        one = Measured(words, told[self.method], 3, 1.0, 0.5, 1.5, f"{self.method} minus b")
+        return one if scale == "mini" else None
+
+    monkeypatch.setattr(Gain, "found", found)
+    claims = [
+        Claim(paper, f"Claim {method}.", "by", (Gain(scorecard.CSS_3D, method, "b"),))
+        for paper, method in (("DIM", "a"), ("DIM", "c"), ("AAI", "e"))
+    ]
+    monkeypatch.setattr(scorecard, "CLAIMS", (*claims, Claim("AAI", "Claim f.", "by", lacks="x")))
+    assert scorecard.findings().split("\n") == [
+        "1. **DIM**: *Claim a.* **Reproduced**: 1 of 1 comparisons confirm it, at `mini`."
+        " Its other claims: 1 not reproduced.",
+        "2. **AAI**: *Claim e.* **Not reproduced**: 0 of 1 comparisons confirm it, at `mini`."
+        " Its other claims: 1 cannot be tested here.",
+    ]
+    assert scorecard.verdicts(scorecard.scored())["verdict"].tolist() == [
+        "reproduced", "not reproduced", "not reproduced", "cannot be tested here",
+    ]  # fmt: skip
+    rows = scorecard.gains(scorecard.scored(), "DIM").to_dict("records")
+    assert rows[0] == {
+        "group": "claim 1", "method": "a minus b, mini",
+        "difference": 1.0, "low": 0.5, "high": 1.5,
+    }  # fmt: skip
+    assert len(rows) == 2
+    assert scorecard.gains(scorecard.scored(), "CRCGS").empty
 
 
 def test_every_claim_compares_methods_that_there_are():

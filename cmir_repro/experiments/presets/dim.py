@@ -28,7 +28,7 @@ METHODS = {
     **{name: {"compositor": key} for name, key in (UNIMODAL | FUSIONS).items()},
     **{name + WITH_DIM: {"compositor": key, "dim": {}} for name, key in FUSIONS.items()},
 }
-# Notebook 06: TIRG + DIM (both parts, JSD, block 2, weights 0.1, target) with one thing changed.
+# Notebook 04: TIRG + DIM (both parts, JSD, block 2, weights 0.1, target) with one thing changed.
 ABLATION = {
     "part": {"A": {"parts": "A"}, "B": {"parts": "B"}},
     "estimator": {"InfoNCE": {"estimator": "infonce"}, "DV": {"estimator": "dv"}},
