@@ -162,7 +162,7 @@ def test_opened_again_if_the_same_is_asked_for(photos):
 
 def test_missing_pictures_are_said_or_left_out(photos):
     (photos / "p05.png").unlink()
-    refused(r"p05 \(.jpg, .png, .jpeg, .*\) is missing; missing are: 1 of the 30 pictures", photos)
+    refused(r"p05 \(.jpg, .png, .jpeg, .*\) is missing; missing are: all 1 of 30 pictures", photos)
     data = run(photos, "--allow-missing")
     assert "p05" not in data.images["image"].tolist()
     assert data.info["coverage"] == {"images": {"here": 29, "listed": 30}}

@@ -35,6 +35,24 @@ def damage(files: Sequence[Path], workers: int = 4) -> np.ndarray:
     return why
 
 
+def by_split(splits: Sequence[str]) -> Callable[[np.ndarray], list[str]]:
+    """`costs` of `present` where pictures alone are lost: from (N,) bool, in words, split by split.
+
+    Args:
+        splits: of each picture.
+    """
+    splits = np.asarray(splits, dtype=object)
+
+    def costs(here: np.ndarray) -> list[str]:
+        return [
+            f"{split} {(~here & (splits == split)).sum():,} of {(splits == split).sum():,} pictures"
+            for split in dict.fromkeys(splits)
+            if (~here & (splits == split)).any()
+        ]
+
+    return costs
+
+
 def whole(
     files: Sequence[Path],
     splits: Sequence[str],
