@@ -25,9 +25,10 @@ from sklearn.linear_model import LogisticRegression
 from cmir_repro.core.errors import InputError
 from cmir_repro.evaluation.recall import unit_rows
 
-# Decimals worth reading: about what a different order of summation leaves unchanged.
 BATCH = 128  # pairs that a bound compares
+FOLDS = 5  # of the probe's cross-validation
 
+# Decimals worth reading: about what a different order of summation leaves unchanged.
 DECIMALS = {
     "centroid_distance": 3,
     "mmd2": 3,
@@ -121,7 +122,7 @@ def mmd(
 def probe_accuracy(
     a: np.ndarray,
     b: np.ndarray,
-    folds: int = 5,
+    folds: int = FOLDS,
     seed: int = 0,
     groups: np.ndarray | None = None,
 ) -> float:
@@ -307,6 +308,8 @@ def statistics(
         batch, temperature: of `info_nce_bound`.
         seed: of every shuffle and thinning.
 
+    The probe has FOLDS folds, or as many as there are groups.
+
     Returns:
         rows (of the smaller set) and the keys of `DECIMALS`; info_nce_ceiling is log B.
 
@@ -314,11 +317,13 @@ def statistics(
         InputError: as in the single functions, naming the set.
     """
     a, b = _two(a, b, names, paired)
+    units = min(len(a), len(b)) if groups is None else len(np.unique(groups))
+    folds = min(FOLDS, max(2, units))
     return {
         "rows": min(len(a), len(b)),
         "centroid_distance": centroid_distance(a, b),
         "mmd2": mmd(a, b, generator=np.random.default_rng(seed)),
-        "probe_accuracy": probe_accuracy(a, b, seed=seed, groups=groups),
+        "probe_accuracy": probe_accuracy(a, b, folds=folds, seed=seed, groups=groups),
         "alignment": alignment(a, b) if paired else math.nan,
         "uniformity_a": uniformity(a),
         "uniformity_b": uniformity(b),

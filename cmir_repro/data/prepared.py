@@ -73,8 +73,9 @@ class Retrieval:
         """What a file of the queries' features says of them: `labels`, `source`, perhaps `also`."""
         out = {"labels": self.query_labels, "source": self.gallery_ids[self.source]}
         if self.also is not None:
-            table = pd.DataFrame([list(self.gallery_ids[rows]) for rows in self.also])
-            out["also"] = table.fillna("").to_numpy(dtype=str)
+            most = max(map(len, self.also))
+            listed = [[*self.gallery_ids[rows], *[""] * (most - len(rows))] for rows in self.also]
+            out["also"] = np.array(listed, dtype=str)
         return out
 
 

@@ -105,8 +105,8 @@ def test_a_column_of_splits_is_honoured(photos):
     path.write_text("\n".join(f"{a},{b}" for a, b in zip(lines, named, strict=True)) + "\n")
     images = run(photos).images
     assert images["split"].tolist() == named[1:30]
-    edit(photos, ",val", ",dev")
-    with pytest.raises(InputError, match="row 2: split 'dev' is unknown"):
+    edit(photos, ",val", ",gallery")
+    with pytest.raises(InputError, match="row 2: split 'gallery' is unknown"):
         run(photos)
 
 

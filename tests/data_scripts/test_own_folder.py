@@ -40,7 +40,7 @@ def photos(tmp_path, monkeypatch):
 def test_every_picture_is_there_once_under_its_caption(photos):
     data = prepare(photos, ATTRIBUTES, "photos.csv", licence="CC0", source="https://a.example")
     raw = pd.read_csv(photos / "photos.csv").set_index("id")
-    assert len(data.images) == 120
+    assert len(data.images) == 120  # one a picture
     for i, image in data.images.iterrows():
         values = [" ".join(raw.loc[image["image"], c].lower().split()) for c in COLUMNS]
         assert [image[c] for c in COLUMNS] == values
@@ -136,7 +136,9 @@ def test_a_column_of_splits_is_honoured(photos):
     with pytest.raises(InputError, match="column split has no row of test"):
         prepare(photos, settings, "photos.csv", name="other")
     change(photos, "photos.csv", lambda t: t.assign(split="test"))  # to be scored alone
-    assert len(prepare(photos, settings, "photos.csv", name="other").queries) == 120
+    assert (
+        len(prepare(photos, settings, "photos.csv", name="other").queries) == 120
+    )  # one a picture
 
 
 def test_pictures_of_the_same_pixels_are_reduced_to_the_first(photos):
@@ -238,7 +240,7 @@ def test_what_a_try_with_other_shares_left_is_not_taken_along(photos):
 def test_a_second_run_opens_what_is_there_or_refuses(photos, monkeypatch):
     prepare(photos, ATTRIBUTES, "photos.csv")
     monkeypatch.setattr(own, "pixel_digests", None)  # nothing is read again
-    assert len(prepare(photos, ATTRIBUTES, "photos.csv").images) == 120
+    assert len(prepare(photos, ATTRIBUTES, "photos.csv").images) == 120  # one a picture
     for settings, options, message in (
         (replace(ATTRIBUTES, size=9), {}, "size 8, now asked for 9"),
         (replace(ATTRIBUTES, unseen=()), {}, "unseen .*now asked"),
