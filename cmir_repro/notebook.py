@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cmir_repro.core import device, parameters
 from cmir_repro.data import registry
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.experiments import ledger
+from cmir_repro.experiments import ledger, same_data
 from cmir_repro.experiments.presets.dim import default_task
 from cmir_repro.report import plots
 
@@ -42,6 +42,9 @@ def start(dataset: str, scale: str = "auto", task: str = "auto") -> Setting:
         data.views_of(task)  # refuses an unknown one before anything is trained
     kind, digest = data.info["provenance"]["kind"], data.info.get("tables_sha256", "unknown")[:12]
     begin(f"{dataset}, scale {size}, {kind}, tables {digest}", chosen)
+    said = same_data.unlike(dataset, size, data.info.get("tables_sha256", "unknown"))
+    for line in [*data.info.get("differs", ()), *([said] if said else [])]:
+        print(f"not as published: {line}")
     return Setting(chosen, size, task, data)
 
 

@@ -31,7 +31,7 @@ def prepare(
     ] = None,
     albef: Annotated[
         tuple[Path, Path, Path] | None,
-        typer.Option(metavar="TRAIN VAL TEST", help="layout: ALBEF's lists"),
+        typer.Option(metavar="TRAIN VAL TEST", help="layout: ALBEF's lists; -: none"),
     ] = None,
     coco: Annotated[
         Path | None, typer.Option(metavar="FILE", help="layout: captions_val2017.json")
@@ -112,19 +112,21 @@ def _with_splits(
     if karpathy:
         found, key = reading.karpathy(karpathy, most), karpathy.name
     elif albef:
-        found, key = reading.albef(*albef, most), albef[-1].name
+        found = reading.albef(*albef, most)
+        key = [file.name for file in albef if file.name != "-"][-1]
     else:
         found, key = reading.multi30k(multi30k, most), "flickr30k"
     key = release or writing.release_of(key)
+    known = RELEASES[key]._replace(digests="Multi30K" if multi30k else "")
     made = {"captions_per_image": most or "all"}
-    return Read(found, key if key != "other" else "captions", RELEASES[key], made)
+    return Read(found, key if key != "other" else "captions", known, made)
 
 
 def _one_of_coco(
     file: Path, most: int | None, seed: int | None, shares: tuple[float, float]
 ) -> Read:
     """COCO's own file of one part; its images are not those of Karpathy's test split."""
-    release = RELEASES["coco"]._replace(protocol=writing.ANY, expected={})
+    release = RELEASES["coco"]._replace(protocol=writing.ANY, expected={}, digests="COCO captions")
     found, made = _drawn(reading.coco(file, most), seed, shares)
     return Read(found, "coco-captions", release, {"captions_per_image": most or "all", **made})
 

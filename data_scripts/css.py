@@ -29,6 +29,8 @@ from cmir_repro.data.css.scenes import (
 )
 from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.archive import unpack
+from cmir_repro.data.prepare.missing import whole
+from cmir_repro.data.prepare.on_disk import below
 from cmir_repro.data.prepare.pictures import load_picture, load_pictures
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepare.writer import Content
@@ -221,6 +223,16 @@ def _picture_files(root: Path, part: str, raw: Part) -> list[Path]:
             f"{files[missing[0]]} is missing; {len(missing):,} of the {len(files):,} images of "
             f"{part} are, which {lost:,} of its {len(raw.queries):,} queries need; get them again"
         )
+
+    def costs(here: np.ndarray) -> list[str]:
+        broken = np.flatnonzero(~here)
+        lost = raw.queries[["source", "target"]].isin(broken).any(axis=1).sum()
+        return [
+            f"{len(broken):,} of the {len(files):,} images of {part}, which {lost:,} of its "
+            f"{len(raw.queries):,} queries need"
+        ]
+
+    whole(files, [part] * len(files), costs, None)
     return files
 
 
@@ -279,9 +291,7 @@ def _draw(
 
 def find_root(folder: Path) -> Path:
     """The folder that holds the .npy file: `folder` itself or one right below it."""
-    found = [
-        file.parent for file in (folder / NPY, *sorted(folder.glob(f"*/{NPY}"))) if file.exists()
-    ]
+    found = below(folder, NPY)
     if not found:
         raise InputError(f"{folder / NPY} does not exist; --root is the folder that holds it")
     return found[0]

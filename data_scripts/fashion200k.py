@@ -14,6 +14,7 @@ from cmir_repro.data import training_pairs
 from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.archive import unpacked
 from cmir_repro.data.prepare.missing import damage
+from cmir_repro.data.prepare.on_disk import on_disk
 from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, states
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import Prepared
@@ -290,7 +291,9 @@ def prepare(
     lost = np.array([state is None for state in found])
     if allow_missing:  # else drawing them finds and lists the damaged ones
         there = np.flatnonzero(~lost)
-        lost[there] = damage([root / path for path in lines["path"].to_numpy()[there]]) != ""
+        lost[there] = (
+            damage([on_disk(root / path) for path in lines["path"].to_numpy()[there]]) != ""
+        )
     _check_missing(root, lines, queries, lost, allow_missing)
 
     provenance = {
@@ -309,7 +312,7 @@ def prepare(
         images, kept = _images(lines, ~(lost | blank))
         test = _test_queries(lines, queries, lost)
         val = _val_queries(images, removal)
-        files = [root / path for path in lines["path"].to_numpy()[kept]]
+        files = [on_disk(root / path) for path in lines["path"].to_numpy()[kept]]
         info = {
             "sources": SOURCES,
             "licence": "not stated by the source",

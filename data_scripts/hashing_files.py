@@ -16,7 +16,7 @@ from cmir_repro.data.labelled import IMAGE, LABELS, TEXT, array_file
 from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepare.labels import related
-from cmir_repro.data.prepare.missing import present
+from cmir_repro.data.prepare.missing import by_split, present
 from cmir_repro.data.prepare.pictures import VIEW, draw_pictures
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import SPLITS, Prepared
@@ -92,9 +92,7 @@ def _drawer(
         if found.names is None:
             raise InputError(f"--images needs the names of the pictures, {' or '.join(NAMES)}")
         paths_ = pd.Series([located("names", found.names[row]) for row in kept])
-        files, _, _ = present(
-            images, paths_, lambda here: [f"{(~here).sum():,} of {len(here):,} pictures"], None
-        )
+        files, _, _ = present(images, paths_, by_split(table["split"]), None)
         placed = table.assign(part="all", row=np.arange(len(table)))
         return lambda target: draw_pictures(target, placed, files, size)
     picture = found.picture

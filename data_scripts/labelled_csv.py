@@ -15,7 +15,7 @@ from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepare.captions import drawn_splits
 from cmir_repro.data.prepare.labels import bag_of_words, related
-from cmir_repro.data.prepare.missing import present
+from cmir_repro.data.prepare.missing import by_split, present
 from cmir_repro.data.prepare.pictures import (
     VIEW,
     draw_pictures,
@@ -161,7 +161,7 @@ def prepare(
     files, here, notes = present(
         images,
         table["path"],
-        lambda here: [f"{(~here).sum():,} of the {listed:,} pictures"],
+        by_split(table.get("split", pd.Series("all", index=table.index))),
         allow_missing,
     )
     table, said = table[here].reset_index(drop=True), [said[row] for row in np.flatnonzero(here)]
@@ -172,6 +172,12 @@ def prepare(
     own = "split" in images_
     if not own:
         images_["split"] = drawn_splits(len(images_), settings.val, settings.test, settings.seed)
+    for split in ("train", "test"):
+        if not (images_["split"] == split).any():
+            raise InputError(
+                f"{csv}: no picture of {split} is left; words and categories are learnt from "
+                "train and asked for in test, so give both some rows"
+            )
     counted = labelled_release.rows_with(
         [words[row] for row in np.flatnonzero(images_["split"] == "train")]
     )

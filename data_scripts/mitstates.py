@@ -12,9 +12,13 @@ from cmir_repro.core.protocol import incomplete
 from cmir_repro.data import prepared
 from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.archive import unpacked
+from cmir_repro.data.prepare.formats import SUFFIXES
+from cmir_repro.data.prepare.missing import whole
+from cmir_repro.data.prepare.on_disk import below, is_sidecar, on_disk
 from cmir_repro.data.prepare.pictures import VIEW, draw_pictures
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import Prepared
+from cmir_repro.data.words import plain
 from data_scripts import options
 
 NAME, PROTOCOL = "mitstates", "tirg/mitstates"
@@ -59,7 +63,7 @@ def _content(
     val = all_queries(images, "val")
     capped = val.iloc[_draw_rows(len(val), VAL_QUERIES)]
     queries = pd.concat([capped, all_queries(images, "test")], ignore_index=True)
-    files = [root / "images" / image for image in images["image"]]
+    files = [on_disk(root / "images" / image) for image in images["image"]]
     info = {
         "sources": SOURCES,
         "licence": "not stated by the source",
@@ -94,13 +98,13 @@ def read_folders(root: Path) -> tuple[pd.DataFrame, list[str]]:
             not UTF-8, or a link leads out of the root.
     """
     base = os.path.realpath(root)
-    rows, plain, without, others = [], [], [], []
+    rows, single, without, others = [], [], [], []
     for folder in _entries(root / "images", base):
-        words = folder.name.split(" ")
-        if not folder.is_dir():
+        words = plain(folder.name).split(" ")
+        if is_sidecar(folder.name) or not folder.is_dir():
             others.append(folder.name)
         elif len(words) == 1:
-            plain.append(folder.name)
+            single.append(folder.name)
         elif words[0] == "adj":
             without.append(folder.name)
         elif len(words) != 2 or not all(words):
@@ -109,12 +113,13 @@ def read_folders(root: Path) -> tuple[pd.DataFrame, list[str]]:
             )
         else:
             for file in _entries(folder, base):
-                if not (file.is_file() and file.name.lower().endswith((".jpg", ".jpeg"))):
+                picture = file.is_file() and file.suffix.lower() in SUFFIXES
+                if is_sidecar(file.name) or not picture:
                     others.append(f"{folder.name}/{file.name}")
                     continue
                 facts = file.stat()
                 part = "test" if words[1] in TEST_NOUNS else "train"
-                image = f"{folder.name}/{file.name}"
+                image = plain(f"{folder.name}/{file.name}")
                 rows.append((image, *words, part, facts.st_size, facts.st_mtime_ns))
     if not rows:
         raise InputError(f"{root / 'images'} has no folder 'adjective noun' with pictures in it")
@@ -123,10 +128,24 @@ def read_folders(root: Path) -> tuple[pd.DataFrame, list[str]]:
     # Train first, as in the pixel files.
     table = table.sort_values("split", ascending=False, kind="stable").reset_index(drop=True)
     return table, [
-        _counted("folders without a space, not read", plain),
+        _counted("folders without a space, not read", single),
         _counted("folders of the adjective 'adj' (no adjective), not read", without),
-        _counted("files that are no .jpg picture, not read", others),
+        _counted("files that are no picture, not read", others),
     ]
+
+
+def _costs(listed: pd.DataFrame, here: np.ndarray) -> list[str]:
+    """Per part, in words, how many pictures are damaged and how many queries start from them."""
+    adjectives = listed.groupby("noun")["adjective"].nunique() - 1
+    queries = listed["noun"].map(adjectives)
+    out = []
+    for part in PARTS:
+        rows = (listed["split"] == part).to_numpy()
+        if (rows & ~here).any():
+            lost, of = int(queries[rows & ~here].sum()), int(queries[rows].sum())
+            asked = f", from which {lost:,} of its {of:,} queries start" if part == "test" else ""
+            out.append(f"{(rows & ~here).sum():,} of the {rows.sum():,} images of {part}{asked}")
+    return out
 
 
 def all_queries(images: pd.DataFrame, split: str) -> pd.DataFrame:
@@ -266,8 +285,7 @@ def _digest(table: pd.DataFrame) -> str:
 
 def find_root(folder: Path) -> Path:
     """The folder that holds `images`: `folder` itself or one right below it."""
-    found = [path.parent for path in (folder / "images", *sorted(folder.glob("*/images")))]
-    found = [path for path in found if (path / "images").is_dir()]
+    found = [path for path in below(folder, "images") if (path / "images").is_dir()]
     if not found:
         raise InputError(f"{folder / 'images'} does not exist; --root is the folder that holds it")
     return found[0]
@@ -278,6 +296,7 @@ def prepare(
     root: options.Root = None,
     archive: options.Archives = None,
     size: options.Size = 224,
+    allow_missing: options.AllowMissing = False,
     partial: options.Partial = False,
 ) -> Prepared:
     """MIT-States (Isola et al. 2015) with the queries of TIRG.
@@ -291,8 +310,17 @@ def prepare(
         raise InputError(f"--size {size} is out of range; 16 to 1024 pixels")
     root = find_root(unpacked(root, archive, NAME))
     listed, left_out = read_folders(root)
+    here, notes = whole(
+        [on_disk(root / "images" / image) for image in listed["image"]],
+        listed["split"],
+        lambda here: _costs(listed, here),
+        allow_missing,
+    )
+    damaged, listed = int((~here).sum()), listed[here].reset_index(drop=True)
     absent = _check_nouns(root, listed, partial)
-    protocol = incomplete(PROTOCOL, "some folders missing") if absent else PROTOCOL
+    lacks = ["some folders missing"] if absent else []
+    lacks += [f"{damaged:,} pictures missing"] if damaged else []
+    protocol = incomplete(PROTOCOL, " and ".join(lacks)) if lacks else PROTOCOL
     provenance = {
         "kind": "released",
         "files_sha256": _digest(listed[["image", "bytes"]]),
@@ -303,6 +331,6 @@ def prepare(
     }
 
     def make() -> Content:
-        return _content(root, listed, size, protocol, [*left_out, *absent])
+        return _content(root, listed, size, protocol, [*left_out, *absent, *notes])
 
     return checks.tell(writer.prepare(NAME, provenance, make))

@@ -41,7 +41,10 @@ def read(root: Path) -> tuple[Captions, dict[str, Features]]:
     """
     rows, files, features = [], {}, {}
     for split, parts in PARTS.items():
-        part = next((p for p in parts if (root / f"{p}_caps.txt").exists()), parts[-1])
+        part = next((p for p in parts if (root / f"{p}_caps.txt").exists()), None)
+        if part is None:
+            print(f"absent: {parts[-1]}_caps.txt, so there is nothing of {split}")
+            continue
         texts = lines(root / f"{part}_caps.txt")
         array = _open(root / f"{part}_ims.npy")
         if not texts or len(texts) % EACH or len(array) not in (len(texts), len(texts) // EACH):
@@ -62,6 +65,10 @@ def read(root: Path) -> tuple[Captions, dict[str, Features]]:
             if (root / file).exists():
                 files[file] = sha256(root / file)
         features[split] = Features(part, array, EACH * len(array) // len(texts))
+    if not features:
+        raise InputError(
+            f"{root} has no PART_caps.txt of {', '.join(p for ps in PARTS.values() for p in ps)}"
+        )
     kinds = {here.array.shape[1:] for here in features.values()}
     if len(kinds) > 1:
         raise InputError(f"{root}: the parts have features of different shapes: {sorted(kinds)}")
@@ -132,8 +139,8 @@ def prepare(
     """Ready region features with sentences (SCAN, VSE-infinity) of Flickr30K or MS-COCO.
 
     FOLDER (f30k_precomp, coco_precomp) holds PART_ims.npy, (N, regions, D) float, PART_caps.txt,
-    five lines an image, and perhaps PART_ids.txt, for PART train, dev and test; COCO's testall
-    comes before its test.
+    five lines an image, and perhaps PART_ids.txt, for PART train, dev and test, or only some of
+    them; COCO's testall comes before its test.
     """
     key = captions.release_of(root.resolve().name)
     found, features = read(root)

@@ -137,4 +137,4 @@ def prepare(
     }
     labels = np.eye(len(categories), dtype=np.uint8)[numbers]
     arrays = {TEXT: text, LABELS: labels, IMAGE: picture}
-    return checks.tell(labelled_release.finish(name, record, images, arrays))
+    return checks.tell(labelled_release.finish(name, record, images, arrays, release="Wikipedia"))

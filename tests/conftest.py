@@ -8,6 +8,7 @@ import torch
 
 from cmir_repro.core import paths
 from cmir_repro.data.css import dataset as css
+from cmir_repro.data.readers import release_digests
 
 TINY = css.Scale(bases=(30, 20), edits=(40, 20), width=45, height=30)
 
@@ -18,6 +19,12 @@ torch.set_num_threads(1)  # tiny nets: a second thread costs more than it brings
 def own_ledger_only(monkeypatch):
     """No test sees the committed ledger, unless it takes this variable away again."""
     monkeypatch.setenv("CMIR_COMMITTED", "")
+
+
+@pytest.fixture(autouse=True)
+def own_digests_only(monkeypatch):
+    """No made-up release is held against the published files, unless a test says so."""
+    monkeypatch.setattr(release_digests, "DIGESTS", {})
 
 
 @pytest.fixture(scope="session")

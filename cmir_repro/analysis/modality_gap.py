@@ -25,6 +25,9 @@ from sklearn.linear_model import LogisticRegression
 from cmir_repro.core.errors import InputError
 from cmir_repro.evaluation.recall import unit_rows
 
+BATCH = 128  # pairs that a bound compares
+FOLDS = 5  # of the probe's cross-validation
+
 # Decimals worth reading: about what a different order of summation leaves unchanged.
 DECIMALS = {
     "centroid_distance": 3,
@@ -119,7 +122,7 @@ def mmd(
 def probe_accuracy(
     a: np.ndarray,
     b: np.ndarray,
-    folds: int = 5,
+    folds: int = FOLDS,
     seed: int = 0,
     groups: np.ndarray | None = None,
 ) -> float:
@@ -236,7 +239,7 @@ def uniformity(x: np.ndarray) -> float:
 def info_nce_bound(
     a: np.ndarray,
     b: np.ndarray,
-    batch: int = 128,
+    batch: int = BATCH,
     temperature: float = 0.07,
     critic: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
     seed: int = 0,
@@ -290,7 +293,7 @@ def statistics(
     names: tuple[str, str] = ("image", "text"),
     paired: bool = True,
     groups: np.ndarray | None = None,
-    batch: int = 128,
+    batch: int = BATCH,
     temperature: float = 0.07,
     seed: int = 0,
 ) -> dict[str, float]:
@@ -305,6 +308,8 @@ def statistics(
         batch, temperature: of `info_nce_bound`.
         seed: of every shuffle and thinning.
 
+    The probe has FOLDS folds, or as many as there are groups.
+
     Returns:
         rows (of the smaller set) and the keys of `DECIMALS`; info_nce_ceiling is log B.
 
@@ -312,11 +317,13 @@ def statistics(
         InputError: as in the single functions, naming the set.
     """
     a, b = _two(a, b, names, paired)
+    units = min(len(a), len(b)) if groups is None else len(np.unique(groups))
+    folds = min(FOLDS, max(2, units))
     return {
         "rows": min(len(a), len(b)),
         "centroid_distance": centroid_distance(a, b),
         "mmd2": mmd(a, b, generator=np.random.default_rng(seed)),
-        "probe_accuracy": probe_accuracy(a, b, seed=seed, groups=groups),
+        "probe_accuracy": probe_accuracy(a, b, folds=folds, seed=seed, groups=groups),
         "alignment": alignment(a, b) if paired else math.nan,
         "uniformity_a": uniformity(a),
         "uniformity_b": uniformity(b),
@@ -331,7 +338,8 @@ def table(sets: Mapping[str, tuple[np.ndarray, np.ndarray]], **options) -> pd.Da
 
     Args:
         sets: name -> (a, b), say {"image - text": (image, text), "fusion - target": (q, target)}.
-        options: as in `statistics`, the same for every row.
+        options: as in `statistics`, the same for every row; by default fewer pairs than a batch
+            are one batch.
 
     Returns:
         One row per name (index "sets"), columns as the keys of `statistics`.
@@ -342,7 +350,7 @@ def table(sets: Mapping[str, tuple[np.ndarray, np.ndarray]], **options) -> pd.Da
     rows = {}
     for name, (a, b) in sets.items():
         names = tuple(f"{name}, {which}" for which in options["names"])
-        rows[name] = statistics(a, b, **{**options, "names": names})
+        rows[name] = statistics(a, b, **{"batch": min(BATCH, len(a)), **options, "names": names})
     frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("sets").round(DECIMALS)
     frame[list(DECIMALS)] += 0.0  # -0.0 would print as another number than 0.0
     return frame

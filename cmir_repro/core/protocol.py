@@ -301,8 +301,8 @@ def incomplete(name: str, lacks: str) -> str:
 
     `tirg/css[gallery=all images of the split, 3 images missing]`; `preset` takes it.
     """
-    protocol = preset(name)
-    return protocol.changed(gallery=f"{protocol.gallery}, {lacks}").name
+    base = preset(name.partition(_GALLERY)[0])
+    return base.changed(gallery=f"{preset(name).gallery}, {lacks}").name
 
 
 def hashed(name: str) -> Protocol:

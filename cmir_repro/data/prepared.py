@@ -11,7 +11,8 @@
 
 `part` names the pixel file that holds an image and `row` its place in it; `split` is what the
 image is used for (train, val or test). A query's relevant images are those of its split whose
-label equals its target's.
+label equals its target's, and those that the optional column `also` of the query table lists (ids
+with ALSO between): the same source and text may lead to several targets.
 """
 
 from collections.abc import Callable
@@ -35,6 +36,7 @@ IMAGE_COLUMNS = {"image": str, "split": str, "part": str, "row": int, "label": s
 QUERY_COLUMNS = dict.fromkeys(("query", "split", "source", "target", "text"), str)
 FILES = ("*.parquet", "pixels-*.npy", "ready-*.npy")
 MEND = "delete the folder and prepare it again"
+ALSO = "\t"  # between the ids of the column `also`; no id holds one
 INFO_KEYS = ("name", "provenance", "sources", "licence", "left_out", "protocol", "tasks")
 
 
@@ -45,6 +47,7 @@ class Retrieval:
     gallery: (G,) int64, rows of `Prepared.images`; gallery_labels: (G,) str.
     source, target: (Q,) int64, positions in the gallery; texts: Q sentences.
     query_ids: (Q,) str; query_labels: (Q,) str, the targets' labels.
+    also: for each query the positions of further relevant images, (K,) int64; None: there are none.
     """
 
     gallery: np.ndarray
@@ -55,6 +58,31 @@ class Retrieval:
     source: np.ndarray
     target: np.ndarray
     texts: list[str]
+    also: list[np.ndarray] | None = None
+
+    def right(self, queries: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Whether gallery items are right answers.
+
+        Args:
+            queries: (q,) int. items: (q, k) int, positions in the gallery.
+
+        Returns:
+            (q, k) bool.
+        """
+        right = self.gallery_labels[items] == self.query_labels[queries, None]
+        if self.also is not None:
+            listed = [np.isin(row, self.also[q]) for q, row in zip(queries, items, strict=True)]
+            right |= np.reshape(listed, right.shape)
+        return right
+
+    def truth(self) -> dict[str, np.ndarray]:
+        """What a file of the queries' features says of them: `labels`, `source`, perhaps `also`."""
+        out = {"labels": self.query_labels, "source": self.gallery_ids[self.source]}
+        if self.also is not None:
+            most = max(map(len, self.also))
+            listed = [[*self.gallery_ids[rows], *[""] * (most - len(rows))] for rows in self.also]
+            out["also"] = np.array(listed, dtype=str)
+        return out
 
 
 class Prepared:
@@ -167,6 +195,9 @@ class Prepared:
             source=position[queries["source"]].to_numpy(),
             target=target,
             texts=queries["text"].tolist(),
+            also=[position[also_of(ids)].to_numpy() for ids in queries["also"]]
+            if "also" in queries
+            else None,
         )
 
     def counts(self) -> pd.DataFrame:
@@ -233,18 +264,20 @@ def check_tables(images: pd.DataFrame, queries: pd.DataFrame, name: str) -> None
         for split in set(table["split"]) - set(SPLITS):
             raise InputError(f"{name}: {what} split {split!r} is unknown; {', '.join(SPLITS)}")
     split_of = images.set_index("image")["split"]
-    for column in ("source", "target"):
-        unknown = ~queries[column].isin(split_of.index)
+    more = queries.get("also", pd.Series("", index=queries.index)).map(also_of)
+    more = queries.assign(also=more)[["query", "split", "also"]].explode("also").dropna()
+    for column, asked in (("source", queries), ("target", queries), ("also", more)):
+        unknown = ~asked[column].isin(split_of.index)
         if unknown.any():
             raise InputError(
                 f"{name}: {int(unknown.sum())} queries have a {column} that is no image, "
-                f"first {queries.loc[unknown, column].iloc[0]!r}"
+                f"first {asked.loc[unknown, column].iloc[0]!r}"
             )
-        astray = split_of[queries[column]].to_numpy() != queries["split"].to_numpy()
+        astray = split_of[asked[column]].to_numpy() != asked["split"].to_numpy()
         if astray.any():
             raise InputError(
                 f"{name}: {int(astray.sum())} queries have a {column} in another split, "
-                f"first {queries.loc[astray, 'query'].iloc[0]!r}"
+                f"first {asked.loc[astray, 'query'].iloc[0]!r}"
             )
     blank = ~queries["text"].map(lambda text: isinstance(text, str) and has_word(text)).astype(bool)
     if blank.any():
@@ -253,6 +286,11 @@ def check_tables(images: pd.DataFrame, queries: pd.DataFrame, name: str) -> None
             f"{name}: query {first['query']!r} of source {first['source']!r} has no word in its "
             f"text, {first['text']!r:.60}, and so have {int(blank.sum()):,} in all"
         )
+
+
+def also_of(ids: str) -> list[str]:
+    """The ids in a field of the column `also`."""
+    return ids.split(ALSO) if ids else []
 
 
 def hold_out(

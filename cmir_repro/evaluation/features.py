@@ -6,12 +6,13 @@
     labels    (N,) int or str, optional: the one class of each row; rows of one class are relevant
     categories  (N, C) bool, or 0 and 1, optional: where a row may have several, as columns
     source    (N,) str, optional, queries only: gallery id to leave out, "" for none
+    also      (N, K) str, optional, queries only: gallery ids that are right besides those of its
+              label, "" where there are fewer than K
     image     (N,) str, optional, sentences only: id of the image each one describes
 or `.npy` with the features alone and, given beside it, a text file of one id per line or a CSV
 file with the columns id and, optionally, label, source and image.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,10 @@ import numpy as np
 from cmir_repro.core.arrays import read_npy, read_npz
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import atomic
+from cmir_repro.data.readers.files import lines, read_csv
+from cmir_repro.data.words import plain
 
-KEYS = ("ids", "features", "labels", "categories", "source", "image")
+KEYS = ("ids", "features", "labels", "categories", "source", "image", "also")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Features:
     source: np.ndarray | None  # (N,) str
     image: np.ndarray | None = None  # (N,) str
     categories: np.ndarray | None = None  # (N, C) bool
+    also: np.ndarray | None = None  # (N, K) str
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Truth:
     gallery_ids: np.ndarray  # (G,) str
     gallery_labels: np.ndarray  # (G,) int or str
     source: np.ndarray | None = None  # (Q,) str, gallery id to leave out, "" for none
+    also: np.ndarray | None = None  # (Q, K) str, gallery ids that are right too, "" for none
 
     def source_rows(self) -> np.ndarray | None:
         """(Q,) int64 row of each source in `gallery_ids`, -1 for none.
@@ -56,15 +61,29 @@ class Truth:
         """
         if self.source is None:
             return None
+        return self._rows("source", self.source)
+
+    def also_rows(self) -> list[np.ndarray] | None:
+        """For each query (k,) int64, rows in `gallery_ids` of what is right too.
+
+        Raises:
+            InputError: an id is not in the gallery.
+        """
+        if self.also is None:
+            return None
+        columns = [self._rows("also", column) for column in self.also.T]
+        return [row[row >= 0] for row in np.stack(columns, axis=1)]
+
+    def _rows(self, key: str, names: np.ndarray) -> np.ndarray:
         row = {str(name): i for i, name in enumerate(self.gallery_ids)}
         row[""] = -1
-        for query, name in zip(self.query_ids, self.source, strict=True):
+        for query, name in zip(self.query_ids, names, strict=True):
             if name not in row:
                 raise InputError(
-                    f"source {str(name)!r} of query {str(query)!r} is not in the gallery; "
-                    'add it, or give "" where nothing is to be left out'
+                    f"{key} {str(name)!r} of query {str(query)!r} is not in the gallery; "
+                    'add it, or give "" for none'
                 )
-        return np.array([row[name] for name in self.source], np.int64)
+        return np.array([row[name] for name in names], np.int64)
 
 
 def load_features(path: Path, ids: Path | None = None) -> Features:
@@ -100,8 +119,7 @@ def save_features(path: Path, ids: np.ndarray, features: np.ndarray, **more: np.
         path: ends in `.npz`.
         ids: (N,) str.
         features: (N, D) number, or bool.
-        more: `labels`, `categories`, `source`, `image`, or other arrays of any name, for instance
-            how they were made.
+        more: others of KEYS, or arrays of any name, for instance how they were made.
 
     Raises:
         InputError: what `load_features` would refuse, or the file cannot be written.
@@ -156,7 +174,8 @@ def truth_of(queries: Features, gallery: Features, need_source: bool) -> Truth:
             f"{queries.path} has no source, but the protocol leaves the source image out; add "
             'the key source: a gallery id per query, "" where there is none'
         )
-    return Truth(queries.ids, queries.labels, gallery.ids, gallery.labels, queries.source)
+    mine, theirs = ((found.ids, found.labels) for found in (queries, gallery))
+    return Truth(*mine, *theirs, queries.source, queries.also)
 
 
 def categories_of(queries: Features, database: Features) -> tuple[np.ndarray, np.ndarray]:
@@ -227,31 +246,13 @@ def read_arrays(
 
 
 def _read_ids(path: Path) -> dict[str, np.ndarray]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not readable text ({error})") from error
     if path.suffix.lower() != ".csv":
-        return {"ids": np.array(text.splitlines(), dtype=str)}
-    reader = csv.DictReader(text.splitlines(keepends=True))
-    try:
-        rows = list(reader)
-    except csv.Error as error:
-        raise InputError(f"{path} is not readable CSV ({error})") from error
-    columns = reader.fieldnames or []
-    if "id" not in columns:
-        raise InputError(f"{path} has no column id (it has {', '.join(columns) or 'none'})")
-    arrays = {}
+        return {"ids": np.array(lines(path), dtype=str)}
+    table = read_csv(path, columns=["id"])
     keys = {"id": "ids", "label": "labels", "source": "source", "image": "image"}
-    for column, key in keys.items():
-        if column in columns:
-            values = [row[column] for row in rows]
-            if None in values:
-                raise InputError(f"{path} line {values.index(None) + 2} has no {column}")
-            arrays[key] = np.array(values, dtype=str)
-    return arrays
+    return {
+        key: table[column].to_numpy(dtype=str) for column, key in keys.items() if column in table
+    }
 
 
 def _plain(path: Path, key: str, array: np.ndarray) -> np.ndarray:
@@ -263,7 +264,15 @@ def _plain(path: Path, key: str, array: np.ndarray) -> np.ndarray:
     return array
 
 
+def _composed(array: np.ndarray) -> np.ndarray:
+    """Texts as they are compared everywhere: `words.plain`."""
+    if array.dtype.kind != "U" or all(text.isascii() for text in array.flat):
+        return array
+    return np.array([plain(text) for text in array.flat], dtype=str).reshape(array.shape)
+
+
 def _checked(path: Path, arrays: dict[str, np.ndarray]) -> Features:
+    arrays = {key: _composed(array) for key, array in arrays.items()}
     ids, features = arrays["ids"], arrays["features"]
     labels, categories = arrays.get("labels"), arrays.get("categories")
     if features.dtype.kind == "b":
@@ -271,7 +280,7 @@ def _checked(path: Path, arrays: dict[str, np.ndarray]) -> Features:
     if features.ndim != 2 or features.dtype.kind not in "fiu":
         got = f"{features.shape} {features.dtype}"
         raise InputError(f"{path}: features must be (N, D) numbers, got {got}")
-    for key in ("ids", "source", "image"):
+    for key in ("ids", "source", "image", "also"):
         array = arrays.get(key)
         if array is not None and array.dtype.kind != "U":
             raise InputError(
@@ -291,6 +300,11 @@ def _checked(path: Path, arrays: dict[str, np.ndarray]) -> Features:
         if array is not None and array.shape != (len(features),):
             got = f"{len(features)} features but {key} of shape {array.shape}"
             raise InputError(f"{path}: {got}; save one per row")
+    also = arrays.get("also")
+    if also is not None and (also.ndim != 2 or not also.shape[1] or len(also) != len(features)):
+        raise InputError(
+            f"{path}: also must be (N, K) strings for {len(features)} queries, got {also.shape}"
+        )
     _check_ids(path, ids)
     bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if len(bad):
@@ -299,7 +313,7 @@ def _checked(path: Path, arrays: dict[str, np.ndarray]) -> Features:
             f"(id {str(ids[bad[0]])!r}); compute them again"
         )
     texts = (arrays.get("source"), arrays.get("image"))
-    return Features(path, ids, features, labels, *texts, categories)
+    return Features(path, ids, features, labels, *texts, categories, also)
 
 
 def _zeros_and_ones(path: Path, categories: np.ndarray, rows: int) -> np.ndarray:

@@ -21,6 +21,7 @@ from cmir_repro.core.scorers import check_scorer
 from cmir_repro.evaluation import recall
 from cmir_repro.evaluation.features import images_of, load_features
 from cmir_repro.evaluation.recall import LEVEL, RESAMPLES
+from cmir_repro.evaluation.relevance import Pool
 from cmir_repro.evaluation.tied_ranks import Ranks
 
 _BLOCK = 2**22  # entries of a block of resampled weights: 16 MB
@@ -208,8 +209,8 @@ def _fold(
     g, s = len(i2t), len(t2i)
     count = np.bincount(image_of, minlength=g)  # sentences of each image
     pools = {
-        "i2t": recall.Pool(s, np.full(g, s), count),
-        "t2i": recall.Pool(g, np.full(s, g), np.ones(s, np.int64)),
+        "i2t": Pool(s, np.full(g, s), count),
+        "t2i": Pool(g, np.full(s, g), np.ones(s, np.int64)),
     }
     found = {"i2t": (i2t, np.arange(g)), "t2i": (t2i, image_of)}
     places = {side: ranks.expected for side, (ranks, _) in found.items()}

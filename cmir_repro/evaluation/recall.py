@@ -5,8 +5,8 @@
 scores the files that `features` describes. Letters: Q queries, G gallery items, D dimensions.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,17 +15,10 @@ from cmir_repro.core.protocol import Protocol
 from cmir_repro.core.scorers import check_scorer
 from cmir_repro.evaluation import intervals
 from cmir_repro.evaluation.features import Truth, align, load_features, truth_of
+from cmir_repro.evaluation.relevance import Pool, match
 from cmir_repro.evaluation.tied_ranks import Ranks
 
 RESAMPLES, LEVEL = 2000, 0.95
-
-
-class Pool(NamedTuple):
-    """What each query is ranked against, once its source image is left out."""
-
-    gallery: int  # G
-    left: np.ndarray  # (Q,) int64, gallery items that are ranked
-    relevant: np.ndarray  # (Q,) int64, the relevant ones among them, at least 1
 
 
 def pool(
@@ -33,9 +26,10 @@ def pool(
     gallery_labels: np.ndarray,
     source: np.ndarray | None,
     protocol: Protocol,
+    also: Sequence[np.ndarray] | None = None,
 ) -> Pool:
     """Count the items each query is ranked against; arguments and errors as in `ranks`."""
-    return _match(query_labels, gallery_labels, source, protocol).pool
+    return match(query_labels, gallery_labels, source, protocol, also).pool
 
 
 def ranks(
@@ -46,12 +40,13 @@ def ranks(
     source: np.ndarray | None,
     protocol: Protocol,
     chunk: int | None = None,
+    also: Sequence[np.ndarray] | None = None,
 ) -> Ranks:
     """Rank of the first relevant gallery item for each query, exact, by counting.
 
-    An item is relevant when its label equals the query's. With s* the best score of a relevant
-    item, what is counted are the items above s*, and the relevant and irrelevant ones that tie at
-    s*; what the rank then is, `protocol.ties` says (`Ranks.counted`).
+    An item is relevant when its label equals the query's, or when `also` lists it. With s* the
+    best score of a relevant item, what is counted are the items above s*, and the relevant and
+    irrelevant ones that tie at s*; what the rank then is, `protocol.ties` says (`Ranks.counted`).
 
     Scores within `protocol.tie_tolerance` of s* tie. It is not 0 because matrix products give
     one and the same vector scores that differ in the last bits, depending on where in a block
@@ -66,6 +61,8 @@ def ranks(
         source: (Q,) int, row of `gallery` to leave out, -1 for none. Not looked at, and may be
             None, when the protocol keeps the source image.
         chunk: queries per block; by default so many that a block of scores takes 32 MB.
+        also: for each query (K,) int, further rows of `gallery` that are right; None: there are
+            none.
 
     Raises:
         InputError: shapes disagree; a row is zero or not finite; `source` is missing or out of
@@ -74,7 +71,7 @@ def ranks(
     Source: counting is our choice; it equals sorting, as TIRG's test_retrieval does.
     """
     one_of("similarity", protocol.similarity, ["cosine"])
-    found = _match(query_labels, gallery_labels, source, protocol)
+    found = match(query_labels, gallery_labels, source, protocol, also)
     several = np.ndim(queries) == 3
     parts = np.moveaxis(queries, 1, 0) if several else (queries,)  # V of (Q, D)
     parts, gallery = [unit_rows(part, "query") for part in parts], unit_rows(gallery, "gallery")
@@ -98,6 +95,8 @@ def ranks(
             if found.source[i] >= 0:
                 row[found.source[i]] = -np.inf
             own = row[found.first[i] : found.last[i]]
+            if found.also is not None:
+                own = np.concatenate([own, row[found.also[i]]])
             counts[:, i] = _counts(row, own, np.float32(protocol.tie_tolerance))
     return Ranks.counted(*counts, protocol.ties)
 
@@ -109,81 +108,6 @@ def _counts(row: np.ndarray, relevant: np.ndarray, tolerance: np.float32) -> tup
     above = np.count_nonzero(row > best + tolerance)  # none is relevant
     r = np.count_nonzero(relevant >= best - tolerance)
     return above, r, np.count_nonzero(row >= best - tolerance) - above - r
-
-
-class _Match(NamedTuple):
-    order: np.ndarray  # (G,) gallery rows sorted by label; positions below are in this order
-    first: np.ndarray  # (Q,) first position with the query's label
-    last: np.ndarray  # (Q,) one past the last
-    source: np.ndarray  # (Q,) position of the source image, -1 for none
-    pool: Pool
-
-
-def _match(
-    query_labels: np.ndarray,
-    gallery_labels: np.ndarray,
-    source: np.ndarray | None,
-    protocol: Protocol,
-) -> _Match:
-    query, item = _codes(query_labels, gallery_labels)
-    Q, G = len(query), len(item)
-    if not Q or not G:
-        raise InputError(f"nothing to score: {Q} queries, {G} gallery items")
-    source = _sources(source, Q, G, protocol)
-    order = np.argsort(item, kind="stable")
-    first = np.searchsorted(item[order], query, side="left")
-    last = np.searchsorted(item[order], query, side="right")
-    dropped = source >= 0
-    relevant = last - first - (dropped & (item[source] == query))
-    lost = np.flatnonzero(relevant < 1)
-    if len(lost):
-        label = np.asarray(query_labels).tolist()[lost[0]]
-        raise InputError(
-            f"{len(lost)} of {Q} queries have no relevant item left in the gallery, first query "
-            f"{lost[0]} (label {label!r}); complete the gallery or correct the labels"
-        )
-    place = np.empty(G, np.int64)
-    place[order] = np.arange(G)
-    position = np.where(dropped, place[source], -1)
-    return _Match(order, first, last, position, Pool(G, G - dropped.astype(np.int64), relevant))
-
-
-def _codes(query_labels: np.ndarray, gallery_labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels as whole numbers, equal where the labels are."""
-    codes: dict[object, int] = {}
-    coded, types = [], set()
-    for labels in (query_labels, gallery_labels):
-        values = np.asarray(labels)
-        if values.ndim != 1:
-            raise InputError(f"labels must be one per row, got shape {values.shape}")
-        values = values.tolist()
-        types |= set(map(type, values))
-        # Not np.unique: one long caption would pad every other to its length.
-        coded.append(np.array([codes.setdefault(v, len(codes)) for v in values], np.int64))
-    if types - {int} and types - {str}:
-        names = ", ".join(sorted(kind.__name__ for kind in types))
-        raise InputError(f"labels must be all whole numbers or all strings, got {names}")
-    return coded[0], coded[1]
-
-
-def _sources(source: np.ndarray | None, Q: int, G: int, protocol: Protocol) -> np.ndarray:
-    if not protocol.drop_source:
-        return np.full(Q, -1)
-    if source is None:
-        raise InputError(
-            f"{protocol.name} leaves the source image out: give its gallery row for each query, "
-            "-1 where there is none"
-        )
-    source = np.asarray(source)
-    if source.shape != (Q,) or source.dtype.kind not in "iu":
-        raise InputError(f"source must be ({Q},) int, got {source.shape} {source.dtype}")
-    source = source.astype(np.int64)
-    bad = np.flatnonzero((source < -1) | (source >= G))
-    if len(bad):
-        raise InputError(
-            f"source of query {bad[0]} is {source[bad[0]]}, not a row of {G} gallery items or -1"
-        )
-    return source
 
 
 def unit_rows(features: np.ndarray, what: str, dtype: type = np.float32) -> np.ndarray:
@@ -296,11 +220,12 @@ def score(
     source: np.ndarray | None,
     protocol: Protocol,
     seed: int = 0,
+    also: Sequence[np.ndarray] | None = None,
 ) -> tuple[Ranks, dict]:
     """`ranks` and their `summary` in one call, where the protocol is nothing more."""
     check_scorer(protocol, "recall")
-    found = ranks(queries, gallery, query_labels, gallery_labels, source, protocol)
-    counts = pool(query_labels, gallery_labels, source, protocol)
+    found = ranks(queries, gallery, query_labels, gallery_labels, source, protocol, also=also)
+    counts = pool(query_labels, gallery_labels, source, protocol, also)
     return found, summary(found, protocol, seed, counts)
 
 
@@ -339,6 +264,7 @@ def score_files(
         rows,
         protocol,
         seed,
+        truth.also_rows(),
     )
     return {
         **result,

@@ -16,11 +16,13 @@ from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.protocol import CAPTIONS, Protocol
 from cmir_repro.core.scorers import check_scorer
 from cmir_repro.data.readers import fashioniq_cirr as releases
+from cmir_repro.data.readers.release_digests import OTHER, differing
 from cmir_repro.evaluation import fashioniq_cirr, recall
 from cmir_repro.evaluation.fashioniq_cirr import QueryFeatures, Triplets
 from cmir_repro.evaluation.features import Features, align, load_features
 
 RELEASES = {"fashioniq": releases.fashioniq, "cirr": releases.cirr}
+TITLES = {"fashioniq": "FashionIQ", "cirr": "CIRR"}  # of DIGESTS
 
 
 def from_files(triplets: Triplets, folder: Path) -> tuple[np.ndarray, QueryFeatures]:
@@ -63,7 +65,7 @@ def score_files(
         split: of the release; the test splits have no targets.
 
     Returns:
-        As `fashioniq_cirr.score`.
+        As `fashioniq_cirr.score`; the protocol's name says which annotations are not as published.
 
     Raises:
         InputError: the protocol is of other data; annotations or features are missing or do not
@@ -73,6 +75,8 @@ def score_files(
     name = protocol.name.partition("/")[0]
     one_of("release", name, RELEASES)
     found = RELEASES[name](Path(annotations))
+    if others := differing(TITLES[name], found.files):
+        protocol = protocol.changed(gallery=f"{protocol.gallery}, {OTHER}: {', '.join(others)}")
     triplets = fashioniq_cirr.of_tables(found.images, found.queries, split)
     needed = {text for texts in CAPTIONS[protocol.captions] for text in texts}
     for text in sorted(needed):

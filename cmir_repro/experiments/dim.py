@@ -87,7 +87,9 @@ class ComposedExperiment(Experiment):
         split = self.config.train.selection
         part, found = self.task.split(split), self.embed(system, split)
         labels = part.query_labels, part.gallery_labels
-        ranks = recall.ranks(found.queries, found.gallery, *labels, part.source, self.protocol)
+        ranks = recall.ranks(
+            found.queries, found.gallery, *labels, part.source, self.protocol, also=part.also
+        )
         recalls = {f"R@{k}": 100 * recall.recall_at(ranks, k) for k in (1, 5, 10)}
         rounded = {name: round(value, 3) for name, value in recalls.items()}
         return {**rounded, "selection": round(sum(recalls.values()) / 3, 3)}
@@ -152,11 +154,11 @@ def score(embedded: Embedded, data: Prepared, split: str, seed: int = 0) -> tupl
     """
     part, protocol = data.retrieval(split), preset(data.info["protocol"])
 
-    def scored(queries, gallery) -> tuple:
+    def scored(queries, gallery, listed=None) -> tuple:
         arrays = embedded.queries, embedded.gallery, queries, gallery, part.source
-        return recall.score(*arrays, protocol, seed)
+        return recall.score(*arrays, protocol, seed, listed)
 
-    ranks, result = scored(part.query_labels, part.gallery_labels)
+    ranks, result = scored(part.query_labels, part.gallery_labels, part.also)
     also = {}
     for column in data.info.get("recall_also", ()):
         labels = data.images[column].to_numpy(dtype=str)[part.gallery]

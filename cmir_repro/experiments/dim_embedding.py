@@ -102,16 +102,19 @@ def bounds(
 
     Returns:
         A row for each whole batch of the split's queries (of pairs drawn from it, where it has no
-        queries of its own), columns "bound A" and "bound B" as there are.
+        queries of its own), columns "bound A" and "bound B" as there are. Of a split with fewer
+        than a batch all are one.
     """
     system.eval()
-    every_once = config.model_copy(update={"sampler": "shuffled"})
-    fixed = len(task.split(split).texts) > 0
+    part = task.split(split)
+    fixed = len(part.texts) > 0
+    batch = min(config.batch, len(part.texts) if fixed else len(part.gallery))
+    every_once = config.model_copy(update={"sampler": "shuffled", "batch": batch})
     batches = QueryBatches(task, tokens, every_once, (split,), fixed=fixed)
     generator = torch.Generator().manual_seed(config.seed)
     rows = [
         {k: float(v) for k, v in system(batches(step), generator).items() if "bound" in k}
-        for step in range(len(batches) // config.batch)
+        for step in range(len(batches) // batch)
     ]
     return pd.DataFrame(rows)
 

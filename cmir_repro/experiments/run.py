@@ -7,8 +7,8 @@ import torch
 from accelerate import PartialState
 from torch import nn
 
-from cmir_repro.experiments import identity, ledger
-from cmir_repro.experiments.experiment import Experiment, Run
+from cmir_repro.experiments import identity, ledger, same_data
+from cmir_repro.experiments.experiment import Experiment, Run, say
 from cmir_repro.experiments.job import Job, alone
 from cmir_repro.experiments.presets.base import RunConfig
 from cmir_repro.experiments.systems import SYSTEMS
@@ -23,6 +23,10 @@ def trained(
         experiment = SYSTEMS[config.system].experiment(config, device, progress)
     # The name is that of what was asked for, so that asking again, or a grid, finds the run.
     name, config = identity.name(config), experiment.suit()
+    if said := same_data.unlike(
+        config.dataset, config.scale, experiment.data.info.get("tables_sha256", "unknown")
+    ):
+        say(said)
     with alone(name):
         job = Job(
             config,

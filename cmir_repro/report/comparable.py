@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from cmir_repro.core.errors import InputError, first
 from cmir_repro.core.protocol import only_protocol
-from cmir_repro.experiments import ledger, versions
+from cmir_repro.experiments import identity, ledger, versions
+from cmir_repro.experiments.presets.base import RunConfig
 
 
 def finished(
@@ -35,8 +36,7 @@ def finished(
             r
             for r in ledger.records(each, dataset=dataset, scale=scale, task=task)
             if r.method in methods
-            and r.config
-            == configure(dataset, task, scale, r.method, r.seed).model_dump(mode="json")
+            and _as_configured(r, configure(dataset, task, scale, r.method, r.seed))
         ]
     if not found:
         return {}
@@ -56,6 +56,14 @@ def finished(
         if rows:
             by_method[method] = rows
     return by_method
+
+
+def _as_configured(record: ledger.Record, config: RunConfig) -> bool:
+    """Whether a record is of this configuration, as it is or as small data changed it.
+
+    The name of a run is that of what was asked for; see `Experiment.suit`.
+    """
+    return record.config == config.model_dump(mode="json") or record.run == identity.name(config)
 
 
 def check_same(what: str, values: set[str]) -> None:

@@ -15,7 +15,7 @@ from cmir_repro.core import paths
 from cmir_repro.core.files import write_text
 from cmir_repro.core.protocol import only_protocol
 from cmir_repro.evaluation import intervals
-from cmir_repro.experiments import ledger, own
+from cmir_repro.experiments import ledger, own, same_data
 from cmir_repro.experiments.systems import SYSTEMS
 from cmir_repro.report import comparable
 from cmir_repro.report.agreement import agreement
@@ -27,6 +27,7 @@ METRICS = {
     "crcgs": ("i2t MAP@all", "t2i MAP@all"),
 }
 MARK = " (yours)"
+OTHER_DATA = " (yours, on other data than the committed)"  # that have the same name
 
 
 def settings() -> list[tuple[str, str, str, str]]:
@@ -99,10 +100,14 @@ def _sections() -> Iterator[str]:
 
 def _rows(system: str, dataset: str, scale: str, task: str) -> dict[str, list[ledger.Record]]:
     """Records of each row that may stand in one table, the committed methods first."""
-    mine = _own(system, dataset, scale, task)
+    mine, known = _own(system, dataset, scale, task), same_data.published(dataset, scale)
+
+    def mark(found: list[ledger.Record]) -> str:
+        return OTHER_DATA if known and {r.data["tables"] for r in found} - known else MARK
+
     rows = {
         **_committed(system, dataset, scale, task),
-        **{f"{name}{MARK}": found for name, found in mine.items()},
+        **{f"{name}{mark(found)}": found for name, found in mine.items()},
     }
     every = [record for records in rows.values() for record in records]
     if every:

@@ -263,3 +263,10 @@ def test_settings_that_cannot_work_are_refused(pairs):
         modality_gap.probe_accuracy(a, b, groups=np.zeros(299))
     with pytest.raises(InputError, match="no sets"):
         modality_gap.table({})
+
+
+def test_few_pairs_are_one_batch_and_as_many_folds():
+    rng = np.random.default_rng(0)
+    found = modality_gap.table({"few": (rng.normal(size=(4, 3)), rng.normal(size=(4, 3)))})
+    assert found.loc["few", "info_nce_ceiling"] == pytest.approx(np.log(4), abs=0.005)
+    assert np.isfinite(found.loc["few", "probe_accuracy"])

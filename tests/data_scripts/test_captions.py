@@ -171,3 +171,10 @@ def test_real_sentences_of_flickr30k(real_data, capsys):
     assert data.info["protocol"] == "flickr30k-1k"
     assert "expected" not in capsys.readouterr().out
     assert len(sentences.sentences(data)) == 155_070
+
+
+def test_of_albefs_lists_the_test_alone_will_do(tmp_path, capsys):
+    test = tiny.albef(tmp_path / "lists")[-1]
+    data = run("one", "--albef", "-", "-", test, "--text-only", "--partial", "--name", "one")
+    assert set(data.images["split"]) == {"test"}
+    assert "so this can be scored, not trained on" in capsys.readouterr().out

@@ -293,6 +293,13 @@ def test_a_truncated_image_is_named_and_reading_goes_on_when_it_is_whole(root):
     )
 
 
+def test_all_damaged_images_are_listed_with_the_queries_they_cost(root):
+    for number in (2, 7):
+        (root / "images" / f"css_train_{number:06d}.png").write_bytes(b"")
+    refused(root, r"damaged are 2 \(css_train_000002\.png, css_train_000007\.png\): 2 of the \d+ "
+                  r"images of train, which \d+ of its \d+ queries need")  # fmt: skip
+
+
 def test_an_image_of_another_size_is_named(root):
     Image.fromarray(picture("test", 3, (60, 90))).save(root / "images" / "css_test_000003.png")
     refused(root, r"css_test_000003\.png has 90 x 60 pixels, the others 180 x 120")

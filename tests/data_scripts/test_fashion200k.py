@@ -370,3 +370,19 @@ def test_the_command_line_refuses_in_one_line(root):
     (root / DRESS).unlink()
     command_line.refused(script.prepare, "cannot be read", "--root", root)
     command_line.refused(script.prepare, "give --root")
+
+
+def test_names_with_blanks_brackets_and_accents_are_read(root):
+    """However the lists and the disk write an accent, and where a blank stands in a path."""
+    old = path_of("test", "dress", 0)
+    composed = old.replace("some_dresss", "ros\u00e9 (new) [x]")
+    apart = composed.replace("\u00e9", "e\u0301")
+    (root / apart).parent.mkdir(parents=True)
+    (root / old).rename(root / apart)
+    for name, lines in release().items():
+        write(root, {name: [line.replace(old, composed) for line in lines]}) if any(
+            old in line for line in lines
+        ) else None
+    data = prepare(root)
+    assert composed in set(data.images["image"])
+    assert composed in set(data.queries["source"]) | set(data.queries["target"])

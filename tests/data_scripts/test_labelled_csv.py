@@ -105,8 +105,8 @@ def test_a_column_of_splits_is_honoured(photos):
     path.write_text("\n".join(f"{a},{b}" for a, b in zip(lines, named, strict=True)) + "\n")
     images = run(photos).images
     assert images["split"].tolist() == named[1:30]
-    edit(photos, ",val", ",dev")
-    with pytest.raises(InputError, match="row 2: split 'dev' is unknown"):
+    edit(photos, ",val", ",gallery")
+    with pytest.raises(InputError, match="row 2: split 'gallery' is unknown"):
         run(photos)
 
 
@@ -162,7 +162,7 @@ def test_opened_again_if_the_same_is_asked_for(photos):
 
 def test_missing_pictures_are_said_or_left_out(photos):
     (photos / "p05.png").unlink()
-    refused(r"p05 \(.jpg, .png, .jpeg, .*\) is missing; missing are: 1 of the 30 pictures", photos)
+    refused(r"p05 \(.jpg, .png, .jpeg, .*\) is missing; missing are: all 1 of 30 pictures", photos)
     data = run(photos, "--allow-missing")
     assert "p05" not in data.images["image"].tolist()
     assert data.info["coverage"] == {"images": {"here": 29, "listed": 30}}
@@ -202,3 +202,14 @@ def test_the_first_of_the_real_photographs(real_data, tmp_path):
     assert (found.labels.sum(1) >= 2).all()
     assert {"gender: men", "basecolour: blue"} & set(found.categories) == {"gender: men"}
     assert {"nike", "women", "tshirts"} <= set(found.words)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_split_without_a_picture_is_named(photos, split):
+    """Missing pictures may leave a split empty, and so may the user's own column."""
+    csv = photos.parent / "m.csv"
+    rows = csv.read_text().splitlines()
+    other = {"train": "test", "test": "train"}[split]
+    csv.write_text("\n".join([f"{rows[0]},split", *(f"{row},{other}" for row in rows[1:])]) + "\n")
+    with pytest.raises(InputError, match=f"no picture of {split} is left"):
+        command_line.run(script.prepare, *arguments(photos))

@@ -179,7 +179,7 @@ def test_what_is_not_read_is_counted(root):
     assert "folders without a space, not read: 1, first 'plain'" in left_out
     assert any(line.startswith("folders of the adjective 'adj'") for line in left_out)
     assert any(line.endswith("not read: 1, first 'adj apple'") for line in left_out)
-    assert "files that are no .jpg picture, not read: 2, first '.DS_Store'" in left_out
+    assert "files that are no picture, not read: 2, first '.DS_Store'" in left_out
 
 
 def test_the_49_test_nouns_are_those_of_the_reference():
@@ -268,17 +268,69 @@ def test_an_interrupted_run_goes_on(root, monkeypatch):
     monkeypatch.setattr(pixels, "CHUNK", 4)
     # The last of train: pictures are in the order of their folders' names.
     path = root / "images" / "young cat" / names("young", "cat")[-1]
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    refused(root, "young_cat_1.jpg is no whole picture")
-    read = []
-    squares = pictures.squares
+    read, squares = [], pictures.squares
+
+    def broken_off(files, *rest):
+        if path in files:
+            raise KeyboardInterrupt
+        return squares(files, *rest)
+
+    monkeypatch.setattr(pictures, "squares", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(root)
     monkeypatch.setattr(pictures, "squares", lambda f, *rest: read.extend(f) or squares(f, *rest))
-    refused(root, "young_cat_1.jpg is no whole picture")
-    assert 0 < len(read) <= 4  # the last chunk only
-    path.write_bytes(whole)
     image = prepare(root).images.set_index("image").loc[f"young cat/{path.name}"]
     assert image["part"] == "train"
+    before = [file for file in read if file.parent.name.split()[1] not in script.TEST_NOUNS]
+    assert 0 < len(before) <= 4  # of train the last chunk only
+
+
+def test_damaged_pictures_are_counted_per_part_and_left_out_if_asked(root, capsys):
+    for folder, name in (
+        ("old apple", names("old", "apple")[0]),
+        ("wet wool", names("wet", "wool")[0]),
+    ):
+        (root / "images" / folder / name).write_bytes(b"")
+    message = (
+        r"1 of the \d+ images of train; 1 of the \d+ images of test, from which 1 of its \d+ "
+        r"queries start\. Replace what is damaged, or leave them out with --allow-missing"
+    )
+    refused(root, message)
+    data = prepare(root, allow_missing=True)
+    assert "2 pictures missing" in data.info["protocol"]
+    assert any(
+        line.startswith("images that are damaged, left out: 2") for line in data.info["left_out"]
+    )
+    for file in root.glob("images/* armor/*.jpg"):
+        file.write_bytes(b"")
+    for file in root.glob("images/* wool/*.jpg"):
+        file.write_bytes(b"")
+    with pytest.raises(InputError, match="no picture of test is left"):
+        prepare(root, allow_missing=True)
+
+
+def test_what_systems_leave_beside_files_is_no_picture(root, tmp_path):
+    """Sidecars have the endings and two-word names of pictures and folders."""
+    for file in root.glob("images/*/*.jpg"):
+        (file.parent / f"._{file.name}").write_bytes(b"Mac OS X")
+    (root / "images" / "._old bear").write_bytes(b"Mac OS X")
+    (root / "images" / ".old bear").mkdir()
+    beside = root / "__MACOSX" / "images" / "old bear"
+    beside.mkdir(parents=True)
+    root = root.rename(tmp_path / "zz")
+    (tmp_path / "outer").mkdir()
+    (root / "__MACOSX").rename(tmp_path / "outer" / "__MACOSX")
+    root.rename(tmp_path / "outer" / "zz")
+    data = prepare(tmp_path / "outer")
+    assert not data.images["image"].str.contains(r"\._").any()
+    assert len(data.images) == sum(len(names(*caption)) for caption in CAPTIONS)
+
+
+def test_an_accent_is_one_name_however_the_disk_writes_it(root):
+    folder = root / "images" / "old bear"
+    folder.rename(root / "images" / "ros\u0065\u0301 bear")
+    data = prepare(root)
+    assert "ros\u00e9 bear" in set(data.images["label"])
 
 
 def test_an_impossible_size_is_refused(root):

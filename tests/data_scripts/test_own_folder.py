@@ -25,8 +25,8 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.core.protocol import preset
 from cmir_repro.data import prepared, training_pairs
+from cmir_repro.data.prepare import own, pixels
 from cmir_repro.data.prepare import pictures as picture_files
-from cmir_repro.data.prepare import pixels
 from cmir_repro.data.prepare.pictures import load_picture, square
 from cmir_repro.data.prepared import Prepared
 from data_scripts import own_folder as script
@@ -40,7 +40,7 @@ def photos(tmp_path, monkeypatch):
 def test_every_picture_is_there_once_under_its_caption(photos):
     data = prepare(photos, ATTRIBUTES, "photos.csv", licence="CC0", source="https://a.example")
     raw = pd.read_csv(photos / "photos.csv").set_index("id")
-    assert len(data.images) == 120
+    assert len(data.images) == 120  # one a picture
     for i, image in data.images.iterrows():
         values = [" ".join(raw.loc[image["image"], c].lower().split()) for c in COLUMNS]
         assert [image[c] for c in COLUMNS] == values
@@ -132,9 +132,13 @@ def test_a_column_of_splits_is_honoured(photos):
     data = prepare(photos, settings, "photos.csv")
     assert data.images["split"].tolist() == named
     assert set(data.queries["split"]) == {"val", "test"}
-    change(photos, "photos.csv", lambda t: t.assign(split="test"))
-    with pytest.raises(InputError, match="column split has no row of train"):
+    change(photos, "photos.csv", lambda t: t.assign(split="train"))
+    with pytest.raises(InputError, match="column split has no row of test"):
         prepare(photos, settings, "photos.csv", name="other")
+    change(photos, "photos.csv", lambda t: t.assign(split="test"))  # to be scored alone
+    assert (
+        len(prepare(photos, settings, "photos.csv", name="other").queries) == 120
+    )  # one a picture
 
 
 def test_pictures_of_the_same_pixels_are_reduced_to_the_first(photos):
@@ -235,8 +239,8 @@ def test_what_a_try_with_other_shares_left_is_not_taken_along(photos):
 
 def test_a_second_run_opens_what_is_there_or_refuses(photos, monkeypatch):
     prepare(photos, ATTRIBUTES, "photos.csv")
-    monkeypatch.setattr(script, "pixel_digests", None)  # nothing is read again
-    assert len(prepare(photos, ATTRIBUTES, "photos.csv").images) == 120
+    monkeypatch.setattr(own, "pixel_digests", None)  # nothing is read again
+    assert len(prepare(photos, ATTRIBUTES, "photos.csv").images) == 120  # one a picture
     for settings, options, message in (
         (replace(ATTRIBUTES, size=9), {}, "size 8, now asked for 9"),
         (replace(ATTRIBUTES, unseen=()), {}, "unseen .*now asked"),

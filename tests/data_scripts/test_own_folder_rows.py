@@ -86,7 +86,7 @@ def test_of_equal_pictures_the_first_stands_for_all(rows):
     assert "a5" in set(data.images["image"])  # still in the gallery
     lines = data.info["left_out"]
     assert "pictures with the pixels of an earlier one: 2 (a9, sub/b5)" in lines
-    assert "queries whose source and target are then one picture: 1" in lines
+    assert "queries whose source and target are one picture: 1" in lines
     for i, name in enumerate(data.images["image"]):
         shown = data.take("photo", np.array([i]))[0]
         file = rows / "images" / f"{name}.png"
@@ -117,8 +117,8 @@ def test_equal_pictures_in_two_splits_are_refused(rows):
         (edited(text="???"), r"row 1: the text '\?\?\?' of source 'a0' has no word"),
         (edited(text="None"), "row 1: the text 'None' of source 'a0' has no word"),
         (edited(target=" "), "row 1: target is empty"),
-        (edited(target="a0"), "row 1: source and target are one image"),
-        (edited(split="dev"), "split 'dev' is unknown"),
+        (edited(split="gallery"), "split 'gallery' is unknown"),
+        (lambda table: table.assign(target=table["source"]), "no query is left; .*picture: 12"),
         (edited(source="a11"), "'a11' is in test and train|'a11' is in train and test"),
         (edited(source="../secret"), r"image '\.\./secret' is no file name inside"),
         (edited(source="/etc/passwd"), "is no file name inside"),
@@ -143,3 +143,46 @@ def test_all_that_cannot_be_read_are_listed_with_what_each_split_loses(rows):
         rf"cannot .* \(all in all 2 \({first['train']}, {first['test']}\)\)"
     )
     refused(rows, ROWS, "rows.csv", message)
+
+
+def test_several_targets_of_a_source_and_a_text_are_all_right_answers(rows):
+    def more(table):
+        test = table[table["split"] == "test"]
+        here = test["source"].iloc[0], test["text"].iloc[0]
+        added = [
+            (here[0], f"{here[1].upper()} !", test["target"].iloc[1], "test"),  # the same words
+            (*here, test["target"].iloc[2], "test"),
+            (*here, test["target"].iloc[2], "test"),  # again
+            (here[0], "quite another", test["target"].iloc[3], "test"),
+            (*table.loc[0, ["source", "text"]], table["target"].iloc[1], "train"),
+        ]
+        return pd.concat(
+            [table, pd.DataFrame(added, columns=["source", "text", "target", "split"])]
+        )
+
+    change(rows, "rows.csv", more)
+    data = prepare(rows, ROWS, "rows.csv")
+    test = data.retrieval("test")
+    source, text = "a8", "is more 8"
+    query = next(q for q, said in enumerate(test.texts) if said == text)
+    assert test.gallery_ids[test.source[query]] == source
+    assert test.gallery_ids[test.target[query]] == "sub/b8"
+    assert set(test.gallery_ids[test.also[query]]) == {"sub/b9", "sub/b10"}
+    assert [len(rows) for q, rows in enumerate(test.also) if q != query] == [0] * 4
+    train = data.queries[data.queries["split"] == "train"]
+    assert len(train) == 7  # a row a target, to learn from
+    facts = {row["fact"]: row["found"] for row in data.info["audit"]}
+    assert list(facts.values()) == [1, 1, 3, 2]
+
+
+def test_a_source_that_is_its_own_target_costs_that_query_alone(rows):
+    change(rows, "rows.csv", edited(target="a0"))
+    data = prepare(rows, ROWS, "rows.csv")
+    assert len(data.queries) == 11
+    assert "queries whose source and target are one picture: 1" in data.info["left_out"]
+
+
+@pytest.mark.parametrize("name", ["valid", "Validation", "DEV", "val"])
+def test_other_names_of_the_validation_split_are_read(rows, name):
+    change(rows, "rows.csv", lambda t: t.assign(split=t["split"].replace("val", name)))
+    assert (prepare(rows, ROWS, "rows.csv").queries["split"] == "val").sum() == 2

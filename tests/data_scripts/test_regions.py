@@ -164,3 +164,19 @@ def test_a_second_run_opens_and_other_files_are_refused(root):
     change(root / "train_ims.npy", lambda x: x + 1)
     with pytest.raises(InputError, match="other files"):
         run(root)
+
+
+def test_the_test_alone_can_be_scored_and_the_rest_is_told(root, capsys):
+    for part in ("train", "dev"):
+        (root / f"{part}_caps.txt").unlink()
+    data = run(root)
+    assert set(data.images["split"]) == {"test"}
+    told = capsys.readouterr().out
+    assert "absent: dev_caps.txt, so there is nothing of val" in told
+    assert "no image is for training, so this can be scored, not trained on" in told
+
+
+def test_a_folder_without_captions_is_refused(root):
+    for file in root.glob("*_caps.txt"):
+        file.unlink()
+    refused(root, r"has no PART_caps.txt of train, dev, testall, test")

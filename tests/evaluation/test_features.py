@@ -153,9 +153,10 @@ def test_npy_takes_its_ids_from_text_or_csv(tmp_path):
         ("ids.txt", "a\nb\n", r"ids of shape \(2,\)"),
         ("ids.txt", "a\nb\n\n", "id of row 2 is empty"),
         ("ids.txt", "a\nb\nb\n", "'b' occurs twice"),
-        ("ids.csv", "name\na\nb\nc\n", r"no column id \(it has name\)"),
-        ("ids.csv", "", "no column id"),
-        ("ids.csv", "id,label\na,x\nb\nc,x\n", "line 3 has no label"),
+        ("ids.csv", "name\na\nb\nc\n", "column 'id' is unknown; allowed: name"),
+        ("ids.csv", "", "is empty"),
+        ("ids.csv", "id, id\na,x\nb,y\nc,x\n", "column 'id' 2 times"),
+        ("ids.csv", 'id,label\na,"x\nb,y\nc,x\n', "correct the quotes"),
         ("none.txt", None, "none.txt does not exist"),
     ],
 )
@@ -175,7 +176,7 @@ def test_npy_and_npz_are_not_mistaken(tmp_path):
     (tmp_path / "ids.txt").write_text("a\nb\nc\n")
     refused("is an npz", load_features, tmp_path / "g.npy", tmp_path / "ids.txt")
     (tmp_path / "ids.txt").write_bytes(b"\xff\xfe\x00")
-    refused("not readable text", load_features, tmp_path / "f.npy", tmp_path / "ids.txt")
+    refused("no whole text file", load_features, tmp_path / "f.npy", tmp_path / "ids.txt")
 
 
 def test_pickled_code_in_an_npy_is_not_run(tmp_path):
@@ -234,3 +235,22 @@ def test_sentences_say_which_image_they_describe(tmp_path):
     (tmp_path / "s.csv").write_text("image,id\nb,s\nb,t\na,u\n")
     found = load_features(tmp_path / "s.npy", tmp_path / "s.csv")
     assert images_of(found, images).tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize("text", ["id , label\na,x\nb,x\nc,y\n", "\ufeffid;label\na;x\nb;x\nc;y\n"])
+def test_ids_are_read_as_every_csv_is(tmp_path, text):
+    np.save(tmp_path / "f.npy", X)
+    (tmp_path / "ids.csv").write_text(text, encoding="utf-8")
+    found = load_features(tmp_path / "f.npy", tmp_path / "ids.csv")
+    assert (found.ids.tolist(), found.labels.tolist()) == (["a", "b", "c"], ["x", "x", "y"])
+
+
+def test_names_compare_however_their_accents_are_written(tmp_path):
+    ids = np.array(["rose\u0301", "b", "c"])
+    save_features(tmp_path / "f.npz", ids, X, source=ids[::-1])
+    found = load_features(tmp_path / "f.npz")
+    assert found.ids[0] == found.source[2] == "ros\u00e9"
+    save_features(tmp_path / "f.npz", ids, X)
+    message = "'ros\u00e9' occurs twice"
+    twice = np.array(["rose\u0301", "ros\u00e9", "c"])
+    refused(message, save_features, tmp_path / "f.npz", twice, X)

@@ -327,3 +327,39 @@ def test_files_are_scored_by_what_they_carry(case_files):
 def test_scoring_does_not_wait_for_torch():
     check = "import sys, cmir_repro.evaluation.recall; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0
+
+
+def test_listed_answers_are_right_as_those_of_the_label_are():
+    """Against `ranks` of one query at a time, whose right answers all carry its label."""
+    for seed in range(10):
+        q, g, ql, gl, source = random_case(seed)
+        r = np.random.default_rng(seed)
+        also = [r.choice(len(g), r.integers(0, 4), replace=False) for _ in q]
+        found = ranks(q, g, ql, gl, source, CSS, also=also)
+        counts = pool(ql, gl, source, CSS, also=also)
+        for i, rows in enumerate(also):
+            labels = gl.copy()
+            labels[rows] = ql[i]
+            one = q[i : i + 1], g, ql[i : i + 1], labels, source[i : i + 1], CSS
+            assert found.expected[i] == ranks(*one).expected[0]
+            assert counts.relevant[i] == pool(one[2], labels, one[4], CSS).relevant[0]
+
+
+def test_rows_listed_outside_the_gallery_are_refused():
+    q, g, ql, gl, source = random_case(0)
+    for also, message in ([[[0]], "each of 13 queries"], [[[9]] * 13, "not in the gallery"]):
+        with pytest.raises(InputError, match=message):
+            ranks(q, g, ql, gl, source, CSS, also=also)
+
+
+def test_files_may_list_further_right_answers(tmp_path):
+    """Two targets of one query, no better than each other: both count, and chance says so."""
+    ids = np.array(["a", "b", "c", "d"])
+    save_features(tmp_path / "g.npz", ids, np.eye(4), labels=ids)
+    more = {"labels": ids[:1], "source": ids[3:], "also": np.array([["b", ""]])}
+    save_features(tmp_path / "q.npz", np.array(["q"]), np.eye(4)[1:2], **more)
+    result = recall.score_files(tmp_path / "q.npz", tmp_path / "g.npz", preset("own/target"))
+    assert result["ranks"] == [1]
+    assert result["metrics"]["R@1"]["chance"] == pytest.approx(200 / 3)
+    with pytest.raises(InputError, match=r"also must be \(N, K\)"):
+        save_features(tmp_path / "q.npz", ids[:1], np.eye(4)[1:2], **more | {"also": ids[:1]})

@@ -64,7 +64,7 @@ def draw_queries(
     columns, tables = rule["columns"], []
     for number, split in enumerate(SPLITS):
         here = images[images["split"] == split]
-        if here.empty and split == "val":
+        if here.empty and split != "test":
             continue
         try:
             index = training_pairs.build(rule, here)

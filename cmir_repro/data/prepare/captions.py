@@ -38,6 +38,7 @@ class Release(NamedTuple):
     expected: dict[str, int]
     sources: list[str]
     licence: str
+    digests: str = ""  # a key of release_digests.DIGESTS
 
 
 # Counts: Karpathy's splits, as VSE++ and SCAN use them; five captions an image.
@@ -172,7 +173,7 @@ def finish(
     }
     content = Content(images, info=info, sentences=told, draw=draw)
     provenance = {"kind": "released", "files": found.files, **made}
-    return writer.prepare(name, provenance, lambda: content, same)
+    return writer.prepare(name, provenance, lambda: content, same, release=release.digests)
 
 
 def covered(found: Captions, here: np.ndarray) -> dict[str, dict]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
+from cmir_repro.data.prepare.cautions import cautions
 from cmir_repro.data.prepared import Prepared
 
 
@@ -117,15 +118,17 @@ def tell(data: Prepared) -> Prepared:
     print(f"{info['name']} ({info['provenance']['kind']}) in {paths.shown(data.folder)}, pixels: "
           f"{', '.join(data.views) or 'none'}, protocol: {info['protocol']}")  # fmt: skip
     print(data.counts().to_string())
-    if (data.images["split"] == "train").any() and not (data.images["split"] == "val").any():
-        print("no image is for validation, so training on this keeps the last step")
+    for file in info.get("differs", ()):
+        print(f"not as published, and so in the protocol's name: {file}")
+    for line in cautions(data):
+        print(line)
     if "coverage" in info:
         print(pd.DataFrame(info["coverage"]).T.to_string())
         for line in nothing_left(info["coverage"]):
             print(line)
     if info.get("audit"):
         print(pd.DataFrame(info["audit"], dtype=object).fillna("unknown").to_string(index=False))
-    for what, count in info.get("pictures", {}).items():
+    for what, count in {**info.get("pictures", {}), **info.get("overlap", {})}.items():
         print(f"{what}: {count:,}")
     for line in info["left_out"]:
         print(f"left out: {line}")

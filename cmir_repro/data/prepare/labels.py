@@ -31,6 +31,7 @@ def finish(
     images: pd.DataFrame,
     arrays: Mapping[str, np.ndarray],
     draw: Callable[[Path], Mapping[str, int] | None] | None = None,
+    release: str = "",
 ) -> Prepared:
     """Write images with text and categories to data/NAME, or open what lies there if it is equal.
 
@@ -38,7 +39,7 @@ def finish(
         name: of the folder, and in dataset.json: lower-case letters, digits, - and _.
         record: for dataset.json: as in `content`, and provenance, sources, licence, left_out, and
             perhaps audit, coverage, protocol and tasks.
-        images, arrays, draw: as in `content`.
+        images, arrays, draw: as in `content`. release: as in `writer.prepare`.
 
     Raises:
         InputError: the name cannot be used, something else was prepared there before, or
@@ -49,7 +50,11 @@ def finish(
     record = {"protocol": PROTOCOL, "tasks": {}, **record, "tables_sha256": tables}
     same = {key: record[key] for key in ("protocol", "sources", "licence", "tables_sha256")}
     provenance = record["provenance"]
-    return writer.prepare(name, provenance, lambda: content(record, images, arrays, draw), same)
+
+    def make() -> Content:
+        return content(record, images, arrays, draw)
+
+    return writer.prepare(name, provenance, make, same, release=release)
 
 
 def content(
@@ -269,12 +274,25 @@ def related(query: np.ndarray, database: np.ndarray) -> float:
 
     Args:
         query: (Q, C), true where one carries the category. database: (N, C), the same.
+
+    Raises:
+        InputError: there are no queries, no images that are none, or no pair shares a category.
     """
+    if not len(query) or not len(database):
+        raise InputError(
+            f"{len(query):,} queries of the test and {len(database):,} other images leave nothing "
+            "to score; give both splits some images"
+        )
     database = database.astype(np.float32)
     hits = sum(
         int((query[start : start + 500].astype(np.float32) @ database.T > 0).sum())
         for start in range(0, len(query), 500)  # not all pairs in memory at once
     )
+    if not hits:
+        raise InputError(
+            f"none of {len(query):,} queries of the test shares a category with any of "
+            f"{len(database):,} other images; take categories that several images have"
+        )
     return 100 * hits / (len(query) * len(database))
 
 

@@ -36,6 +36,58 @@ def damage(files: Sequence[Path], workers: int = 4) -> np.ndarray:
     return why
 
 
+def by_split(splits: Sequence[str]) -> Callable[[np.ndarray], list[str]]:
+    """`costs` of `present` where pictures alone are lost: from (N,) bool, in words, split by split.
+
+    Args:
+        splits: of each picture.
+    """
+    splits = np.asarray(splits, dtype=object)
+
+    def costs(here: np.ndarray) -> list[str]:
+        return [
+            f"{split} {(~here & (splits == split)).sum():,} of {(splits == split).sum():,} pictures"
+            for split in dict.fromkeys(splits)
+            if (~here & (splits == split)).any()
+        ]
+
+    return costs
+
+
+def whole(
+    files: Sequence[Path],
+    splits: Sequence[str],
+    costs: Callable[[np.ndarray], Sequence[str]],
+    allow_missing: bool | None,
+) -> tuple[np.ndarray, list[str]]:
+    """Which of N files that are there are whole pictures, and what is not, printed as well.
+
+    Args:
+        files: N, all of which exist. splits: of each; none may lose all its pictures.
+        costs, allow_missing: as in `present`.
+
+    Returns:
+        (N,) bool, which are whole; and for left_out a note of the others.
+
+    Raises:
+        InputError: pictures are damaged that must not be, or all of a split are.
+    """
+    why, splits = damage(files), np.asarray(splits, dtype=object)
+    here = why == ""
+    if here.all():
+        return here, []
+    names = [file.name for file in np.asarray(files, dtype=object)[~here]]
+    counted = f"damaged are {checks.some(names)}: {'; '.join(costs(here))}"
+    empty = [split for split in dict.fromkeys(splits) if not here[splits == split].any()]
+    if empty:
+        raise InputError(f"{why[~here][0]}; no picture of {empty[0]} is left; {counted}")
+    if not allow_missing:
+        way = "" if allow_missing is None else ", or leave them out with --allow-missing"
+        raise InputError(f"{why[~here][0]}; {counted}. Replace what is damaged{way}")
+    print(f"left out: {counted}")
+    return here, [f"images that are damaged, left out: {checks.some(names)}"]
+
+
 def present(
     folder: Path,
     paths: Sequence[str],

@@ -6,7 +6,20 @@ from pathlib import Path, PureWindowsPath
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.prepare.formats import SUFFIXES
+from cmir_repro.data.readers.files import is_name
 from cmir_repro.data.words import plain
+
+
+def is_sidecar(name: str) -> bool:
+    """Whether a file or folder is what systems leave beside others: ._x, .DS_Store, __MACOSX."""
+    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir")
+
+
+def below(root: Path, name: str) -> list[Path]:
+    """The root, if it holds a file or folder of that name, and the folders right below that do."""
+    inner = sorted(root.glob(f"*/{name}"))
+    found = [path.parent for path in (root / name, *inner) if path.exists()]
+    return [folder for folder in found if not is_sidecar(folder.name)]
 
 
 def inside(folder: Path, name: str, suffix: str = "") -> Path:
@@ -16,8 +29,11 @@ def inside(folder: Path, name: str, suffix: str = "") -> Path:
         InputError: the name leads elsewhere.
     """
     path = PureWindowsPath(name + suffix)  # knows / and \ and drives, on every system
-    if not name or path.anchor or ".." in path.parts:
-        raise InputError(f"image {name!r} is no file name inside {folder}; correct the CSV")
+    if not name or path.anchor or ".." in path.parts or not all(map(is_name, path.parts)):
+        raise InputError(
+            f"image {name!r} is no file name inside {folder} (no dot first, no blanks at its ends, "
+            "no signs that cannot be seen); correct the CSV"
+        )
     return on_disk(folder / (name + suffix))
 
 
@@ -50,6 +66,6 @@ def find_pictures(folder: Path, paths: Sequence[str]) -> list[Path | None]:
     for inner in {(folder / path).parent for path in paths}:
         there = on_disk(inner)
         for file in sorted(there.iterdir(), reverse=True) if there.is_dir() else ():
-            if file.suffix.lower() in SUFFIXES:
+            if file.suffix.lower() in SUFFIXES and not is_sidecar(file.name):
                 here[inner / plain(file.stem)] = file
     return [here.get(folder / plain(path)) for path in paths]

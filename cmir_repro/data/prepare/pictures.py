@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from cmir_repro.core.errors import InputError, one_line
+from cmir_repro.core.errors import InputError, one_line, one_of
 from cmir_repro.core.progress import bar
 from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare.formats import FORMATS, LISTED, content
+from cmir_repro.data.prepare.on_disk import on_disk
 from cmir_repro.data.prepare.pixels import fill
 from cmir_repro.data.prepared import SPLITS
 
@@ -26,7 +27,9 @@ from cmir_repro.data.prepared import SPLITS
 MAX_PIXELS, LARGE = 50_000_000, 5_000_000
 _ONE_LARGE = threading.Lock()
 TURNED = "pictures turned upright, as their EXIF says"
+STORED = "pictures left as stored, though their EXIF turns them"
 VIEW = "photo"  # the view of photographs
+EXIF = ("upright", "stored")  # what CMIR_EXIF may be
 _TURNS = {  # by EXIF's orientation; 1 is upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -77,8 +80,8 @@ def opened(path: Path) -> Iterator[Image.Image]:
 def load_picture(path: Path) -> np.ndarray:
     """Read one picture as RGB; transparency is dropped, as in the loaders of the field.
 
-    It is turned upright as its EXIF says, as every viewer shows it. Of 16 bits the upper 8 are
-    kept (our choice: it is what Pillow does with colours of 16 bits).
+    It is turned upright as its EXIF says, as every viewer shows it, unless `as_stored`. Of 16
+    bits the upper 8 are kept (our choice: it is what Pillow does with colours of 16 bits).
 
     Returns:
         (height, width, 3) uint8.
@@ -95,10 +98,19 @@ def load_picture(path: Path) -> np.ndarray:
         else:
             image.load()  # NumPy would swallow what is found damaged
             rgb = image if image.mode == "RGB" else image.convert("RGB")
-        turn = _turn(image)
-        if turn is not None:
-            rgb = rgb.transpose(turn)
-        return np.array(rgb)
+        turn = None if as_stored() else _turn(image)
+        return np.array(rgb if turn is None else rgb.transpose(turn))
+
+
+def as_stored() -> bool:
+    """Whether pictures stay as they are stored, whatever their EXIF says: CMIR_EXIF=stored.
+
+    Raises:
+        InputError: CMIR_EXIF is neither that nor "upright", the default.
+    """
+    found = os.environ.get("CMIR_EXIF") or EXIF[0]
+    one_of("CMIR_EXIF", found, EXIF)
+    return found == EXIF[1]
 
 
 def _check_mode(path: Path, image: Image.Image) -> None:
@@ -118,7 +130,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
 
 
 def turned(files: Sequence[Path], workers: int = 4) -> int:
-    """How many of the pictures `load_picture` turns; their pixels are not decoded.
+    """How many of the pictures EXIF turns; their pixels are not decoded.
 
     Raises:
         InputError: as `opened`.
@@ -211,7 +223,7 @@ def states(root: Path, files: Sequence[str]) -> list[tuple[int, int] | None]:
 
     out = []
     for name in files:
-        path = real(os.path.join(base, name))
+        path = real(str(on_disk(Path(base, name))))
         if not path.startswith(base + os.sep):
             raise InputError(f"{root / name} leads out of {root}; put the files themselves there")
         try:
@@ -319,7 +331,7 @@ def fill_squares(path: Path, files: Sequence[Path], size: int, key: str, workers
 def done_to(files: Sequence[Path]) -> dict[str, int]:
     """What is done to these pictures where they are read, counted; empty: nothing."""
     number = turned(list(dict.fromkeys(files)))
-    return {TURNED: number} if number else {}
+    return {STORED if as_stored() else TURNED: number} if number else {}
 
 
 def pixels_told(size: int | None) -> str:
@@ -356,7 +368,8 @@ def draw_pictures(
         here = rows["file"].tolist()
         # A picture exchanged between two tries must not be taken for the one already read.
         seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in here]
-        key = hashlib.sha256(repr(seen).encode()).hexdigest()
+        how = (seen, EXIF[1]) if as_stored() else seen
+        key = hashlib.sha256(repr(how).encode()).hexdigest()
         try:
             fill_squares(target / f"pixels-{VIEW}-{part}.npy", here, size, key)
         except InputError as error:

@@ -19,6 +19,7 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import incomplete
 from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.missing import present
+from cmir_repro.data.prepare.on_disk import below
 from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, pixels_told, places
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import Prepared
@@ -37,6 +38,7 @@ def prepare(
     size: int = 224,
     allow_missing: bool = False,
     splits: str = "as released",
+    release: str = "",
 ) -> Prepared:
     """Write a release to data/NAME, or open what lies there if it is the same.
 
@@ -51,6 +53,7 @@ def prepare(
         size: of the squares, in pixels.
         allow_missing: leave out pictures that are not there, and the queries that need them.
         splits: in words what the splits of `found` are, for dataset.json.
+        release: as in `writer.prepare`.
 
     Raises:
         InputError: a picture is missing or damaged, something else was prepared there before, or
@@ -109,7 +112,9 @@ def prepare(
         return {} if files is None else draw_pictures(target, images, files, size)
 
     content = Content(images, queries, {**info, "tasks": tasks, "left_out": left_out}, draw=draw)
-    return writer.prepare(name, provenance, lambda: content, {"coverage": coverage})
+    return writer.prepare(
+        name, provenance, lambda: content, {"coverage": coverage}, release=release
+    )
 
 
 def _coverage(images: pd.DataFrame, queries: pd.DataFrame, here: np.ndarray) -> dict[str, dict]:
@@ -184,7 +189,7 @@ def prepare_release(
             f"test: val as released; val: {release.val_share} of the sources of train, drawn "
             f"with seed {SEED}; train: the rest"
         )
-    data = prepare(name, found, info, pictures, size, allow_missing, splits=how)
+    data = prepare(name, found, info, pictures, size, allow_missing, how, release.title)
     checks.tell(data)
     print(f"splits: {how}")
     if pictures and "train" not in set(found.queries["split"]):
@@ -194,5 +199,4 @@ def prepare_release(
 
 def _inner(root: Path) -> Path:
     """The folder with captions/: the root, or the one below it that an archive was packed from."""
-    below = sorted(path.parent for path in root.glob("*/captions"))
-    return below[0] if below and not (root / "captions").exists() else root
+    return next(iter(below(root, "captions")), root)

@@ -1,8 +1,8 @@
 """The one way into the prepared layout: every data set is written here, or opened again."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,14 @@ import pandas as pd
 
 from cmir_repro.core import locks, paths
 from cmir_repro.core.errors import InputError
+from cmir_repro.core.protocol import incomplete
 from cmir_repro.data import prepared, sentences
 from cmir_repro.data.labelled import save_array
 from cmir_repro.data.prepare import checks
+from cmir_repro.data.prepare.overlap import overlap
+from cmir_repro.data.prepare.pictures import as_stored
 from cmir_repro.data.prepared import Prepared
+from cmir_repro.data.readers.release_digests import OTHER, differing
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -44,6 +48,7 @@ def prepare(
     make: Callable[[], Content],
     same: Mapping | None = None,
     folder: str | None = None,
+    release: str = "",
 ) -> Prepared:
     """Write a data set to data/NAME, or open what lies there if it is the same.
 
@@ -55,6 +60,8 @@ def prepare(
         make: the content, asked for only if nothing lies there.
         same: more of dataset.json that must be the same.
         folder: of the data set, where it is not called as `name` says.
+        release: a key of `release_digests.DIGESTS`; where a file of the provenance is not as
+            published, the protocol's name and dataset.json say so.
 
     Raises:
         InputError: the name cannot be used, something else was prepared there before, something
@@ -62,13 +69,31 @@ def prepare(
     """
     if folder is None and (not _NAME.fullmatch(name) or name.split("-")[0] == "css"):
         raise InputError(f"--name {name!r} cannot be used; take small letters, digits, - and _")
-    target, same = paths.data() / (folder or name), same or {}
+    target, same = paths.data() / (folder or name), dict(same or {})
+    others = differing(release, provenance.get("files", {}))
+    if others and "protocol" in same:
+        same["protocol"] = incomplete(same["protocol"], OTHER)
+    exif = {"exif": "pictures as stored"} if as_stored() else {}
+    wanted = {**provenance, **same, "name": name, "exif": exif.get("exif")}
     if (target / "dataset.json").exists():
-        return checks.reopen(target, {**provenance, **same, "name": name})
+        return checks.reopen(target, wanted)
     with locks.alone(target, f"prepares {name}"):
         if (target / "dataset.json").exists():
-            return checks.reopen(target, {**provenance, **same, "name": name})
-        return write(target, make(), {"name": name, "provenance": provenance, **same})
+            return checks.reopen(target, wanted)
+        content = make()
+        if others:
+            content = _unlike(content, release, others)
+        made = {**content.info.get("provenance", provenance), **exif}
+        content = replace(content, info={**content.info, "provenance": made})
+        return write(target, content, {"name": name, "provenance": provenance, **same})
+
+
+def _unlike(content: Content, release: str, others: Sequence[str]) -> Content:
+    """What is made of files that are not as published, marked so."""
+    info = {**content.info, "differs": [f"{release}: {file}" for file in others]}
+    if "protocol" in info:
+        info["protocol"] = incomplete(info["protocol"], OTHER)
+    return replace(content, info=info)
 
 
 def write(folder: Path, content: Content, info: Mapping | None = None) -> Prepared:
@@ -96,5 +121,7 @@ def write(folder: Path, content: Content, info: Mapping | None = None) -> Prepar
     for part, rows in images.groupby("part").indices.items():
         for name, array in content.arrays.items():
             save_array(folder, name, array[rows], part)
+    if copies := overlap(folder, images, content.sentences):
+        info["overlap"] = copies
     prepared.write(folder, info, images, queries)
     return Prepared(folder)

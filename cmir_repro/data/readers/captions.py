@@ -90,15 +90,18 @@ def albef(train: Path, val: Path, test: Path, most: int | None = MOST) -> Captio
     In training lists each caption is an entry of its own; "image_id" may be there or not.
 
     Args:
-        train, val, test: the JSON files.
+        train, val, test: the JSON files; "-": there is none of that split.
         most: as in `karpathy`.
 
     Raises:
         InputError: as `karpathy`.
     """
     found, by_id = {}, {}
-    paths = [Path(path) for path in (train, val, test)]
-    for split, path in zip(SPLITS, paths, strict=True):
+    given = dict(zip(SPLITS, map(Path, (train, val, test)), strict=True))
+    paths = {split: path for split, path in given.items() if path != Path("-")}
+    if not paths:
+        raise InputError("--albef - - - names no list; give at least one")
+    for split, path in paths.items():
         for number, entry in enumerate(read_json(path, list)):
             place = f"{path.name}, entry {number}"
             image = located(place, json_field(place, entry, "image", str))
@@ -114,7 +117,7 @@ def albef(train: Path, val: Path, test: Path, most: int | None = MOST) -> Captio
             key = entry.get("image_id", image)
             if type(key) not in (str, int) or by_id.setdefault((split, key), image) != image:
                 raise InputError(f"{place}: image_id {key!r} is no id, or that of another image")
-    files = {path.name: sha256(path) for path in paths}
+    files = {path.name: sha256(path) for path in paths.values()}
     return tables("the lists", found.values(), files, most)
 
 

@@ -5,12 +5,14 @@ picture in each line and tabs between, and test_queries.txt, with the paths of s
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from cmir_repro.core.errors import InputError
+from cmir_repro.data.words import plain
 
 CATEGORIES = ("dress", "jacket", "pants", "skirt", "top")
 PARTS = ("train", "test")
@@ -74,7 +76,7 @@ def read_queries(root: Path, lines: pd.DataFrame, partial: bool = False) -> pd.D
     row_of = dict(zip(lines.loc[test, "path"], test, strict=True))
     rows, unknown = [], []
     for number, line in enumerate(_lines(file), 1):
-        fields = line.split()
+        fields = _two_paths(line, row_of)
         if len(fields) != 2:
             raise InputError(
                 f"{file}, line {number}: {len(fields)} fields, expected the paths of source and "
@@ -113,6 +115,16 @@ def difference(source: str, target: str) -> tuple[str, bool]:
     return f"replace {(x or a[-1:])[0]} with {(y or b[-1:])[0]}", bool(x and y)
 
 
+def _two_paths(line: str, known: Mapping[str, int]) -> list[str]:
+    """The fields of a line; where paths hold blanks, the two known ones that make it up."""
+    fields = line.split()
+    for cut in range(1, len(fields)) if len(fields) > 2 else ():
+        two = [" ".join(fields[:cut]), " ".join(fields[cut:])]
+        if all(path in known for path in two):
+            return two
+    return fields
+
+
 def _lines(file: Path) -> list[str]:
     """The lines of a text file; spaces at their ends are kept, empty lines at its end are not."""
     try:
@@ -126,7 +138,8 @@ def _lines(file: Path) -> list[str]:
         line = data[: error.start].count(b"\n") + 1
         raise InputError(f"{file}, line {line}: not UTF-8; get the file again") from error
     # Not splitlines: it also cuts at characters that may stand in a description.
-    return text.replace("\r\n", "\n").rstrip("\n").split("\n") if text.strip() else []
+    text = plain(text.replace("\r\n", "\n"))
+    return text.rstrip("\n").split("\n") if text.strip() else []
 
 
 def _parts(where: str, path: str) -> list[str]:

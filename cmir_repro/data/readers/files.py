@@ -20,6 +20,14 @@ from cmir_repro.data.words import plain
 # its own: our choice, so that a small gz of zeros or line ends does not fill the memory.
 MAX_TEXT, MAX_LINES, MAX_UNPACKED, TIMES = 2**28, 5_000_000, 2**26, 20
 SEPARATORS = (",", ";", "\t", "|")  # of CSV files
+# Other names of splits, ours.
+SPLIT_NAMES = {
+    "training": "train",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "testing": "test",
+}
 MAX_COLUMNS = 10_000  # of CSV files, our choice
 ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")  # of pictures
 ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # of a picture in FashionIQ and CIRR
@@ -95,6 +103,8 @@ def own_splits(
 ) -> pd.Series | None:
     """The split of each row, as the user's column `split` says; None where there is no such column.
 
+    Small letters and capitals are one, and so are the names of SPLIT_NAMES.
+
     Args:
         used: columns that mean something else.
 
@@ -103,7 +113,7 @@ def own_splits(
     """
     if "split" not in table or "split" in used:
         return None
-    found = table["split"].str.lower()
+    found = table["split"].str.lower().replace(SPLIT_NAMES)
     for number, split in enumerate(found, start=1):
         one_of(f"{file}, row {number}: split", split, SPLITS)
     return found
@@ -304,7 +314,8 @@ def located(place: str, file: str) -> str:
         InputError: the name leads out of the folder or has signs that no picture has.
     """
     path = inside_path(place, file) if file.strip("./") else ""
-    if not all(_is_name(part) for part in path.split("/")) or PureWindowsPath(path).drive:
+    parts = PurePosixPath(plain(file)).parts
+    if not path or not all(map(is_name, parts)) or PureWindowsPath(path).drive:
         raise InputError(
             f"{place}: {file!r} is no file name (no dot first, no blanks at its ends, no signs "
             "that cannot be seen)"
@@ -321,7 +332,8 @@ def ids_of(paths: Sequence[str]) -> list[str]:
     return names if len(set(names)) == len(set(paths)) else list(paths)
 
 
-def _is_name(part: str) -> bool:
+def is_name(part: str) -> bool:
+    """Whether a file or folder of a user or a release may be called so."""
     seen = not any(unicodedata.category(sign)[0] == "C" or sign in "\u2028\u2029" for sign in part)
     return bool(part) and seen and part == part.strip() and part[0] != "."
 

@@ -39,6 +39,7 @@ METHODS = {
     "AAI, fusion of aggregated vectors": {"fusion_input": "aggregated"},
     "AAI, masked words": {"mlm": 1.0},
 }
+_READY = {"image_encoder": REGIONS, "image_weights": "none", "augment": "none"}
 
 
 def _changed(name: str, model: dict | None = None, longer: int = 1, **training: object) -> dict:
@@ -186,7 +187,7 @@ def groups(dataset: str, task: str) -> list[list[str]]:
 
 def default_task(dataset: str) -> str:
     """The task of a data set when none is named."""
-    return "3d" if base.kind(dataset) == "css" else "photo"
+    return "3d" if base.kind(dataset) == "css" else base.own_task(dataset, "photo")
 
 
 def configure(
@@ -215,7 +216,9 @@ def configure(
     base.check(scale, method, known(), model)
     size = SCALES[scale][base.kind(dataset)]
     files = base.feature_files(image_features, text_features)
-    settings = merged(size["model"], _encoders(files), known().get(method), model)
+    task = default_task(dataset) if task == "auto" else task
+    ready = _READY if task == REGIONS else {}
+    settings = merged(size["model"], ready, _encoders(files), known().get(method), model)
     AAIConfig.make(**settings)  # its own message is clearer than the nested one
     steps = base.stretched(size["train"], SEARCH.get(method))
     train = recipe("fast", **{**steps, "seed": seed, **(training or {})})
@@ -226,7 +229,6 @@ def configure(
 
 def _encoders(files: base.FeatureFiles | None) -> dict:
     """The settings that go with files of features: no views of pictures, no words to drop."""
-    images = {"image_encoder": REGIONS, "image_weights": "none", "augment": "none"}
     texts = {"text_encoder": FEATURES, "text_weights": "none", "size_augmentation": False}
-    chosen = [] if files is None else [files.images and images, files.texts and texts]
+    chosen = [] if files is None else [files.images and _READY, files.texts and texts]
     return merged({}, *(settings or None for settings in chosen))

@@ -15,6 +15,7 @@ from cmir_repro.core import paths
 from cmir_repro.core.config import Config, read
 from cmir_repro.core.device import SCALES
 from cmir_repro.core.errors import one_of
+from cmir_repro.core.files import read_json
 from cmir_repro.training.loop import TrainConfig
 
 # Data sets of generated scenes; all others are photographs.
@@ -84,6 +85,13 @@ def feature_files(images: Path | str, texts: Path | str) -> FeatureFiles | None:
         return None
     given = {"images": images, "texts": texts}
     return FeatureFiles(**{k: str(Path(v).absolute()) if v else "" for k, v in given.items()})
+
+
+def own_task(dataset: str, usual: str) -> str:
+    """The usual task of a data set, or where it is prepared with others its first one."""
+    file = paths.data() / dataset / "dataset.json"
+    tasks = read_json(file).get("tasks", {}) if file.exists() else {}
+    return next(iter(tasks)) if tasks and usual not in tasks else usual
 
 
 def check(scale: str, method: str, known: Iterable[str], model: dict | None) -> None:

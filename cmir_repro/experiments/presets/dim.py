@@ -195,7 +195,7 @@ def groups(dataset: str, task: str) -> list[list[str]]:
 
 def default_task(dataset: str) -> str:
     """The task of a data set when none is named."""
-    return "3d-3d" if base.kind(dataset) == "css" else "photo"
+    return "3d-3d" if base.kind(dataset) == "css" else base.own_task(dataset, "photo")
 
 
 def configure(

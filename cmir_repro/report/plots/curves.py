@@ -36,7 +36,8 @@ def learning_curves(
 
     Args:
         losses: name -> columns step, loss.
-        recalls: name -> columns step, recall; a name has the same colour in both panels.
+        recalls: name -> columns step, recall; a name has the same colour in both panels. What has
+            no rows was never validated and is left out.
         recall_label: what was measured, on which split.
         chance: level of a random ranking, drawn as a dotted line.
         window: the loss is drawn as a running mean over this many logged steps, the values
@@ -47,7 +48,8 @@ def learning_curves(
     Raises:
         InputError: nothing to draw, or a column is missing.
     """
-    names = list(dict.fromkeys([*losses, *(recalls or {})]))
+    recalls = {name: rows for name, rows in (recalls or {}).items() if len(rows)}
+    names = list(dict.fromkeys([*losses, *recalls]))
     if not names:
         raise InputError("no histories were given, so there is no curve to draw")
     figure, axes = panels(1, 2 if recalls else 1, (WIDTH if recalls else 6, 3.4), title)
@@ -55,7 +57,7 @@ def learning_curves(
     for i, name in enumerate(names):
         if name in losses:
             _loss(loss_axis, i, name, columns_of(losses[name], name, "step", "loss"), window)
-        if recalls and name in recalls:
+        if name in recalls:
             history = columns_of(recalls[name], name, "step", "recall")
             color, marker = look(i)
             style = {"color": color, "marker": marker, "ms": 5, "label": name}

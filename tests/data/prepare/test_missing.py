@@ -7,7 +7,7 @@ from PIL import Image
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.prepare import missing
-from cmir_repro.data.prepare.missing import damage, present
+from cmir_repro.data.prepare.missing import by_split, damage, present
 from cmir_repro.data.prepare.pictures import draw_pictures, places
 
 NAMES = [f"p{number}" for number in range(8)]
@@ -76,3 +76,10 @@ def test_damage_that_is_met_while_drawing_is_listed_in_full(folder, tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match=r"p1\.jpg is no .*damaged are 2 \(p1\.jpg, p4\.jpg\)"):
         draw_pictures(tmp_path / "out", images, files, 8)
+
+
+def test_costs_are_told_split_by_split():
+    here = np.array([True, False, False, True, False])
+    costs = by_split(["train", "train", "test", "val", "test"])
+    assert costs(here) == ["train 1 of 2 pictures", "test 2 of 2 pictures"]
+    assert costs(here | True) == []

@@ -6,12 +6,13 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.prepare.on_disk import find_pictures, inside
 from cmir_repro.data.prepare.pictures import (
     MAX_PIXELS,
+    STORED,
     load_picture,
     load_pictures,
     pixel_digests,
@@ -19,6 +20,7 @@ from cmir_repro.data.prepare.pictures import (
     squares,
     states,
 )
+from data_scripts import own_folder
 
 
 @pytest.fixture
@@ -241,3 +243,30 @@ def test_files_come_in_order_and_a_damaged_one_is_named(tmp_path):
     files[3].write_bytes(files[3].read_bytes()[:40])
     with pytest.raises(InputError, match=r"3\.png is no whole picture"):
         squares(files, 8)
+
+
+def test_pictures_may_stay_as_they_are_stored(tmp_path, monkeypatch):
+    """Counted and in the provenance, so that the two are never taken for one another."""
+    monkeypatch.setenv("CMIR_DATA", str(tmp_path / "data"))
+    upright = np.zeros((30, 20, 3), np.uint8)
+    upright[:10] = 255
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    for number in range(8):
+        image = Image.fromarray(upright + np.uint8(number)).transpose(Image.Transpose.ROTATE_90)
+        image.save(tmp_path / f"p{number}.png", exif=exif)
+    rows = [f"p{i}.png,p{i + 1}.png,red,{'test' if i else 'train'}" for i in range(0, 8, 2)]
+    (tmp_path / "t.csv").write_text("\n".join(["source,target,text,split", *rows]) + "\n")
+    given = {"csv": tmp_path / "t.csv", "images": tmp_path, "size": 16}
+    monkeypatch.setenv("CMIR_EXIF", "stored")
+    assert load_picture(tmp_path / "p0.png").shape == (20, 30, 3)
+    data = own_folder.prepare(name="stored", **given)
+    assert data.info["pictures"] == {STORED: 8}
+    assert own_folder.prepare(name="stored", **given).info == data.info
+    monkeypatch.setenv("CMIR_EXIF", "")
+    assert load_picture(tmp_path / "p0.png").shape == (30, 20, 3)
+    with pytest.raises(InputError, match="exif 'pictures as stored'"):
+        own_folder.prepare(name="stored", **given)
+    monkeypatch.setenv("CMIR_EXIF", "sideways")
+    with pytest.raises(InputError, match="CMIR_EXIF 'sideways'"):
+        load_picture(tmp_path / "p0.png")
