@@ -102,23 +102,6 @@ def run(
 
 
 @app.command()
-def verify(
-    dataset: Annotated[str, typer.Argument(metavar="DATA", help="css, or one that was prepared")],
-    scale: Scale = "mini",
-) -> None:
-    """Read a prepared data set whole; status 1: a file is not as written."""
-    from cmir_repro.data import digests, registry
-
-    folder = registry.folder(dataset, scale)
-    differing = digests.verify(folder)
-    for line in differing:
-        print(f"{paths.shown(folder)}: {line}")
-    if differing:
-        raise typer.Exit(1)
-    print(f"{paths.shown(folder)}: every file is as it was written")
-
-
-@app.command()
 def grid(
     system: Annotated[str, typer.Argument(help="dim, aai, crcgs or all")] = "all",
     scale: Scale = "mini",
@@ -354,6 +337,23 @@ def export(
     from cmir_repro.experiments.export import export as written
 
     print(paths.shown(written(run, folder)))
+
+
+@app.command()
+def verify(
+    dataset: Annotated[str, typer.Argument(metavar="DATA", help="css, or one that was prepared")],
+    scale: Scale = "mini",
+) -> None:
+    """Read a prepared data set whole; status 1: a file is not as written."""
+    from cmir_repro.data import digests, registry
+
+    folder = registry.folder(dataset, scale)
+    differing = digests.verify(folder)
+    for line in differing:
+        print(f"{paths.shown(folder)}: {line}")
+    if differing:
+        raise typer.Exit(1)
+    print(f"{paths.shown(folder)}: every file is as it was written")
 
 
 @app.command()

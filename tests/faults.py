@@ -22,7 +22,8 @@ from typing import Literal, NamedTuple
 
 KINDS = ("kill", "torn", "interrupt", "full", "denied")
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.link"}
-VOLATILE = {"seconds", "peak_memory_gb"}  # the only things that may differ: time and memory taken
+# The only things that may differ: time and memory taken.
+VOLATILE = {"seconds", "cpu_seconds", "peak_memory_gb"}
 EVENTS = "file events: "
 STOPPED, REFUSED, ELSEWHERE = 130, 2, 3
 PATIENCE = 900  # seconds: a command takes one, but processes may be many and cores few

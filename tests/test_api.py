@@ -93,7 +93,7 @@ def test_a_method_finds_its_system(tiny, monkeypatch):
         (lambda: cmir.prepare("cub"), "data set 'cub' is unknown; allowed: css"),
         (lambda: cmir.prepare("css", size=9), "css: option 'size' is unknown; allowed: scale"),
         (lambda: cmir.prepare("own-folder", name="a"), "own-folder: the option 'csv' is missing"),
-        (lambda: cmir.run("TRIG"), "method 'TRIG' is unknown; allowed: .*TIRG.*AAI.*CRCGS"),
+        (lambda: cmir.run("TRIG"), "method 'TRIG' is unknown; allowed: TIRG, "),
         (lambda: cmir.run("TIRG", steps=9), "setting 'steps' is unknown; allowed: .*training"),
         (lambda: cmir.score("tirg/css", images="i.npz"), "files are queries and gallery; .*images"),
         (lambda: cmir.score("tirg/cs", queries="q", gallery="g"), "tirg/cs"),

@@ -1,6 +1,7 @@
 """The one exception for bad input: a single line that names the culprit and the way out."""
 
 from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
 from numbers import Integral
 
 # Signs of a message, our choice. What is cut out lies in the middle: the culprit stands first,
@@ -33,10 +34,16 @@ def _shown(sign: str) -> str:
 
 
 def one_of(what: str, value: object, allowed: Iterable[object]) -> None:
-    """Raise `InputError` unless `value` is among `allowed`, listing what is."""
+    """Raise `InputError` unless `value` is among `allowed`, listing what is: where that will not be
+    shown whole, what is most like it first.
+    """
     allowed = list(allowed)
-    if value not in allowed:
-        raise InputError(f"{what} {value!r} is unknown; allowed: {', '.join(map(str, allowed))}")
+    if value in allowed:
+        return
+    names = [str(name) for name in allowed]
+    if len(", ".join(names)) > LONGEST // 2:
+        names.sort(key=lambda name: -SequenceMatcher(None, str(value), name).ratio())
+    raise InputError(f"{what} {value!r} is unknown; allowed: {', '.join(names)}")
 
 
 def first(names: Sequence[str], most: int = 3) -> str:

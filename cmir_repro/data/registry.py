@@ -40,7 +40,6 @@ _KARPATHY = "--karpathy dataset_{0}.json --images FOLDER --name {0}"
 # By the name of the command.
 SCRIPTS = {
     "css": Script("data_scripts.css", "css", {CSS: "", "css-released": _ROOT}),
-    "css-x": Script("data_scripts.css_x", "css", {"css-x": ""}),
     "fashion200k": Script(
         "data_scripts.fashion200k", "fashion200k", {"fashion200k": "--root FOLDER"}
     ),
@@ -68,6 +67,7 @@ SCRIPTS = {
     "hashing-files": Script("data_scripts.hashing_files", "labelled_files"),
     "coco-categories": Script("data_scripts.coco_categories", "labelled_files"),
     "labelled-csv": Script("data_scripts.labelled_csv", "labelled_files"),
+    "css-x": Script("data_scripts.css_x", "css", {"css-x": ""}),
     "own-folder": Script("data_scripts.own_folder", "own_folder"),
 }
 OWN = "cmir prepare own-folder --name {} --csv FILE --images FOLDER"  # data that nobody knows

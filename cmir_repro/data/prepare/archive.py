@@ -34,17 +34,12 @@ def unpack(archive: Path, folder: Path) -> None:
         raise InputError(f"{folder} exists; use --root {folder} alone, or delete it first")
     total = 0
     try:
-        packed_size = archive.stat().st_size
-        most, most_entries = MOST + TIMES * packed_size, ENTRIES + packed_size // PER_ENTRY
         with scratch(folder.parent) as temporary:
             inside = temporary / "content"
             inside.mkdir()
             for number, (name, size, packed) in enumerate(_entries(archive)):
                 total += size
-                if total > most:
-                    raise InputError(f"{archive} unpacks to more than {most:,} bytes")
-                if number >= most_entries:
-                    raise InputError(f"{archive} has more than {most_entries:,} entries")
+                _check_claim(archive, total, number + 1)
                 path = inside / name
                 (path.parent if packed else path).mkdir(parents=True, exist_ok=True)
                 if packed:
@@ -124,6 +119,8 @@ def _entries(archive: Path) -> Iterator[tuple[str, int, IO[bytes] | None]]:
                 yield entry.name, entry.size, file.extractfile(entry) if entry.isfile() else None
         return
     with zipfile.ZipFile(archive) as file:
+        sizes = [entry.file_size for entry in file.infolist()]
+        _check_claim(archive, sum(sizes), len(sizes))  # a zip lists them before anything is written
         for entry in file.infolist():
             kind = stat.S_IFMT(entry.external_attr >> 16)
             _check(archive, entry.filename, plain=kind in (0, stat.S_IFREG, stat.S_IFDIR))
@@ -141,6 +138,15 @@ class _Pieces:
         if not 0 <= size <= HEADER:
             raise ValueError(f"what it says of an entry takes {size:,} bytes")
         return self._stream.read(size)
+
+
+def _check_claim(archive: Path, size: int, entries: int) -> None:
+    packed = archive.stat().st_size
+    if size > MOST + TIMES * packed:
+        raise InputError(f"{archive} unpacks to more than {MOST + TIMES * packed:,} bytes")
+    if entries > ENTRIES + packed // PER_ENTRY:
+        most = ENTRIES + packed // PER_ENTRY
+        raise InputError(f"{archive} has more than {most:,} entries")
 
 
 def _check(archive: Path, name: str, plain: bool) -> None:
