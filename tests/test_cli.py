@@ -327,7 +327,7 @@ def test_files_are_scored_printed_and_written(files, command):
 @pytest.mark.parametrize("command", SCORED)
 def test_files_that_cannot_be_scored_are_one_line(files, command):
     given, protocol, _ = SCORED[command]
-    assert "protocol 'cs' is unknown; allowed: tirg/css" in refused(
+    assert "protocol 'cs' is unknown; allowed: css-x" in refused(
         command, *given, "--protocol", "cs"
     )
     wrong = refused(command, *given, "--protocol", protocol, "--ties", "some")

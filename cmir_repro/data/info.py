@@ -90,6 +90,8 @@ class Info(TypedDict):
     counts: NotRequired[dict[str, Counts]]
     tables_sha256: NotRequired[str]
     scale: NotRequired[str]
+    differs: NotRequired[list[str]]  # files that are not the published ones
+    overlap: NotRequired[dict[str, Count]]  # what of test occurs in train too, counted
     coverage: NotRequired[dict[str, dict[str, Count]]]  # split -> what of it is there
     pictures: NotRequired[dict[str, Count]]  # what was done to them, counted
     audit: NotRequired[list[dict[str, JsonValue]]]

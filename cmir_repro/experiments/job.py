@@ -131,9 +131,7 @@ class Job:
             command: what to type to get it.
         """
         name = identity.searched(self.name)
-        record = self._record(system, found, command).model_copy(
-            update={"kind": "search", "run": name}
-        )
+        record = self._record(system, found, command, kind="search", run=name)
         if PartialState().is_main_process:
             ledger.save(record, None, self._rows())
         return record
@@ -160,15 +158,15 @@ class Job:
                     path.unlink()
             shutil.rmtree(self.folder)
 
-    def _record(self, system: nn.Module, result: dict, command: str) -> ledger.Record:
+    def _record(self, system: nn.Module, result: dict, command: str, **other: str) -> ledger.Record:
         config = self.config
         facts = read(self.folder / f"{self.selected}.json", checkpoint.Facts)
         last = read(self.folder / "last.json", checkpoint.Facts)
         cpu = last.get("cpu_seconds")  # none in checkpoints of before it was counted
+        facts_of = {"kind": "run", "run": self.name, **other}
         return ledger.Record.make(
-            kind="run",
+            **facts_of,
             system=config.system,
-            run=self.name,
             dataset=config.dataset,
             scale=config.scale,
             task=config.task,

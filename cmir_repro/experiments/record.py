@@ -63,13 +63,17 @@ class Interval(TypedDict):
 
 
 class Result(TypedDict):
-    """The summary of the scores; what `evaluation` says of images, sentences or labels."""
+    """The summary of the scores; what `evaluation` says of images, sentences or labels.
+
+    Of a search the validation figures of its best and its last step, and nothing else.
+    """
 
     __pydantic_config__ = FORBID
-    protocol: dict[str, str | bool | int | Number | list[str | int] | None]
-    queries: Count
-    gallery: Count
-    metrics: Metrics
+    validation: NotRequired[dict[str, JsonValue]]
+    protocol: NotRequired[dict[str, str | bool | int | Number | list[str | int] | None]]
+    queries: NotRequired[Count]
+    gallery: NotRequired[Count]
+    metrics: NotRequired[Metrics]
     interval: NotRequired[Interval]
     gap: NotRequired[dict[str, dict[str, JsonValue]]]
     also: NotRequired[dict[str, Metrics]]  # of composed retrieval: other labels are relevant
@@ -82,13 +86,6 @@ class Result(TypedDict):
     depths: NotRequired[dict[str, Count]]
     curves: NotRequired[dict[str, dict[str, Curve]]]
     beyond: NotRequired[list[Count]]
-
-
-class Validated(TypedDict):
-    """Of a search: the validation figures of the best and the last step; nothing of the test."""
-
-    __pydantic_config__ = FORBID
-    validation: dict[str, JsonValue]
 
 
 class Data(TypedDict):
@@ -155,7 +152,7 @@ class Record(Config):
     # Of training, of the processor: all threads of one process; None in older records.
     cpu_seconds: Number | None = None
     peak_memory_gb: Number | None
-    result: Result | Validated
+    result: Result
     validation: dict[str, Number]
     checkpoint_sha256: str | None
     command: str
@@ -171,10 +168,13 @@ class Record(Config):
         """What tables show is there: of a run its hardware, of each scoring some metrics."""
         if self.kind == "run" and len(self.hardware) < len(Hardware.__annotations__):
             raise ValueError(f"hardware lacks one of {', '.join(Hardware.__annotations__)}")
-        if (self.kind == "search") != ("validation" in self.result):
-            raise ValueError("a search has validation figures alone, all else has test figures")
         if self.kind == "search":
+            if self.result.keys() != {"validation"}:
+                raise ValueError("a search has result.validation and nothing of the test data")
             return self
+        for key in ("protocol", "queries", "gallery", "metrics"):
+            if key not in self.result:
+                raise ValueError(f"'result.{key}' is missing")
         for key in self._keys():
             if key not in self.result:
                 raise ValueError(f"lacks result.{key}")

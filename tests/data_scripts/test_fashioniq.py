@@ -122,7 +122,7 @@ def test_it_trains_and_is_scored_by_every_rule(root, photos, monkeypatch, tmp_pa
     assert trained.record.result["gallery"] == 11
     assert trained.record.result["queries"] == 6
     found = official_scores(trained)
-    assert list(found) == [name for name, p in PRESETS.items() if p.pool]
+    assert list(found) == [name for name, p in PRESETS.items() if p.pool and p.captions]
     # One of them by hand: the category's list, the source kept, both captions joined.
     part, expected = data.retrieval("test"), []
     categories = data.images["category"].to_numpy()[part.gallery]

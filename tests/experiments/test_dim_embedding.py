@@ -5,7 +5,6 @@ import pytest
 import tiny_photos
 import torch
 
-from cmir_repro.core.errors import InputError
 from cmir_repro.experiments.dim_embedding import bounds, embed
 from cmir_repro.experiments.dim_task import QueryBatches, Task, tokeniser
 from cmir_repro.experiments.presets.dim import configure
@@ -87,10 +86,13 @@ def test_bounds_are_those_of_each_whole_batch_without_dropout(request, data, spl
         assert row["bound B"] == pytest.approx(losses["bound B"].item())
 
 
-def test_bounds_of_a_batch_larger_than_the_split_are_refused(task):
+def test_a_split_of_fewer_than_a_batch_is_one_batch(task):
     system, tokens = untrained(task, dim={"units": 8})
-    with pytest.raises(InputError, match="larger than"):
-        bounds(system, task, tokens, TrainConfig(batch=900), "val")
+    size = len(task.split("val").texts)
+    one = bounds(system, task, tokens, TrainConfig(batch=900), "val")
+    whole = bounds(system, task, tokens, TrainConfig(batch=size), "val")
+    assert len(one) == 1
+    assert one.equals(whole)
 
 
 def test_a_model_without_critics_has_no_bounds(photos):

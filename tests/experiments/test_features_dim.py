@@ -7,7 +7,7 @@ import tiny_photos
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.feature_store import FeatureStore
-from cmir_repro.experiments import export, identity, own
+from cmir_repro.experiments import export, identity, own, shared
 from cmir_repro.experiments.dim import ComposedExperiment
 from cmir_repro.experiments.presets.dim import configure
 from cmir_repro.experiments.run import run
@@ -142,7 +142,7 @@ def test_a_trained_model_is_exported_and_loaded_without_its_files(files, tmp_pat
     export.export(record.run, tmp_path / "shared")
     for path in files:
         path.unlink()
-    model = export.load(tmp_path / "shared").model
+    model = shared.load(tmp_path / "shared").model
     assert model.image.channels["block2"] == 12
 
 

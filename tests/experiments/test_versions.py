@@ -124,7 +124,7 @@ def test_renaming_moving_and_adding_leave_every_record_current(tmp_path):
         path.write_text(text, encoding="utf-8")
         return path
 
-    edit("loop.py", r"\bpending\b", "waiting")  # a local variable of the loop
+    edit("loop.py", r"\breading\b", "due_to_read")  # a local variable of the loop
     edit("pooling.py", r'"gpo": GPO\}', '"gpo": GPO, "another": Mean}')
     edit("compositors/__init__.py", r'"tirg": TIRG,', '"tirg": TIRG, "another": MRN,')
     edit("image.py", r'^IMAGE_ENCODERS = \("convnet",|(?<=\n)IMAGE_ENCODERS = \("convnet",',

@@ -101,7 +101,7 @@ def test_a_data_set_has_a_task_where_none_is_named(dataset, task):
         ({"scale": "huge"}, "scale 'huge' is unknown; allowed: mini, full, paper"),
         ({"dataset": ""}, "dataset = '' is not allowed"),
         ({"task": ""}, "task = '' is not allowed"),
-        ({"method": "TIGR"}, "method 'TIGR' is unknown; allowed: Image only, .*TIRG"),
+        ({"method": "TIGR"}, "method 'TIGR' is unknown; allowed: TIRG"),
         ({"method": "TIRG + DIM A"}, "unknown; .*TIRG . DIM, part A"),
         ({"recipe_name": "slow"}, "recipe 'slow' is unknown.*fast"),
         ({"model": {"compositor": "tigr"}}, "compositor 'tigr' is unknown; .*tirg"),
