@@ -1,10 +1,13 @@
-"""Small data sets of every kind, and notebooks executed cell by cell in this process."""
+"""Small data sets of every kind, and notebooks executed on them, cell by cell in this process."""
 
 import itertools
+import sys
+from pathlib import Path
 
 import matplotlib
 import nbformat
 import numpy as np
+import pytest
 import tiny_captions
 from scipy.io import savemat
 from tiny_folder import save
@@ -132,3 +135,18 @@ def execute(name: str, monkeypatch, **parameters) -> None:
         exec(compile(cell.source, f"{name}, cell {number}", "exec"), space)
         if "parameters" in cell.metadata.get("tags", []):
             space |= {key: value for key, value in parameters.items() if key in space}
+
+
+def main(kind: str, root: str) -> None:
+    """Prepare a small set in a folder and run every notebook that applies to it."""
+    make = next(made for made in KINDS if made.__name__ == kind)
+    with pytest.MonkeyPatch.context() as patch:
+        shrink(patch)
+        make(Path(root))
+        for notebook in KINDS[make]:
+            given = {"dataset": "mine", "scale": "mini", "umap_seeds": [0], "points": 20}
+            execute(notebook, patch, **given)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
