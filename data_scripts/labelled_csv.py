@@ -171,7 +171,8 @@ def prepare(
 
     own = "split" in images_
     if not own:
-        images_["split"] = drawn_splits(len(images_), settings.val, settings.test, settings.seed)
+        shares = settings.val, settings.test, settings.seed
+        images_["split"] = drawn_splits(len(images_), *shares, csv)
     for split in ("train", "test"):
         if not (images_["split"] == split).any():
             raise InputError(

@@ -152,7 +152,7 @@ def test_torchcmhs_lists_with_pictures_in_a_folder(tmp_path):
     assert (data.take("photo", np.arange(len(rows)))[:, 0, 0, 0] == rows * 8).all()
     (data.folder / "dataset.json").unlink()
     (photos / "im7.png").unlink()
-    refused("im7 .* is missing; missing are: 1 of 28 pictures", *given, "--images", photos)
+    refused("im7 .* is missing; missing are: train 1 of 18 pictures", *given, "--images", photos)
 
 
 def test_an_empty_column_is_no_category(tmp_path, ucch):

@@ -11,7 +11,7 @@ from cmir_repro.core.protocol import PRESETS, preset
 from cmir_repro.evaluation import fashioniq_cirr
 from cmir_repro.evaluation.fashioniq_cirr import Triplets
 
-FASHIONIQ = [name for name, p in PRESETS.items() if p.pool]  # not fashioniq/val-all
+FASHIONIQ = [name for name, p in PRESETS.items() if p.pool and p.captions]  # not fashioniq/val-all
 
 
 # Each codebase's rule in its own words: the gallery, the image left out, the queries of a triplet.

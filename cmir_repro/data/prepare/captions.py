@@ -231,13 +231,16 @@ def merge_copies(found: Captions, folder: Path) -> Captions:
     return found._replace(images=images, sentences=told, left_out=left_out)
 
 
-def drawn_splits(count: int, val: float, test: float, seed: int) -> np.ndarray:
+def drawn_splits(
+    count: int, val: float, test: float, seed: int, where: object = "the data"
+) -> np.ndarray:
     """(N,) str: a split for each of N images, drawn at random.
 
     Args:
         count: N.
         val, test: shares of the images.
         seed: of the draw.
+        where: what holds the images, for the message.
 
     Raises:
         InputError: the shares leave nothing to train or test on.
@@ -246,8 +249,8 @@ def drawn_splits(count: int, val: float, test: float, seed: int) -> np.ndarray:
     ends = np.round(np.cumsum([test, val] if shares else [1, 1]) * count).astype(int)
     if not 0 < ends[0] <= ends[1] < count:
         raise InputError(
-            f"--val {val} and --test {test} must be shares of the {count:,} images that leave some "
-            "to test and to train"
+            f"--val {val} and --test {test} must be shares of the {count:,} images of {where} that "
+            "leave some to test and to train"
         )
     order = np.random.Generator(np.random.Philox(key=seed)).permutation(count)
     splits = np.full(count, "train", dtype=object)

@@ -54,21 +54,20 @@ def fill(
             for left in path.parent.glob(f".{path.stem}-*.part"):
                 if len(left.name) == len(part.name) and left != part:
                     left.unlink()  # of a try that was broken off, for something else
-            # First, so that no key of an earlier content ever stands beside a new one.
-            finished.unlink(missing_ok=True)
-            _draw(path, part, shape, draw, title, dtype)
+            _draw(path, part, finished, shape, draw, title, dtype)
             write_text(finished, key)
 
 
 def _draw(
     path: Path,
     part: Path,
+    finished: Path,
     shape: tuple[int, int, int, int],
     draw: Callable[[slice], np.ndarray],
     title: str | None,
     dtype: str,
 ) -> None:
-    """Draw what is missing in the file `part`, and move it to `path`."""
+    """Draw what is missing in the file `part`, and move it to `path`, whose key is removed."""
     one = int(np.prod(shape[1:])) * np.dtype(dtype).itemsize  # bytes an image
     header = _header(shape, dtype)
     try:
@@ -90,6 +89,8 @@ def _draw(
                 shown.update(rows.stop - done)
                 done = rows.stop
             os.fsync(file.fileno())
+        # First, so that no key of an earlier content ever stands beside a new one.
+        finished.unlink(missing_ok=True)
         part.replace(path)
     except OSError as error:
         raise InputError(

@@ -339,7 +339,10 @@ def test_flickr30ks_own_table(tmp_path):
     ("content", "message"),
     [
         ("id,name,split\n1,a,test\n1,b,val\n", "row 2: image '1' is in val, and before in test"),
-        ("id,name,split\n1,a,dev\n", "row 1: split 'dev' is unknown; allowed: train, val, test"),
+        (
+            "id,name,split\n1,a,later\n",
+            "row 1: split 'later' is unknown; allowed: train, val, test",
+        ),
         ("id,name\n../1,a\n", "row 1: '../1.jpg' is no path inside"),
         ("id,name\n,a\n", "row 1: '.jpg' is no file name"),
         ("id,title\n1,a\n", "column 'name' is unknown; allowed: id, title"),
