@@ -35,7 +35,7 @@ def _columns(found: Found) -> list[Column]:
             return ""
         same = len(records) == len(found.by_method[method])
         cell = found.mean(method + dim.WITH_DIM, "R@1")
-        return cell if same else f"{cell} ({len(records)} seeds)"
+        return cell if same else f"{cell} ({len(records)} seed{'s' if len(records) > 1 else ''})"
 
     where = found.dataset, found.task
     return [
