@@ -34,6 +34,15 @@ def _recalls(protocol: str) -> str:
     return published.markdown(published.recalls(protocol), decimals=1)
 
 
+def _composed(dataset: str) -> str:
+    return published.markdown(published.composed(dataset), decimals=1)
+
+
+def _two_galleries() -> str:
+    table = published.two_galleries().reset_index()
+    return published.markdown(table.assign(certainty="secondary"), decimals=2)
+
+
 def _codes(dataset: str) -> str:
     return published.markdown(published.codes(dataset), decimals=2)
 
@@ -76,6 +85,8 @@ TABLES: dict[str, Callable[[], str]] = {
         for system, task in _SEARCHED.items()
         for scale in ("full", "mini")
     },
+    **{f"published-{name}": partial(_composed, name) for name in published.known("composed")},
+    "published-two-galleries": _two_galleries,
     "published-flickr30k": partial(_recalls, "flickr30k-1k"),
     "published-coco-1k": partial(_recalls, "coco-1k-5fold"),
     "published-coco-5k": partial(_recalls, "coco-5k"),

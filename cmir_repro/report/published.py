@@ -1,6 +1,7 @@
 """Published numbers to set beside ours: published.csv, one row a number with its source.
 
-Columns of the file: system ("dim", "aai", "crcgs"), dataset, task, protocol, method, metric, value
+Columns of the file: system ("dim": set beside our runs; "composed": of others' methods; "aai",
+"crcgs"), dataset, task, protocol, method, metric, value
 in percent, source, certainty, note (why ours may differ). A method of which no number is known has
 one row without metric and value, whose source says why. Certainty is one of CERTAINTIES:
 "verified" was read in what its authors published, "secondary" where others ran or quote it.
@@ -96,14 +97,52 @@ def codes(dataset: str, depth: str | None = None) -> pd.DataFrame:
     return table if depth is None else table[table["depth"] == depth].reset_index(drop=True)
 
 
+def composed(dataset: str) -> pd.DataFrame:
+    """What others report of composed retrieval on one data set, in percent.
+
+    Returns:
+        Columns method, protocol (rows of two compare only where it is the same), the metrics
+        (NaN: unknown), source, certainty, note.
+
+    Raises:
+        InputError: nothing was published for `dataset`.
+    """
+    one_of("dataset", dataset, known("composed"))
+    found, parts = _of("composed", dataset=dataset), []
+    metrics = tuple(found["metric"].unique())
+    for protocol, rows in found.groupby("protocol", sort=False):
+        table = _wide(rows, metrics, ["source", "certainty", "note"])
+        table.insert(1, "protocol", protocol)
+        parts.append(table)
+    return pd.concat(parts, ignore_index=True)
+
+
+def two_galleries() -> pd.DataFrame:
+    """Models of which the same source prints FashionIQ under both galleries: what a rule is worth.
+
+    Returns:
+        A row a model: VAL's gallery ("fashioniq/val-union"), the original one, and the difference,
+        in points of the mean of R@10 and R@50.
+    """
+    found = _of("composed", dataset="fashioniq").pivot(
+        index="method", columns="protocol", values="value"
+    )
+    both = found.dropna().rename_axis(index="model", columns=None)
+    both = both[["fashioniq/val-union", "fashioniq/original"]]
+    both["difference"] = both.iloc[:, 0] - both.iloc[:, 1]
+    return both.sort_values("difference", ascending=False)
+
+
 def known(system: str) -> list[str]:
-    """What `recalls` ("aai": protocols) or `codes` ("crcgs": data sets) has numbers of."""
-    column = {"aai": "protocol", "crcgs": "dataset"}[system]
+    """What `recalls` ("aai": protocols), `codes` ("crcgs": data sets) or `composed` ("composed":
+    data sets) has numbers of.
+    """
+    column = {"aai": "protocol", "crcgs": "dataset", "composed": "dataset"}[system]
     return list(_of(system)[column].unique())
 
 
 def markdown(table: pd.DataFrame, decimals: int) -> str:
-    """`recalls` or `codes` as Markdown; what is not known is "unknown"."""
+    """`recalls`, `codes` or `composed` as Markdown; what is not known is "unknown"."""
     cells = []
     for row in table.to_dict("records"):
         missing = "not shown" if row["certainty"] == "from memory, not shown" else UNKNOWN

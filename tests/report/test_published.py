@@ -17,7 +17,7 @@ def rows(table):
 
 def test_every_row_has_a_source_and_says_how_well_it_is_known():
     found = published.numbers()
-    assert set(found["system"]) == {"dim", "aai", "crcgs"}
+    assert set(found["system"]) == {"dim", "composed", "aai", "crcgs"}
     assert set(found["certainty"]) == set(published.CERTAINTIES)
     assert (found["source"] != "").all()
     assert not found.stack().astype(str).str.contains("|", regex=False).any()  # would break a table
@@ -32,7 +32,9 @@ def test_a_value_is_possible_and_is_there_where_one_is_known():
     missing = found["value"].isna()
     assert (missing == (found["metric"] == "")).all()
     assert (missing == found["certainty"].isin(["unknown", "from memory, not shown"])).all()
-    bounds = found["system"].map({"dim": (0, 100), "aai": (0, 600), "crcgs": (30, 90)})
+    bounds = found["system"].map(
+        {"dim": (0, 100), "composed": (0, 100), "aai": (0, 600), "crcgs": (30, 90)}
+    )
     low, high = bounds.str[0], bounds.str[1]
     assert found["value"].between(low, high, inclusive="right")[~missing].all()
 
@@ -152,3 +154,24 @@ def test_what_is_not_there_is_refused():
         published.codes("css")
     with pytest.raises(InputError, match="depth '50' is unknown"):
         published.codes("coco", "50")
+
+
+def test_models_printed_under_both_galleries_of_fashioniq_differ_as_the_literature_says():
+    found = published.two_galleries()
+    assert len(found) == 6
+    assert (found["fashioniq/val-union"] > found["fashioniq/original"]).all()
+    assert found["difference"].max() == pytest.approx(8.32)
+    assert found["difference"].min() == pytest.approx(6.64)
+    assert found["difference"].mean() == pytest.approx(7.8, abs=0.05)
+
+
+@pytest.mark.parametrize("dataset", published.known("composed"))
+def test_numbers_of_composed_retrieval_have_a_rule_and_a_source(dataset):
+    found = published.composed(dataset)
+    assert all(preset(name).name == name for name in found["protocol"])
+    assert (found["certainty"] == "secondary").all()
+    assert not found.duplicated(["method", "protocol"]).any()
+    shifted = {"fashion200k": "MCR", "mitstates": "GSCMR", "cirr": "ComposeAE"}
+    assert shifted.get(dataset) not in set(found["method"])
+    with pytest.raises(InputError, match="'bags' is unknown; allowed: css, fashion200k"):
+        published.composed("bags")
