@@ -1,6 +1,6 @@
 """Mutants of raw files for every reader and script; counts go to docs/reliability.md.
 
-    PYTHONPATH=tests .venv/bin/python tests/benchmarks/bench_fuzz_raw.py [--mutants 1000]
+    PYTHONPATH=tests .venv/bin/python tests/benchmarks/bench_fuzz_raw.py [--mutants 1000] [--of-scripts 150]
 
 With --only NAME ... some are tried, and the page is left as it is.
 """
@@ -20,14 +20,15 @@ from reliability_page import hardware, write_part
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--mutants", type=int, default=1000, help="of each")
+    parser.add_argument("--mutants", type=int, default=1000, help="of each reader")
+    parser.add_argument("--of-scripts", type=int, default=150, help="of each script's files")
     parser.add_argument("--only", nargs="*", help="names of readers or scripts")
     given = parser.parse_args()
     found = []
     with pytest.MonkeyPatch.context() as patch:
         forked(patch)
         for name in given.only or [*READERS, *SCRIPTS]:
-            found.append(tried(name, given.mutants))
+            found.append(tried(name, given.mutants if name in READERS else given.of_scripts))
             print(row(found[-1]), flush=True)
             print("".join(f"  {bad}\n" for bad in found[-1].bad), end="", flush=True)
     if not given.only:
