@@ -118,9 +118,10 @@ class Job:
         written = (paths.results() / "records" / f"{self.name}.json").exists()
         missing = not (self.finished and written)
         if missing and PartialState().is_main_process:
-            ledger.save(record, queries, self._rows())
-            # Last: a run that is finished here is in the ledger.
+            # First: a run that is in the ledger is finished here, so that a grid, which asks the
+            # ledger, leaves nothing half done. One that is finished here alone is saved next time.
             files.write_json(path, record.model_dump())
+            ledger.save(record, queries, self._rows())
         return record
 
     def searched(self, system: nn.Module, found: dict, command: str) -> ledger.Record:
