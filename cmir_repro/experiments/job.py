@@ -115,14 +115,21 @@ class Job:
             record = read(path, ledger.Record)
         else:
             record = self._record(system, result, command)
-        written = (paths.results() / "records" / f"{self.name}.json").exists()
-        missing = not (self.finished and written)
-        if missing and PartialState().is_main_process:
+        if not (self.finished and self._written(record)) and PartialState().is_main_process:
             # First: a run that is in the ledger is finished here, so that a grid, which asks the
             # ledger, leaves nothing half done. One that is finished here alone is saved next time.
             files.write_json(path, record.model_dump())
             ledger.save(record, queries, self._rows())
         return record
+
+    def _written(self, record: ledger.Record) -> bool:
+        """Whether the user's ledger has this record, and not one of an earlier code."""
+        path = paths.results() / "records" / f"{self.name}.json"
+        if not path.exists():
+            return False
+        there = ledger.read_record(path)
+        what = "checkpoint_sha256", "versions"
+        return all(getattr(there, key) == getattr(record, key) for key in what)
 
     def searched(self, system: nn.Module, found: dict, command: str) -> ledger.Record:
         """The record of a run that is validated only, written to the ledger.

@@ -1,6 +1,6 @@
 """Mutants of raw files for every reader and script; counts go to docs/reliability.md.
 
-    PYTHONPATH=tests .venv/bin/python tests/benchmarks/bench_fuzz_raw.py [--mutants 1000] [--of-scripts 150]
+    PYTHONPATH=tests .venv/bin/python tests/benchmarks/bench_fuzz_raw.py
 
 With --only NAME ... some are tried, and the page is left as it is.
 """
