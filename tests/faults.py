@@ -181,10 +181,13 @@ def tree(root: Path) -> dict[str, object]:
 
 def _content(path: Path) -> object:
     content = path.read_bytes()
-    if path.suffix == ".json":
-        return _steady(json.loads(content))
-    if path.suffix == ".jsonl":
-        return [_steady(json.loads(line)) for line in content.splitlines()]
+    try:
+        if path.suffix == ".json":
+            return _steady(json.loads(content))
+        if path.suffix == ".jsonl":
+            return [_steady(json.loads(line)) for line in content.splitlines()]
+    except ValueError:  # half of one is no content that an unbroken run leaves
+        return content
     return content
 
 
