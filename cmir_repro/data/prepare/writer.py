@@ -121,7 +121,9 @@ def write(folder: Path, content: Content, info: Mapping | None = None) -> Prepar
     for part, rows in images.groupby("part").indices.items():
         for name, array in content.arrays.items():
             save_array(folder, name, array[rows], part)
-    if copies := overlap(folder, images, content.sentences):
+    # Of generated worlds it is known (docs/data/css.md), and their manifest is in every record.
+    generated = info["provenance"]["kind"] == "rendered"
+    if not generated and (copies := overlap(folder, images, content.sentences)):
         info["overlap"] = copies
     prepared.write(folder, info, images, queries)
     return Prepared(folder)
