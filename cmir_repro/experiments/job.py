@@ -123,13 +123,9 @@ class Job:
         return record
 
     def _written(self, record: ledger.Record) -> bool:
-        """Whether the user's ledger has this record, and not one of an earlier code."""
+        """Whether the user's ledger has this record, and not one of an earlier run."""
         path = paths.results() / "records" / f"{self.name}.json"
-        if not path.exists():
-            return False
-        there = ledger.read_record(path)
-        what = "checkpoint_sha256", "versions"
-        return all(getattr(there, key) == getattr(record, key) for key in what)
+        return path.exists() and ledger.read_record(path).model_dump() == record.model_dump()
 
     def searched(self, system: nn.Module, found: dict, command: str) -> ledger.Record:
         """The record of a run that is validated only, written to the ledger.
