@@ -22,32 +22,14 @@ from cmir_repro.experiments.presets.dim import SCALES
 from cmir_repro.report import pages, yours
 from cmir_repro.training import loop
 
-COMMANDS = [
-    ["run"],
-    ["grid"],
-    ["score"],
-    ["record"],
-    ["score-images-sentences"],
-    ["score-labels"],
-    ["score-triplets"],
-    ["score-judged"],
-    ["score-css-x"],
-    ["server-file"],
-    ["lists"],
-    ["leaderboard"],
-    ["embed"],
-    ["baselines"],
-    ["tables"],
-    ["audit"],
-    ["export"],
-    ["reproduce"],
-    ["prepare"],
-    ["verify"],
-    ["ledger"],
-    ["ledger", "merge"],
-    *(["prepare", name] for name in SCRIPTS),
-]
-ONE_CELL = ["--dataset", "css", "--task", "3d-3d", "--method", "Image only", "--seed", "0"]
+NAMES = (
+    "run", "grid", "score", "record", "score-images-sentences", "score-labels",
+    "score-triplets", "score-judged", "score-css-x", "server-file", "lists",
+    "leaderboard", "embed", "baselines", "tables", "audit", "export", "reproduce",
+    "prepare", "verify", "ledger",
+)  # fmt: skip
+PREPARE = [["prepare", name] for name in SCRIPTS]
+COMMANDS = [*([name] for name in NAMES), ["ledger", "merge"], *PREPARE]
 
 
 def cmir(*arguments, **options):

@@ -264,9 +264,7 @@ def table(result: dict) -> str:
     """A result of `summary` as aligned text."""
     p = result["protocol"]
     lines = [
-        f"{p['name']}: {p['gallery']}, source image {'left out' if p['drop_source'] else 'kept'}, "
-        f"relevant: {p['relevance']}, ties: {p['ties']}",
-        f"{result['queries']} queries, {result['gallery']} gallery items",
+        *recall.rule_lines(result),
         *result["notes"],
         "",
         *recall.metric_lines(result["metrics"], 26),

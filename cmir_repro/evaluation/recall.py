@@ -286,13 +286,20 @@ def _check_targets(truth: Truth, protocol: Protocol, path: Path) -> None:
         )
 
 
-def table(result: dict) -> str:
-    """A `summary` as aligned text."""
+def rule_lines(result: dict) -> list[str]:
+    """What was measured, by which protocol: the first lines of a result as text."""
     p = result["protocol"]
-    lines = [
+    return [
         f"{p['name']}: {p['gallery']}, source image {'left out' if p['drop_source'] else 'kept'}, "
         f"relevant: {p['relevance']}, ties: {p['ties']}",
         f"{result['queries']} queries, {result['gallery']} gallery items",
+    ]
+
+
+def table(result: dict) -> str:
+    """A `summary` as aligned text."""
+    lines = [
+        *rule_lines(result),
         "",
         *metric_lines(result["metrics"]),
     ]
