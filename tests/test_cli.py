@@ -30,6 +30,7 @@ NAMES = (
 )  # fmt: skip
 PREPARE = [["prepare", name] for name in SCRIPTS]
 COMMANDS = [*([name] for name in NAMES), ["ledger", "merge"], *PREPARE]
+ONE_CELL = ["--dataset", "css", "--task", "3d-3d", "--method", "Image only", "--seed", "0"]
 
 
 def cmir(*arguments, **options):
