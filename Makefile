@@ -5,6 +5,7 @@
 # And where there is a GPU, as often as there is time for it:
 #   make grid SCALE=paper SECONDS=540    as many missing runs of the tables as fit, then the tables
 #   make bench SCALE=paper DEVICE=cuda   rendering, training and evaluation speed
+#   make book                            README, notebooks, docs and results as a site, cmir-workspace/book
 #   make reliability                     damaged files and kills by the thousand, into docs/reliability.md
 PYTHON ?= python3
 SCALE ?= auto
@@ -15,7 +16,7 @@ PY := .venv/bin/python
 # Where Python may not keep what it compiled, each of the many processes here compiles torch anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: reproduce test setup lint unit installed notebooks grid bench reliability clean
+.PHONY: reproduce test setup lint unit installed notebooks grid bench reliability book clean
 
 reproduce: setup
 	$(PY) -m cmir_repro reproduce --scale $(SCALE) --dataset $(DATASET)
@@ -64,6 +65,11 @@ bench: setup
 reliability: setup
 	$(PY) tests/benchmarks/bench_fuzz.py
 	$(PY) tests/benchmarks/bench_faults.py
+
+# A link that leads nowhere ends it.
+book: setup
+	$(dir $(PY))jupyter-book build . --config docs/book/_config.yml --toc docs/book/_toc.yml \
+	  --path-output cmir-workspace/book --warningiserror --nitpick --keep-going --quiet
 
 clean:
 	rm -rf .venv build dist cmir-workspace/data cmir-workspace/runs cmir-workspace/notebooks
