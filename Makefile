@@ -1,7 +1,9 @@
 # Two targets do everything from a bare checkout with Python >= 3.11, make and git:
-#   make reproduce    set-up, then notebooks 01..16, figures and tables, into cmir-workspace/;
+#   make reproduce    set-up, then notebooks 00..16, figures and tables, into cmir-workspace/;
 #                     SCALE=full: the published counts in small pictures, about two hours of one core
-#   make test         set-up, then lint, unit tests, the wheel, every notebook at mini, nbval, science
+#   make test         set-up, then lint, unit tests, the wheel, every notebook at mini, nbval, science,
+#                     and notebook 00 in a browser (Debian's chromium, which is installed where one may)
+#   make play         notebook 00 as a page: ask trained models
 # And where there is a GPU, as often as there is time for it:
 #   make grid SCALE=paper SECONDS=540    as many missing runs of the tables as fit, then the tables
 #   make bench SCALE=paper DEVICE=cuda   rendering, training and evaluation speed
@@ -16,12 +18,15 @@ PY := .venv/bin/python
 # Where Python may not keep what it compiled, each of the many processes here compiles torch anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: reproduce test setup lint unit installed notebooks grid bench reliability book clean
+.PHONY: reproduce play test setup lint unit installed notebooks browser in-browser grid bench reliability book clean
 
 reproduce: setup
 	$(PY) -m cmir_repro reproduce --scale $(SCALE) --dataset $(DATASET)
 
-test: setup lint unit installed notebooks
+play: setup
+	.venv/bin/voila notebooks/00_play.ipynb
+
+test: setup lint unit installed notebooks in-browser
 
 setup: .venv/.done
 
@@ -41,13 +46,22 @@ lint: setup
 
 # A file's tests stay in one process, because they share what is made once; a process has one thread.
 unit: setup
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m 'not science and not installed' -n logical --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m 'not science and not installed' --ignore tests/browser -n logical --maxprocesses 4 --dist loadfile
 
 installed: setup
 	$(PY) -m pytest -m installed
 
 notebooks: setup
 	$(PY) -m cmir_repro reproduce --check
+
+# Tests that need a browser are skipped, by name, where there is none.
+in-browser: browser
+	OMP_NUM_THREADS=1 $(PY) -m pytest tests/browser
+
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -n)
+browser: setup
+	@command -v chromium >/dev/null || $(AS_ROOT) apt-get install -qq -y chromium >/dev/null 2>&1 \
+	  || echo "chromium is not here and apt-get cannot install it: its tests are skipped"
 
 # All systems, the most wanted first; 3: time ran out, the tables are made from what there is.
 grid: setup

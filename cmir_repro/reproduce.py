@@ -24,6 +24,8 @@ from cmir_repro.report import pages, yours
 CELL_SECONDS = 6 * 3600  # papermill's own default is to wait forever
 # Errors only: a kernel on this machine's own loopback warns that its messages are not encrypted.
 KERNEL_LOG = "--IPKernelApp.log_level=40"
+# A widget is nothing without the kernel that made it; what stands beside it is seen without one.
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def notebooks() -> list[Path]:
@@ -88,7 +90,8 @@ def clean(notebook: nbformat.NotebookNode, keep_parameters: bool = False) -> nbf
     """Make an executed notebook fit to read and commit, in place.
 
     Keeps outputs and tags; drops papermill's metadata (paths, times) and, unless told to keep it,
-    its injected cell, and of a progress bar all but what is left on the screen in the end.
+    its injected cell, of a progress bar all but what is left on the screen in the end, and widgets
+    where the output has another form beside them.
     """
     if not keep_parameters:
         notebook.cells = [c for c in notebook.cells if "injected-parameters" not in _tags(c)]
@@ -105,6 +108,8 @@ def clean(notebook: nbformat.NotebookNode, keep_parameters: bool = False) -> nbf
             if output.output_type == "stream":
                 lines = output.text.split("\n")
                 output.text = "\n".join(line.rstrip("\r").split("\r")[-1] for line in lines)
+            if len(output.get("data", ())) > 2:  # more than the widget and its name
+                output.data.pop(WIDGET, None)
             if "execution_count" in output:
                 output.execution_count = count
     notebook.metadata = {

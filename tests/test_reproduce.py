@@ -63,6 +63,17 @@ def test_cleaning_keeps_tags_and_outputs_and_drops_papermill():
     assert nbformat.writes(reproduce.clean(found)) == nbformat.writes(found)  # nothing left to do
 
 
+def test_a_widget_gives_way_to_what_is_seen_without_its_kernel():
+    alone = {reproduce.WIDGET: {"model_id": "x"}, "text/plain": "Panel()"}
+    cell = new_code_cell("panel", execution_count=1, outputs=[
+        new_output("display_data", {**alone, "text/html": "<p>seen</p>"}),
+        new_output("display_data", alone),
+    ])  # fmt: skip
+    seen, bare = reproduce.clean(notebook(cell)).cells[-1].outputs
+    assert seen.data == {"text/plain": "Panel()", "text/html": "<p>seen</p>"}
+    assert bare.data == alone
+
+
 def test_a_progress_bar_becomes_what_is_left_on_the_screen():
     outputs = [
         stream("before\n", "stdout"),
