@@ -32,6 +32,7 @@ def test_evaluation_and_the_package_itself_import_nothing_heavy(tmp_path):
         "import importlib, pkgutil, cmir_repro.evaluation as package\n"
         "names = [module.name for module in pkgutil.iter_modules(package.__path__)]\n"
         "assert 'recall' in names and 'labels' in names\n"
+        "names.remove('kernels')  # compiled loops, which large inputs alone import\n"
         "[importlib.import_module(f'{package.__name__}.{name}') for name in names]\n"
         "assert 'numba' not in sys.modules"
     )
