@@ -15,6 +15,7 @@ file, and several seeds stand side by side.
 """
 
 import platform
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +29,7 @@ from cmir_repro.analysis.modality_gap import unit
 from cmir_repro.core import config, files
 from cmir_repro.core.errors import InputError, one_line
 
+COMPONENTS = 50  # that UMAP sees of features of more dimensions
 COLUMNS = ("method", "seed", "set", "row", "x", "y")
 # What decides the coordinates, besides the features and the parameters.
 PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "pynndescent", "umap-learn")
@@ -49,7 +51,7 @@ def pca(sets: Mapping[str, np.ndarray]) -> pd.DataFrame:
     Raises:
         InputError: see `modality_gap.unit`; no set, sets that differ in D, or D < 2.
     """
-    scores, _ = _principal(sets)
+    scores, _ = _principal(_union(sets), 2)
     return _coordinates(scores, sets, "PCA", None)
 
 
@@ -58,24 +60,30 @@ def explained_variance(sets: Mapping[str, np.ndarray]) -> tuple[float, float]:
 
     A picture that holds a tenth of the variance hides nine tenths: say so beside it.
     """
-    return _principal(sets)[1]
+    share = _principal(_union(sets), 2)[1]
+    return float(share[0]), float(share[1])
 
 
 def umap(
-    sets: Mapping[str, np.ndarray], seed: int = 0, n_neighbors: int = 15, min_dist: float = 0.1
+    sets: Mapping[str, np.ndarray],
+    seeds: Sequence[int] = (0,),
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
 ) -> pd.DataFrame:
     """UMAP (McInnes et al. 2018) of the union of all sets; the defaults are those of umap-learn.
 
-    A fixed seed makes umap-learn run on one thread, so a machine repeats itself.
+    More than `COMPONENTS` dimensions are first reduced to as many principal components, and the
+    graph of nearest neighbours, exact, is made once for all seeds: our choice, as is common for
+    t-SNE and UMAP. A fixed seed makes umap-learn run on one thread, so a machine repeats itself.
 
     Args:
         sets: name -> (N_i, D) features.
-        seed: of UMAP's own generator.
+        seeds: of UMAP's own generator, a map each.
         n_neighbors: size of the neighbourhoods that are kept.
         min_dist: how tightly points may be packed.
 
     Returns:
-        Coordinates, method "UMAP".
+        Coordinates, method "UMAP", one seed after the other.
 
     Raises:
         InputError: as in `pca`; umap-learn is not installed; not more rows than n_neighbors.
@@ -89,8 +97,32 @@ def umap(
         raise InputError(
             "umap-learn is not installed: pip install umap-learn, or draw the PCA alone"
         ) from error
-    model = UMAP(n_neighbors=n_neighbors, min_dist=min_dist, random_state=seed, n_jobs=1)
-    return _coordinates(model.fit_transform(x), sets, "UMAP", seed)
+    if x.shape[1] > COMPONENTS:
+        x = _principal(x, COMPONENTS)[0]
+    near = (*_neighbours(x, n_neighbors), None)  # None: no later point will be placed
+    maps = []
+    for seed in seeds:
+        model = UMAP(
+            n_neighbors=n_neighbors,
+            min_dist=min_dist,
+            random_state=seed,
+            n_jobs=1,
+            precomputed_knn=near,
+        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "precomputed_knn")
+            maps.append(_coordinates(model.fit_transform(x), sets, "UMAP", seed))
+    return pd.concat(maps, ignore_index=True)
+
+
+def _neighbours(x: np.ndarray, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the nearest neighbours, (N, n_neighbors), and distances; a point is its own first."""
+    from sklearn.neighbors import NearestNeighbors  # half a second
+
+    found = NearestNeighbors(n_neighbors=n_neighbors - 1, algorithm="brute").fit(x)
+    distances, rows = found.kneighbors()  # which leaves a point itself out
+    own = np.arange(len(x))[:, None]
+    return np.hstack([own, rows]), np.hstack([np.zeros(own.shape), distances]).astype(np.float32)
 
 
 def project(
@@ -99,8 +131,8 @@ def project(
     n_neighbors: int = 15,
     min_dist: float = 0.1,
 ) -> pd.DataFrame:
-    """`pca`, and `umap` once per seed, in one table; arguments and errors as there."""
-    maps = [umap(sets, seed, n_neighbors, min_dist) for seed in seeds]
+    """`pca`, and `umap` for all seeds, in one table; arguments and errors as there."""
+    maps = [umap(sets, seeds, n_neighbors, min_dist)] if seeds else []
     return pd.concat([pca(sets), *maps], ignore_index=True)
 
 
@@ -190,17 +222,16 @@ def _union(sets) -> np.ndarray:
     return np.concatenate(features)
 
 
-def _principal(sets) -> tuple[np.ndarray, tuple[float, float]]:
-    x = _union(sets)
-    x -= x.mean(axis=0)
+def _principal(x: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first components of (N, D), (N, count), and their shares of the variance, (count,)."""
+    x = x - x.mean(axis=0)
     variance, vectors = np.linalg.eigh(x.T @ x)  # ascending; (D, D) is cheaper than an SVD of x
-    loadings = vectors.T[:-3:-1]  # (2, D)
+    loadings = vectors.T[: -count - 1 : -1]  # (count, D)
     size = np.abs(loadings)
     # With a tolerance, or rounding would choose among loadings of the same size.
     largest = np.argmax(size > size.max(axis=1, keepdims=True) * (1 - 1e-6), axis=1)
-    loadings = loadings * np.sign(loadings[np.arange(2), largest])[:, None]
-    share = variance[:-3:-1] / (variance.sum() or 1.0)
-    return x @ loadings.T, (float(share[0]), float(share[1]))
+    loadings = loadings * np.sign(loadings[np.arange(count), largest])[:, None]
+    return x @ loadings.T, variance[: -count - 1 : -1] / (variance.sum() or 1.0)
 
 
 def _coordinates(points, sets, method, seed) -> pd.DataFrame:

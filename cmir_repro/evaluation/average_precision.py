@@ -6,8 +6,9 @@ the expectation is computed in closed form (McSherry and Najork 2008). Letters: 
 of ties (`tie_groups.Groups`), of n items with r relevant; p items, s relevant, come before.
 """
 
+from functools import lru_cache
+
 import numpy as np
-from scipy.special import gammaln
 
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.protocol import TIES
@@ -41,7 +42,7 @@ def average_precision(groups: Groups, depth: int | None = None, ties: str = "mea
     depth = N if depth is None else min(_whole("depth", depth), N)
     counted = groups.only((groups.relevant > 0) & (groups.before < depth))
     whole = counted.before + counted.items <= depth
-    done = counted.only(whole)
+    done = counted if whole.all() else counted.only(whole)
     total, count = done.sum(_precisions(done, ties, H)), done.sum(done.relevant)
     result = np.divide(total, count, out=np.zeros(groups.queries), where=count > 0)
     if not whole.all():
@@ -158,8 +159,9 @@ def by_radius(totals: np.ndarray, relevants: np.ndarray) -> tuple[np.ndarray, np
     return recall, np.divide(precision, asked, out=np.full(len(asked), np.nan), where=asked > 0)
 
 
+@lru_cache(maxsize=4)
 def _harmonic(N: int) -> np.ndarray:
-    """The harmonic numbers 0 to N."""
+    """The harmonic numbers 0 to N, to be read only: blocks of queries rank the same items."""
     return np.concatenate([[0.0], np.cumsum(1 / np.arange(1, N + 1))])
 
 
@@ -207,6 +209,8 @@ def _cut(g: Groups, t: np.ndarray, total: np.ndarray, ties: str, H: np.ndarray) 
 
     if ties != "mean":
         return divided(g, t, total, _inside(t, g, ties))
+    from scipy.special import gammaln  # a tenth of a second, and only depths need it
+
     low, high = np.maximum(0, t - (g.items - g.relevant)), np.minimum(g.relevant, t)
     result = np.empty(len(t))
     block = max(1, _ENTRIES // int((high - low).max() + 1))

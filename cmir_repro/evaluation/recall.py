@@ -19,6 +19,7 @@ from cmir_repro.evaluation.relevance import Pool, match
 from cmir_repro.evaluation.tied_ranks import Ranks
 
 RESAMPLES, LEVEL = 2000, 0.95
+_MANY = 2**27  # pairs of query and item from which on `kernels` are faster
 
 
 def pool(
@@ -86,18 +87,28 @@ def ranks(
     # By label, so that what is relevant to a query is one slice of its row of scores.
     gallery = gallery[found.order].T  # (D, G)
     counts = np.empty((3, len(queries)), np.int64)
+    tolerance = np.float32(protocol.tie_tolerance)
+    large = found.also is None and len(queries) * len(found.order) >= _MANY
+    if large:
+        from cmir_repro.evaluation import kernels
+    room = np.empty((min(chunk, len(queries)), len(found.order)), np.float32)  # written anew
     for start in range(0, len(queries), chunk):
-        scores = queries[start : start + chunk] @ gallery  # (chunk, G)
+        block = queries[start : start + chunk]
+        scores = np.matmul(block, gallery, out=room[: len(block)])  # (chunk, G)
+        rows = slice(start, start + len(block))
         if several:
-            blocks = [scores, *(part[start : start + chunk] @ gallery for part in parts[1:])]
+            blocks = [scores, *(part[rows] @ gallery for part in parts[1:])]
             scores = np.prod([(1 + block) / 2 for block in blocks], axis=0, dtype=np.float32)
+        left_out = np.flatnonzero(found.source[rows] >= 0)
+        scores[left_out, found.source[rows][left_out]] = -np.inf
+        if large:
+            kernels.ranked(scores, found.first[rows], found.last[rows], tolerance, counts[:, rows])
+            continue
         for i, row in enumerate(scores, start):
-            if found.source[i] >= 0:
-                row[found.source[i]] = -np.inf
             own = row[found.first[i] : found.last[i]]
             if found.also is not None:
                 own = np.concatenate([own, row[found.also[i]]])
-            counts[:, i] = _counts(row, own, np.float32(protocol.tie_tolerance))
+            counts[:, i] = _counts(row, own, tolerance)
     return Ranks.counted(*counts, protocol.ties)
 
 
@@ -132,7 +143,7 @@ def unit_rows(features: np.ndarray, what: str, dtype: type = np.float32) -> np.n
         )
     # Largest entry first: squares of very large or small entries leave float32.
     wide = np.promote_types(features.dtype, dtype)
-    unit = (features / largest[:, None].astype(wide)).astype(dtype)
+    unit = (features / largest[:, None].astype(wide)).astype(dtype, copy=False)
     unit /= np.sqrt(np.einsum("nd,nd->n", unit, unit))[:, None]
     return unit
 

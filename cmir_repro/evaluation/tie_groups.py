@@ -14,6 +14,8 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.evaluation.hamming import as_codes, words
 from cmir_repro.evaluation.recall import check_widths, unit_rows
 
+# Pairs of query and item from which on `kernels` are faster, their import included.
+_MANY_CODES, _MANY_COSINES = 2**27, 2**25
 _FEW = 32  # relevant items; with more a whole sort is cheaper
 _WINDOW = np.float32(64)  # tolerances to each side of a relevant item
 
@@ -84,6 +86,11 @@ def hamming_histograms(
     Q, N = query.shape[1], item.shape[1]
     chunk = _chunk(chunk, 2**18, N)
     counts = np.empty((Q, L + 1, 2), np.int64)  # irrelevant, relevant
+    if Q * N >= _MANY_CODES:
+        from cmir_repro.evaluation import kernels  # seconds, where it is not yet compiled
+
+        kernels.hamming_counts(query, item, asked, found, counts)
+        return counts.sum(2), counts[:, :, 1].copy()
     for start in range(0, Q, chunk):
         rows = slice(start, start + chunk)
         distance = np.zeros((), np.uint16)
@@ -138,7 +145,10 @@ def cosine_groups(
         for row in range(0, len(scores), few):
             part = scores[row : row + few]
             rows = slice(start + row, start + row + len(part))
-            yield grouped(part, _relevant(asked[:, rows], found), np.float32(tolerance))
+            if len(queries) * len(database) >= _MANY_COSINES:
+                yield _compiled(part, asked[:, rows], found, np.float32(tolerance))
+            else:
+                yield grouped(part, _relevant(asked[:, rows], found), np.float32(tolerance))
 
 
 def grouped(scores: np.ndarray, relevant: np.ndarray, tolerance: np.float32) -> Groups:
@@ -185,6 +195,21 @@ def grouped(scores: np.ndarray, relevant: np.ndarray, tolerance: np.float32) -> 
         queries=b,
         size=N,
     )
+
+
+def _compiled(
+    scores: np.ndarray, asked: np.ndarray, found: np.ndarray, tolerance: np.float32
+) -> Groups:
+    """`grouped` of cosines, by kernels; asked, found: masks of categories."""
+    from cmir_repro.evaluation import kernels
+
+    b, N = scores.shape
+    key, room = np.empty((b, N), np.int32), np.empty((4, N), np.int64)
+    kernels.keys(scores.view(np.int32), asked, found, key)
+    key.sort(axis=1)  # by vector instructions, which compiled loops lack
+    parts = [room[:, : kernels.groups(row, tolerance, room)].copy() for row in key]
+    query = np.repeat(np.arange(b), [part.shape[1] for part in parts])
+    return Groups(query, *np.concatenate(parts, axis=1), b, N)
 
 
 def of_few(scores: np.ndarray, columns: Sequence[np.ndarray], tolerance: np.float32) -> Groups:

@@ -54,7 +54,7 @@ def test_umap_repeats_itself_and_its_file_holds_it(sets, tmp_path, monkeypatch):
     # To compile it takes nine seconds; so few points are placed in one without.
     monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
     sets = {name: x[:12] for name, x in sets.items()}
-    first = projection.umap(sets, seed=1, n_neighbors=5)
+    first = projection.umap(sets, seeds=(1,), n_neighbors=5)
     second = projection.project(sets, seeds=(1,), n_neighbors=5)
     umap = second[second["method"] == "UMAP"].reset_index(drop=True)
     pd.testing.assert_frame_equal(first, umap)
@@ -72,6 +72,29 @@ def test_umap_repeats_itself_and_its_file_holds_it(sets, tmp_path, monkeypatch):
     before = path.read_bytes()
     projection.save_coordinates(path, loaded, {})
     assert path.read_bytes() == before
+
+
+def test_neighbours_are_exact_and_a_point_is_its_own_first():
+    x = np.random.default_rng(0).normal(size=(40, 60))
+    x[7] = x[3]  # at no distance from each other, and each still its own first
+    rows, distances = projection._neighbours(x, 6)
+    wanted = np.linalg.norm(x[:, None] - x, axis=2)
+    np.testing.assert_array_equal(rows[:, 0], np.arange(40))
+    np.testing.assert_allclose(distances, np.sort(wanted, axis=1)[:, :6], atol=1e-6)
+    np.testing.assert_allclose(np.take_along_axis(wanted, rows, 1), distances, atol=1e-6)
+    assert (rows[3, 1], rows[7, 1]) == (7, 3)
+
+
+def test_wide_features_are_reduced_once_for_all_seeds(monkeypatch):
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+    seen, real = [], projection._neighbours
+    monkeypatch.setattr(projection, "_neighbours", lambda x, n: seen.append(x.shape) or real(x, n))
+    x = np.random.default_rng(0).normal(size=(20, 70))
+    frame = projection.project({"a": x[:10], "b": x[10:]}, seeds=(3, 4), n_neighbors=4)
+    assert seen == [(20, projection.COMPONENTS)]
+    assert frame["seed"].dropna().tolist() == [3] * 20 + [4] * 20
+    assert frame.groupby("method").size().to_dict() == {"PCA": 20, "UMAP": 40}
+    assert len(projection.project({"a": x}, seeds=())) == 20
 
 
 def test_umap_without_its_package_is_one_line(sets, monkeypatch):
