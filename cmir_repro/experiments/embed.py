@@ -23,10 +23,25 @@ from cmir_repro.data import sentences, training_pairs
 from cmir_repro.data.prepare.pictures import load_picture
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.files import ENDINGS, lines, read_csv, without_ending
+from cmir_repro.experiments import shared
+from cmir_repro.experiments.own_towers import OwnTowers
 from cmir_repro.models.pretrained import Pretrained
 
 TOLD = "features.json"
 PRECISIONS = ("float16", "float32")
+
+
+def towers(model: str, device: str, texts: bool) -> Pretrained | OwnTowers:
+    """What makes features: a model that transformers saved in a folder, or an AAI of `export`.
+
+    Raises:
+        InputError: neither, or it does not read this.
+    """
+    try:
+        folder = shared.find(model)
+    except InputError:
+        return Pretrained(model, device, texts)
+    return OwnTowers(folder, device, texts)
 
 
 class Source(NamedTuple):
@@ -93,7 +108,7 @@ def texts_of(place: Path | str) -> Source:
 
 def embed(
     source: Source,
-    model: Pretrained,
+    model: Pretrained | OwnTowers,
     out: Path,
     grid: bool = False,
     shard: int = 4096,
