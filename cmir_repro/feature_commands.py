@@ -25,6 +25,7 @@ def embed(
     ],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="for the shards")],
     texts: Annotated[bool, typer.Option("--texts", help="the sentences of a data set")] = False,
+    view: Annotated[str, typer.Option(help="of the data set; default: all it has")] = "",
     grid: Annotated[bool, typer.Option("--grid", help="a vector a place, not one in all")] = False,
     shard: Annotated[int, typer.Option(min=1, help="rows a file")] = 4096,
     batch: Annotated[int, typer.Option(min=1, help="rows a step")] = 32,
@@ -36,7 +37,7 @@ def embed(
     from cmir_repro.experiments import embed as embedding
 
     texts = texts or source.endswith((".txt", ".csv"))
-    found = embedding.texts_of(source) if texts else embedding.images_of(source)
+    found = embedding.texts_of(source) if texts else embedding.images_of(source, view)
     net = embedding.towers(model, choose(device), texts)
     embedding.embed(found, net, out, grid, shard, batch, precision)
     print(f"{paths.shown(out)}: features of {len(found.ids):,} {'texts' if texts else 'images'}")

@@ -1,6 +1,6 @@
 """The two towers of an AAI model of ours as makers of features, as those of CLIP are.
 
-Such a model was trained on pictures and their descriptions, never on queries of an image and a text.
+It was trained on pictures and their descriptions, never on queries of an image and a text.
 """
 
 from collections.abc import Sequence
@@ -37,19 +37,24 @@ class OwnTowers:
             )
         self.net, self.device, self.reads_texts = model.model.to(device), device, texts
         self.name = model.record.run
-        self.tokens = model.experiment().tokens if texts else None
+        experiment = model.experiment()
+        self.tokens, self.shape = experiment.tokens, tuple(experiment.task.shape())
 
     @torch.no_grad()
     def images(self, pictures: Sequence["Image.Image"], grid: bool) -> np.ndarray:
-        """B pictures, all of the size that the model was trained on -> (B, E) float32.
+        """B pictures of the size that the model was trained on -> (B, E) float32.
 
         Raises:
-            InputError: a grid is asked for, or the pictures have several sizes.
+            InputError: a grid is asked for, or a picture has another size.
         """
         _no_grid(grid)
         arrays = [np.asarray(picture.convert("RGB")) for picture in pictures]
-        if len({array.shape for array in arrays}) > 1:
-            raise InputError(f"{self.folder} reads pictures of one size; these have several")
+        for array in arrays:
+            if array.shape != self.shape:
+                raise InputError(
+                    f"{self.folder} reads pictures of {self.shape[1]} x {self.shape[0]} pixels, "
+                    f"one has {array.shape[1]} x {array.shape[0]}; --view chooses those of a kind"
+                )
         side = self.net.encode_images(torch.from_numpy(np.stack(arrays)).to(self.device))
         return self.net.vector(side, "image").float().cpu().numpy()
 
