@@ -270,11 +270,11 @@ def markdown(system: str, dataset: str, scale: str, task: str) -> str:
 
 
 def _above_untrained(by_method: ByMethod, plain: list[Record]) -> pd.DataFrame:
-    """The system's reference minus the weighted sums, as a table of `against`."""
+    """The system's reference minus what it is judged against, as a table of `against`."""
     rows, columns = [], _columns(by_method)
     records = by_method.get(columns.reference, [])
     for record in plain if records else []:
-        if record.method.startswith(untrained.REFERENCE):
+        if record.method.startswith(untrained.REFERENCES):
             ours = points(records, {r.seed for r in records}, columns.metric)
             once = points([record], {record.seed}, columns.metric)
             theirs = pd.DataFrame({seed: once[record.seed] for seed in ours})
