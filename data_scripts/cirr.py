@@ -1,4 +1,4 @@
-"""CIRR into the prepared layout: annotations, and photographs where you have them."""
+"""CIRR into the prepared layout: annotations, and photographs or features of them."""
 
 from cmir_repro.data.prepare.archive import unpacked
 from cmir_repro.data.prepare.triplets import Release, prepare_release
@@ -70,20 +70,26 @@ def prepare(
     root: options.Root = None,
     archive: options.Archives = None,
     images: options.Images = None,
+    image_features: options.ImageFeatures = None,
     annotations_only: options.AnnotationsOnly = False,
     name: options.OwnName = "cirr",
     size: options.Size = 224,
     allow_missing: options.AllowMissing = False,
     partial: options.Partial = False,
 ) -> Prepared:
-    """CIRR: annotations, and photographs where you have them.
+    """CIRR: annotations, and photographs or features of them.
 
     FOLDER holds captions/cap.rc2.{train,val,test1}.json and
     image_splits/split.rc2.{train,val,test1}.json; --images holds the pictures at the paths that
-    the split files give (train/34/train-11041-2-img0.png). With pictures it is split for training:
-    the released val is the test, a share of train is val. Captions of a split may be absent;
-    without those of train nothing can train. The audit is printed and must give the known counts.
+    the split files give (train/34/train-11041-2-img0.png). With pictures or features it is split
+    for training: the released val is the test, a share of train is val. Captions of a split may be
+    absent; without those of train nothing can train. The audit is printed and must give the known
+    counts.
     """
-    options.one_given(images=images, annotations_only=annotations_only)
+    options.one_given(
+        images=images, image_features=image_features, annotations_only=annotations_only
+    )
     root = unpacked(root, archive, "cirr")
-    return prepare_release(RELEASE, root, name, images, size, allow_missing, partial)
+    return prepare_release(
+        RELEASE, root, name, images, size, allow_missing, partial, image_features
+    )

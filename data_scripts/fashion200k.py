@@ -13,6 +13,7 @@ from cmir_repro.core.protocol import incomplete
 from cmir_repro.data import training_pairs
 from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.archive import unpacked
+from cmir_repro.data.prepare.image_features import ImageFeatures
 from cmir_repro.data.prepare.missing import damage
 from cmir_repro.data.prepare.on_disk import on_disk
 from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, states
@@ -101,27 +102,48 @@ def _audit_val(images: pd.DataFrame, val: pd.DataFrame) -> dict[str, int]:
     }
 
 
+def _costs(lines: pd.DataFrame, queries: pd.DataFrame, lost: np.ndarray) -> str:
+    """In words what the lost pictures are, and how many test queries need them."""
+    counts = [
+        f"{(here & lost).sum():,} of the {here.sum():,} images of {part}"
+        for part in PARTS
+        for here in [(lines["split"] == part).to_numpy()]
+        if (here & lost).any()
+    ]
+    needed = _of_any(lost, queries).sum()
+    return f"{' and '.join(counts)}, which {needed:,} of the {len(queries):,} test queries need"
+
+
 def _check_missing(
     root: Path, lines: pd.DataFrame, queries: pd.DataFrame, lost: np.ndarray, allowed: bool
 ) -> None:
-    counts = []
     for part in PARTS:
         here = (lines["split"] == part).to_numpy()
-        missing = (here & lost).sum()
-        if missing == here.sum():
+        if lost[here].all():
             raise InputError(
-                f"{root}: none of the {missing:,} pictures of {part} is there; unpack women.tar.gz "
-                "into that folder"
+                f"{root}: none of the {here.sum():,} pictures of {part} is there; unpack "
+                "women.tar.gz into that folder"
             )
-        if missing:
-            counts.append(f"{missing:,} of the {here.sum():,} images of {part}")
-    if counts and not allowed:
-        needed = _of_any(lost, queries).sum()
+    if lost.any() and not allowed:
         raise InputError(
-            f"{root / lines['path'][lost.argmax()]} is missing; so are {' and '.join(counts)}, "
-            f"which {needed:,} of the {len(queries):,} test queries need; get them again, or leave "
-            "them out with --allow-missing"
+            f"{root / lines['path'][lost.argmax()]} is missing; so are "
+            f"{_costs(lines, queries, lost)}; get them again, or leave them out with "
+            "--allow-missing"
         )
+
+
+def _lost(
+    root: Path, lines: pd.DataFrame, queries: pd.DataFrame, allow_missing: bool
+) -> np.ndarray:
+    """(N,) bool: the pictures that are missing or, where that is allowed, damaged."""
+    lost = np.array([state is None for state in states(root, lines["path"])])
+    if allow_missing:  # else drawing them finds and lists the damaged ones
+        there = np.flatnonzero(~lost)
+        lost[there] = (
+            damage([on_disk(root / path) for path in lines["path"].to_numpy()[there]]) != ""
+        )
+    _check_missing(root, lines, queries, lost, allow_missing)
+    return lost
 
 
 def _of_any(mask: np.ndarray, queries: pd.DataFrame) -> np.ndarray:
@@ -255,6 +277,7 @@ def prepare(
     *,
     root: options.Root = None,
     archive: options.Archives = None,
+    image_features: options.ImageFeatures = None,
     removal: Annotated[
         Literal[tuple(training_pairs.REMOVALS)], typer.Option(help="how training pairs are found")
     ] = "word",
@@ -264,11 +287,11 @@ def prepare(
 ) -> Prepared:
     """Fashion200k (Han et al. 2017) with the queries of TIRG.
 
-    FOLDER holds labels/{dress,jacket,pants,skirt,top}_{train,test}_detect_all.txt, the folder
-    women/ of the cropped pictures and test_queries.txt. What is read lies in data/fashion200k
-    afterwards: 30 GB of pixels at 224, 10 GB at --size 128. Where something is missing
-    (--partial, --allow-missing) the protocol's name says so, which keeps the results out of the
-    tables of the full set.
+    FOLDER holds labels/{dress,jacket,pants,skirt,top}_{train,test}_detect_all.txt,
+    test_queries.txt and, but with --image-features, the folder women/ of the cropped pictures.
+    What is read lies in data/fashion200k afterwards: 30 GB of pixels at 224, 10 GB at --size 128.
+    Where something is missing (--partial, --allow-missing) the protocol's name says so, which
+    keeps the results out of the tables of the full set.
     """
     one_of("--removal", removal, training_pairs.REMOVALS)
     if not 16 <= size <= 1024:
@@ -287,21 +310,23 @@ def prepare(
             f"{root} is not the released set: {'; '.join(differing)}; get the files again, or "
             "give --partial if some is all you have"
         )
-    found = states(root, lines["path"])
-    lost = np.array([state is None for state in found])
-    if allow_missing:  # else drawing them finds and lists the damaged ones
-        there = np.flatnonzero(~lost)
-        lost[there] = (
-            damage([on_disk(root / path) for path in lines["path"].to_numpy()[there]]) != ""
+    features = ImageFeatures(image_features) if image_features else None
+    if features is None:
+        lost = _lost(root, lines, queries, allow_missing)
+    else:
+        rows = features.present(
+            [lines["image"], lines["path"]],
+            lambda here: [_costs(lines, queries, ~here)],
+            allow_missing,
         )
-    _check_missing(root, lines, queries, lost, allow_missing)
+        lost = rows < 0
 
     provenance = {
         "kind": "released",
         "files": _digests(root),
         "missing pictures": int(lost.sum()),
         "removal": removal,
-        "size": size,
+        **(features.told() if features else {"size": size}),
         "val_fraction": VAL_FRACTION,
         "val_queries": VAL_QUERIES,
         "seed": SEED,
@@ -313,7 +338,13 @@ def prepare(
         test = _test_queries(lines, queries, lost)
         with naming(root):
             val = _val_queries(images, removal)
-        files = [on_disk(root / path) for path in lines["path"].to_numpy()[kept]]
+
+        def draw(target: Path) -> dict[str, int] | None:
+            if features is not None:
+                return features.draw(target, images, rows[kept])
+            files = [on_disk(root / path) for path in lines["path"].to_numpy()[kept]]
+            return draw_pictures(target, images, files, size)
+
         info = {
             "sources": SOURCES,
             "licence": "not stated by the source",
@@ -328,7 +359,7 @@ def prepare(
             images,
             pd.concat([val, test], ignore_index=True),
             info,
-            draw=lambda target: draw_pictures(target, images, files, size),
+            draw=draw,
         )
 
     return checks.tell(writer.prepare(NAME, provenance, make))

@@ -1,4 +1,4 @@
-"""FashionIQ into the prepared layout: annotations, and photographs where you have them."""
+"""FashionIQ into the prepared layout: annotations, and photographs or features of them."""
 
 import pandas as pd
 
@@ -100,19 +100,24 @@ def prepare(
     root: options.Root = None,
     archive: options.Archives = None,
     images: options.Images = None,
+    image_features: options.ImageFeatures = None,
     annotations_only: options.AnnotationsOnly = False,
     name: options.OwnName = "fashioniq",
     size: options.Size = 224,
     allow_missing: options.AllowMissing = False,
     partial: options.Partial = False,
 ) -> Prepared:
-    """FashionIQ: annotations, and photographs where you have them.
+    """FashionIQ: annotations, and photographs or features of them.
 
     FOLDER holds captions/cap.{dress,shirt,toptee}.{train,val,test}.json and
     image_splits/split.{dress,shirt,toptee}.{train,val,test}.json; --images holds ID.jpg or ID.png.
-    With pictures it is split for training: the released val is the test, a share of train is val.
-    The audit is printed and must give the known counts.
+    With pictures or features it is split for training: the released val is the test, a share of
+    train is val. The audit is printed and must give the known counts.
     """
-    options.one_given(images=images, annotations_only=annotations_only)
+    options.one_given(
+        images=images, image_features=image_features, annotations_only=annotations_only
+    )
     root = unpacked(root, archive, "fashioniq")
-    return prepare_release(RELEASE, root, name, images, size, allow_missing, partial)
+    return prepare_release(
+        RELEASE, root, name, images, size, allow_missing, partial, image_features
+    )

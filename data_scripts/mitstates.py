@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import pandas as pd
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import incomplete
 from cmir_repro.data import prepared
+from cmir_repro.data.feature_store import FeatureStore
 from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.archive import unpacked
 from cmir_repro.data.prepare.formats import SUFFIXES
+from cmir_repro.data.prepare.image_features import ImageFeatures
 from cmir_repro.data.prepare.missing import whole
 from cmir_repro.data.prepare.on_disk import below, is_sidecar, on_disk
 from cmir_repro.data.prepare.pictures import VIEW, draw_pictures
@@ -53,17 +56,15 @@ SAID = {
 
 
 def _content(
-    root: Path,
     listed: pd.DataFrame,
-    size: int,
     protocol: str,
     left_out: list[str],
+    draw: Callable[[Path, pd.DataFrame], dict[str, int] | None],
 ) -> Content:
     images = _images(listed)
     val = all_queries(images, "val")
     capped = val.iloc[_draw_rows(len(val), VAL_QUERIES)]
     queries = pd.concat([capped, all_queries(images, "test")], ignore_index=True)
-    files = [on_disk(root / "images" / image) for image in images["image"]]
     info = {
         "sources": SOURCES,
         "licence": "not stated by the source",
@@ -82,7 +83,7 @@ def _content(
         images,
         queries,
         info,
-        draw=lambda target: draw_pictures(target, images, files, size),
+        draw=lambda target: draw(target, images),
     )
 
 
@@ -90,8 +91,8 @@ def read_folders(root: Path) -> tuple[pd.DataFrame, list[str]]:
     """The pictures of the folders "adjective noun", in the order of their names.
 
     Returns:
-        Columns image ("adjective noun/file.jpg"), adjective, noun, split (train or test, by the
-        noun), bytes, time (ns); and what was not taken, counted.
+        Columns image ("adjective noun/file.jpg"), adjective, noun, bytes, split (train or test,
+        by the noun); and what was not taken, counted.
 
     Raises:
         InputError: there are no pictures, a folder has a name of three words or more, a name is
@@ -117,21 +118,54 @@ def read_folders(root: Path) -> tuple[pd.DataFrame, list[str]]:
                 if is_sidecar(file.name) or not picture:
                     others.append(f"{folder.name}/{file.name}")
                     continue
-                facts = file.stat()
-                part = "test" if words[1] in TEST_NOUNS else "train"
-                image = plain(f"{folder.name}/{file.name}")
-                rows.append((image, *words, part, facts.st_size, facts.st_mtime_ns))
+                rows.append((plain(f"{folder.name}/{file.name}"), *words, file.stat().st_size))
     if not rows:
         raise InputError(f"{root / 'images'} has no folder 'adjective noun' with pictures in it")
-    columns = ["image", "adjective", "noun", "split", "bytes", "time"]
-    table = pd.DataFrame(rows, columns=columns)
-    # Train first, as in the pixel files.
-    table = table.sort_values("split", ascending=False, kind="stable").reset_index(drop=True)
-    return table, [
+    return _listed(rows), [
         _counted("folders without a space, not read", single),
         _counted("folders of the adjective 'adj' (no adjective), not read", without),
         _counted("files that are no picture, not read", others),
     ]
+
+
+def read_ids(store: FeatureStore) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
+    """The images that features are named after, "adjective noun/file", in the order of their names.
+
+    Folders before these two names, and the file's ending, may be there or not.
+
+    Returns:
+        As `read_folders`, and the row of each image in the store, (N,) int64.
+
+    Raises:
+        InputError: no id is of that form, or two name the same picture.
+    """
+    found, others = {}, []
+    for row, name in enumerate(store.ids):
+        *_, folder, file = ["", *plain(name).split("/")]
+        words = folder.split(" ")
+        if len(words) == 2 and all(words) and words[0] != "adj":
+            found[f"{folder}/{file}"] = row
+        else:
+            others.append(name)
+    if len(found) + len(others) < len(store):
+        raise InputError(
+            f"{store.path}: several ids end in the same 'adjective noun/file'; keep one of each"
+        )
+    if not found:
+        raise InputError(
+            f"{store.path}: no id is 'adjective noun/file', as the release calls its pictures "
+            f"(they are like {store.ids[0]!r:.60}); give the features these ids"
+        )
+    listed = _listed([(image, *image.partition("/")[0].split(" "), 0) for image in sorted(found)])
+    rows = np.array([found[image] for image in listed["image"]])
+    return listed, rows, [_counted("ids that are not 'adjective noun/file', not read", others)]
+
+
+def _listed(rows: list[tuple]) -> pd.DataFrame:
+    """Rows (image, adjective, noun, bytes) as a table, train first, as in the pixel files."""
+    table = pd.DataFrame(rows, columns=["image", "adjective", "noun", "bytes"])
+    table["split"] = np.where(table["noun"].isin(TEST_NOUNS), "test", "train")
+    return table.sort_values("split", ascending=False, kind="stable").reset_index(drop=True)
 
 
 def _costs(listed: pd.DataFrame, here: np.ndarray) -> list[str]:
@@ -229,8 +263,8 @@ def _counted(what: str, names: list[str]) -> str:
     return f"{what}: {len(names)}" + (f", first {names[0]!r}" if names else "")
 
 
-def _check_nouns(root: Path, listed: pd.DataFrame, partial: bool) -> list[str]:
-    """What shows that the folders are not all there; only `partial` lets it pass."""
+def _check_nouns(where: Path, listed: pd.DataFrame, partial: bool) -> list[str]:
+    """What shows that the images are not all there; only `partial` lets it pass."""
     adjectives = listed.groupby("noun")["adjective"].nunique()
     absent = [noun for noun in TEST_NOUNS if noun not in adjectives]
     single = sorted(adjectives.index[adjectives == 1])
@@ -241,14 +275,12 @@ def _check_nouns(root: Path, listed: pd.DataFrame, partial: bool) -> list[str]:
         found.append(_counted("nouns with one adjective, which no query can change", single))
     if found and not partial:
         raise InputError(
-            f"{root / 'images'} is not the released set: {'; '.join(found)}; get the files again, "
+            f"{where} is not the released set: {'; '.join(found)}; get the files again, "
             "or give --partial if some is all you have"
         )
     varied = adjectives.index[adjectives > 1]
     if varied.isin(TEST_NOUNS).sum() < 1 or (~varied.isin(TEST_NOUNS)).sum() < 2:
-        raise InputError(
-            f"{root / 'images'} needs a test noun and two train nouns with two adjectives each"
-        )
+        raise InputError(f"{where} needs a test noun and two train nouns with two adjectives each")
     return found
 
 
@@ -295,6 +327,7 @@ def prepare(
     *,
     root: options.Root = None,
     archive: options.Archives = None,
+    image_features: options.ImageFeatures = None,
     size: options.Size = 224,
     allow_missing: options.AllowMissing = False,
     partial: options.Partial = False,
@@ -302,35 +335,47 @@ def prepare(
     """MIT-States (Isola et al. 2015) with the queries of TIRG.
 
     FOLDER holds images/<adjective noun>/*.jpg, itself or in a folder right below it. What is read
-    lies in data/mitstates afterwards: 8 GB of pixels at 224. With --partial (you have some of the
-    folders only) the protocol's name says so, which keeps the results out of the tables of the
-    full set.
+    lies in data/mitstates afterwards: 8 GB of pixels at 224. --image-features alone does without:
+    its ids are "adjective noun/file". With --partial (you have some of the folders only) the
+    protocol's name says so, which keeps the results out of the tables of the full set.
     """
     if not 16 <= size <= 1024:
         raise InputError(f"--size {size} is out of range; 16 to 1024 pixels")
-    root = find_root(unpacked(root, archive, NAME))
-    listed, left_out = read_folders(root)
-    here, notes = whole(
-        [on_disk(root / "images" / image) for image in listed["image"]],
-        listed["split"],
-        lambda here: _costs(listed, here),
-        allow_missing,
-    )
-    damaged, listed = int((~here).sum()), listed[here].reset_index(drop=True)
-    absent = _check_nouns(root, listed, partial)
+    if image_features:
+        options.one_given(root=root, archive=archive, image_features=image_features)
+        features, damaged = ImageFeatures(image_features), 0
+        where, (listed, rows, left_out) = image_features, read_ids(features.store)
+        told = features.told()
+    else:
+        root = find_root(unpacked(root, archive, NAME))
+        where, told = root / "images", {"size": size}
+        listed, left_out = read_folders(root)
+        files = [on_disk(where / image) for image in listed["image"]]
+        here, notes = whole(
+            files, listed["split"], lambda here: _costs(listed, here), allow_missing
+        )
+        damaged, listed = int((~here).sum()), listed[here].reset_index(drop=True)
+        left_out += notes
+    absent = _check_nouns(where, listed, partial)
     lacks = ["some folders missing"] if absent else []
     lacks += [f"{damaged:,} pictures missing"] if damaged else []
     protocol = incomplete(PROTOCOL, " and ".join(lacks)) if lacks else PROTOCOL
     provenance = {
         "kind": "released",
         "files_sha256": _digest(listed[["image", "bytes"]]),
-        "size": size,
+        **told,
         "val_fraction": VAL_FRACTION,
         "val_queries": VAL_QUERIES,
         "seed": SEED,
     }
 
+    def draw(target: Path, images: pd.DataFrame) -> dict[str, int] | None:
+        if image_features:
+            return features.draw(target, images, rows)
+        files = [on_disk(where / image) for image in images["image"]]
+        return draw_pictures(target, images, files, size)
+
     def make() -> Content:
-        return _content(root, listed, size, protocol, [*left_out, *absent, *notes])
+        return _content(listed, protocol, [*left_out, *absent], draw)
 
     return checks.tell(writer.prepare(NAME, provenance, make))

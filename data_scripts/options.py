@@ -17,6 +17,9 @@ Archive = Annotated[
     Path | None, typer.Option(metavar="FILE", help="zip of the released files, unpacked first")
 ]
 Images = Annotated[Path | None, typer.Option(metavar="FOLDER", help="folder with the pictures")]
+ImageFeatures = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="of all images by id, instead of pictures")
+]
 AnnotationsOnly = Annotated[
     bool, typer.Option("--annotations-only", help="tables alone, no pixels")
 ]

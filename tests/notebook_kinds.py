@@ -12,11 +12,15 @@ import tiny_captions
 from scipy.io import savemat
 from tiny_folder import save
 from tiny_label_runs import TINY as TINY_LABELS
+from tiny_releases import fashioniq
 
 import cmir_repro as cmir
 from cmir_repro.core import paths
+from cmir_repro.data.readers import fashioniq_cirr
+from cmir_repro.evaluation.features import save_features
 from cmir_repro.experiments.presets import aai, crcgs, dim
 from data_scripts import captions, hashing_files, labelled_csv, own_folder, regions
+from data_scripts import fashioniq as fashioniq_script
 
 STEPS = {"steps": 2, "evaluate_every": 1, "log_every": 1, "batch": 8}
 COMPOSED = ("01_data_prep", "02_baselines", "03_train_dim", "04_does_dim_help", "05_modality_gap")
@@ -79,6 +83,15 @@ def rows_without_val(root):
     return own_folder.prepare(name="mine", csv=root / "t.csv", images=root / "im", size=32)
 
 
+def features_alone(root):
+    """FashionIQ with features of its images and no picture."""
+    names = fashioniq_cirr.fashioniq(fashioniq(root / "raw")).images["label"].unique()
+    rng = np.random.default_rng(0)
+    save_features(root / "clip.npz", names, rng.normal(size=(len(names), 12)))
+    given = {"image_features": root / "clip.npz", "partial": True}
+    return fashioniq_script.prepare(root=root / "raw", name="mine", **given)
+
+
 def sentences(root):
     """A sentence a row, several rows a picture."""
     names = photos(root / "im", 20)
@@ -116,6 +129,7 @@ KINDS = {
     attributes: COMPOSED,
     one_attribute: ("02_baselines", "03_train_dim", "04_does_dim_help"),
     rows_without_val: COMPOSED,
+    features_alone: COMPOSED,
     sentences: SENTENCES,
     ready_regions: SENTENCES,
     labelled_photos: LABELS,

@@ -20,7 +20,7 @@ read into memory. Every number is looked at once, when the file is opened.
 import functools
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,15 +108,19 @@ class FeatureStore:
         names = [str(name) for name in ids]
         if prefix and names and f"{prefix}/{names[0]}" in self._row:
             names = [f"{prefix}/{name}" for name in names]
-        rows = [self._row.get(name, -1) for name in names]
-        if -1 in rows:
-            first = names[rows.index(-1)]
+        rows = self.find(names)
+        lost = np.flatnonzero(rows < 0)
+        if len(lost):
             raise InputError(
-                f"{self.path} lacks {rows.count(-1):,} of {len(rows):,} {what}, first id "
-                f"{first!r:.80}; its ids are like {self.ids[0]!r:.80}; compute features for all, "
-                "under the ids of the data set"
+                f"{self.path} lacks {len(lost):,} of {len(rows):,} {what}, first id "
+                f"{names[lost[0]]!r:.80}; its ids are like {self.ids[0]!r:.80}; compute features "
+                "for all, under the ids of the data set"
             )
-        return np.array(rows, np.int64)
+        return rows
+
+    def find(self, ids: Iterable[str]) -> np.ndarray:
+        """The rows of N ids, (N,) int64, -1 where there is none."""
+        return np.array([self._row.get(name, -1) for name in ids], np.int64)
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """Features of some rows (B,) int64: (B, *shape), of the first shard's type."""

@@ -126,6 +126,11 @@ class Prepared:
         Raises:
             InputError: there is no such view.
         """
+        if not self.views:
+            raise InputError(
+                f"{self.info['name']} was prepared without pictures; what shows or reads them "
+                "needs the data prepared with them"
+            )
         one_of(f"view of {self.info['name']}", view, self.views)
         path = self.folder / f"pixels-{view}-{part}.npy"
         found = read_npy(path, mapped=True)

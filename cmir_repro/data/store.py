@@ -9,7 +9,8 @@ class PictureStore:
     """All pictures of a task as one uint8 tensor; a batch is one gather, no files, no workers.
 
     Args:
-        pixels: (N, H, W, 3) uint8, may be memory-mapped; read once.
+        pixels: (N, H, W, 3) uint8, or other arrays of a row an image; may be memory-mapped, and
+            is read once.
         device: where batches are wanted. On a GPU the whole store lies there if it takes at
             most half of the free memory, else in pinned memory beside it.
     """
@@ -27,6 +28,6 @@ class PictureStore:
         return len(self.pixels)
 
     def take(self, rows: np.ndarray) -> Tensor:
-        """rows (B,) int64 -> (B, H, W, 3) uint8 on the device."""
-        index = torch.from_numpy(rows).to(self.pixels.device)
+        """rows (B,) int64 -> (B, H, W, 3) uint8, or (B, ...), on the device."""
+        index = torch.tensor(rows, device=self.pixels.device)
         return self.pixels.index_select(0, index).to(self.device, non_blocking=True)

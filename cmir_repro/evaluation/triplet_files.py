@@ -15,6 +15,7 @@ import numpy as np
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.protocol import CAPTIONS, Protocol
 from cmir_repro.core.scorers import check_scorer
+from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers import fashioniq_cirr as releases
 from cmir_repro.data.readers.release_digests import OTHER, differing
 from cmir_repro.evaluation import fashioniq_cirr, recall
@@ -61,7 +62,8 @@ def score_files(
     """Score a folder of features under one rule.
 
     Args:
-        annotations: folder of the release, with captions/ and image_splits/.
+        annotations: folder of the release, with captions/ and image_splits/, or of the data set
+            that was prepared from it.
         split: of the release; the test splits have no targets.
 
     Returns:
@@ -74,10 +76,9 @@ def score_files(
     check_scorer(protocol, "fashioniq_cirr")
     name = protocol.name.partition("/")[0]
     one_of("release", name, RELEASES)
-    found = RELEASES[name](Path(annotations))
-    if others := differing(TITLES[name], found.files):
+    triplets, others = _triplets(Path(annotations), name, split)
+    if others:
         protocol = protocol.changed(gallery=f"{protocol.gallery}, {OTHER}: {', '.join(others)}")
-    triplets = fashioniq_cirr.of_tables(found.images, found.queries, split)
     needed = {text for texts in CAPTIONS[protocol.captions] for text in texts}
     for text in sorted(needed):
         path = _queries(Path(folder), text)
@@ -86,6 +87,21 @@ def score_files(
                 f"{path} does not exist; {protocol.name} needs queries with the text {text!r}"
             )
     return fashioniq_cirr.score(triplets, *from_files(triplets, folder), protocol, seed)
+
+
+def _triplets(folder: Path, name: str, split: str) -> tuple[Triplets, list[str]]:
+    """The triplets of a split of a release, and which files are not as published."""
+    if not (folder / "dataset.json").exists():
+        found = RELEASES[name](folder)
+        others = differing(TITLES[name], found.files)
+        return fashioniq_cirr.of_tables(found.images, found.queries, split), others
+    data = Prepared(folder)
+    if data.info["protocol"].partition("/")[0] != name:
+        raise InputError(f"{folder} is {data.info['name']}, prepared for {data.info['protocol']}")
+    if split != "val":
+        raise InputError(f"{folder} has the split val; of {split} name the release's folder")
+    others = differing(TITLES[name], data.info["provenance"]["files"])
+    return fashioniq_cirr.of_prepared(data), others
 
 
 def table(result: dict) -> str:

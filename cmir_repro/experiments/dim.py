@@ -59,7 +59,7 @@ class ComposedExperiment(Experiment):
         return {"weights": weights, "vocabulary": self._words(), **self.task.ready.digests()}
 
     def sizes(self) -> dict:
-        return {"vocabulary": len(self._words()), **self.task.ready.shapes()}
+        return {"vocabulary": len(self._words()), **self.task.shapes()}
 
     @classmethod
     def net(cls, config: DIMRun, sizes: dict) -> Composed:
@@ -198,7 +198,7 @@ def official_scores(run: Run, seed: int = 0) -> dict[str, dict]:
     codebases ask the empty sentence.
 
     Args:
-        run: of a data set that `cmir prepare fashioniq` or `cirr` made with --images.
+        run: of a data set that `cmir prepare fashioniq` or `cirr` made to train on.
         seed: of the bootstrap.
 
     Returns:

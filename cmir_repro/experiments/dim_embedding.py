@@ -103,7 +103,7 @@ def bounds(
     Returns:
         A row for each whole batch of the split's queries (of pairs drawn from it, where it has no
         queries of its own), columns "bound A" and "bound B" as there are. Of a split with fewer
-        than a batch all are one.
+        than a batch all are one. Batches that want one label alone have no bound.
     """
     system.eval()
     part = task.split(split)
@@ -112,10 +112,11 @@ def bounds(
     every_once = config.model_copy(update={"sampler": "shuffled", "batch": batch})
     batches = QueryBatches(task, tokens, every_once, (split,), fixed=fixed)
     generator = torch.Generator().manual_seed(config.seed)
-    rows = [
-        {k: float(v) for k, v in system(batches(step), generator).items() if "bound" in k}
-        for step in range(len(batches) // batch)
-    ]
+    rows = []
+    for found in map(batches, range(len(batches) // batch)):
+        if len(found["target_label"].unique()) > 1:  # else nothing is a negative
+            told = system(found, generator)
+            rows.append({k: float(v) for k, v in told.items() if "bound" in k})
     return pd.DataFrame(rows)
 
 

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from cmir_repro.core.errors import InputError
+from cmir_repro.core.protocol import preset
 from cmir_repro.data import training_pairs as pairs
 from cmir_repro.data.feature_store import FeatureRows
 from cmir_repro.data.feature_texts import FeatureTexts
+from cmir_repro.data.labelled import IMAGE
 from cmir_repro.data.prepare.pictures import load_pictures
 from cmir_repro.data.prepared import Prepared, Retrieval
 from cmir_repro.data.sampling import SAMPLERS, generator_of
@@ -23,6 +25,7 @@ from cmir_repro.models.image import FEATURES, FROZEN
 from cmir_repro.systems.dim import ModelConfig
 from cmir_repro.training.loop import TrainConfig
 
+TARGET = "the target image"  # what is right by the protocols of FashionIQ and CIRR
 Tokens = Vocabulary | BertTokens | FeatureTexts
 
 
@@ -63,7 +66,7 @@ class Task:
     def pictures(self, view: str, *splits: str) -> PictureStore | FeatureRows:
         """What the image encoder reads of the galleries of these splits, in one view."""
         if self.ready.images is not None and (view, splits) not in self._stores:
-            ids = np.concatenate([self.split(name).gallery_ids for name in splits])
+            ids = np.concatenate([self._names(name) for name in splits])
             what = f"images of {' and '.join(splits)}"
             self._stores[view, splits] = self.ready.of_images(ids, what, view, self.device)
         if (view, splits) not in self._stores:
@@ -73,18 +76,38 @@ class Task:
             )
         return self._stores[view, splits]
 
+    def _names(self, split: str) -> np.ndarray:
+        """What a file of features calls the images of a split: their ids, or the release's names.
+
+        These are the labels where the target alone is right.
+        """
+        part, store = self.split(split), self.ready.images
+        alone = preset(self.data.info["protocol"]).relevance == TARGET
+        by_label = alone and len(part.gallery) and part.gallery_labels[0] in store
+        return part.gallery_labels if by_label else part.gallery_ids
+
+    def shapes(self) -> dict[str, list[int]]:
+        """Of the features of one image and of one text, where these are read: see `Ready`."""
+        found = self.ready.shapes()
+        if "image_shape" not in found and self._encoder == FEATURES:
+            part = self.data.images["part"].iloc[0]
+            found["image_shape"] = list(self._source(self.source_view, part).shape[1:])
+        return found
+
     def picture(self, source: str) -> Tensor:
         """What the image encoder reads of one picture, by id or file: (1, H, W, 3) or (1, ...).
 
         Raises:
-            InputError: neither, or a file where the encoder reads features of a frozen net.
+            InputError: neither, or a file where the encoder reads features.
         """
         view, ids = self.source_view, self.data.images["image"]
         known = f"id of {self.data.info['name']}, say {ids.iloc[0]!r}"
         rows = np.flatnonzero(ids == source)
+        if len(rows) and self.ready.images is not None:
+            return self.ready.of_images([source], "pictures", view, self.device).take(np.arange(1))
         if len(rows):
             found = self.data.gather(rows[:1], lambda part: self._source(view, part))
-        elif self.model is not None and self.model.image_encoder == FROZEN:
+        elif self._encoder in (FROZEN, FEATURES):
             raise InputError(f"{source!r} is no {known}")
         elif not Path(source).is_file():
             raise InputError(f"{source!r} is no file and no {known}")
@@ -93,8 +116,19 @@ class Task:
             found = load_pictures([Path(source)], height, width)
         return PictureStore(found, self.device).take(np.arange(1))
 
+    @property
+    def _encoder(self) -> str:
+        return "" if self.model is None else self.model.image_encoder
+
     def _source(self, view: str, part: str) -> np.ndarray:
-        if self.model is None or self.model.image_encoder != FROZEN:
+        if self._encoder == FEATURES:
+            if not self.data.has_ready(IMAGE):
+                raise InputError(
+                    f"{self.data.info['name']} has no features of its images, which the encoder "
+                    "'features' reads; name a file, --image-features, or another encoder"
+                )
+            return self.data.ready(IMAGE, part)
+        if self._encoder != FROZEN:
             return self.data.pixels(view, part)
         return frozen.features(self.data, view, part, self.model.image_weights, self.device)
 

@@ -19,14 +19,29 @@ from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import atomic, read_json, sha256, write_json
 from cmir_repro.core.progress import bar
-from cmir_repro.data import sentences, training_pairs
+from cmir_repro.data import registry, sentences, training_pairs
 from cmir_repro.data.prepare.pictures import load_picture
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.files import ENDINGS, lines, read_csv, without_ending
+from cmir_repro.experiments import shared
+from cmir_repro.experiments.own_towers import OwnTowers
 from cmir_repro.models.pretrained import Pretrained
 
 TOLD = "features.json"
 PRECISIONS = ("float16", "float32")
+
+
+def towers(model: str, device: str, texts: bool) -> Pretrained | OwnTowers:
+    """What makes features: a model that transformers saved in a folder, or an AAI of `export`.
+
+    Raises:
+        InputError: neither, or it does not read this.
+    """
+    try:
+        folder = shared.find(model)
+    except InputError:
+        return Pretrained(model, device, texts)
+    return OwnTowers(folder, device, texts)
 
 
 class Source(NamedTuple):
@@ -36,8 +51,11 @@ class Source(NamedTuple):
     take: Callable[[Sequence[int]], list]
 
 
-def images_of(place: Path | str) -> Source:
+def images_of(place: Path | str, view: str = "") -> Source:
     """The pictures of a prepared data set (its folder or name), or of a folder.
+
+    Args:
+        view: of the data set; "": all that it has.
 
     Ids are those of the data set, VIEW/ID where it has several views; of a folder the names of the
     files without their endings, with the path where two have one name.
@@ -47,7 +65,7 @@ def images_of(place: Path | str) -> Source:
     """
     data = _prepared(place)
     if data is not None:
-        return _prepared_images(data)
+        return _prepared_images(data, view)
     root = Path(place)
     if not root.is_dir():
         raise InputError(f"{root} is neither a prepared data set nor a folder of pictures")
@@ -93,7 +111,7 @@ def texts_of(place: Path | str) -> Source:
 
 def embed(
     source: Source,
-    model: Pretrained,
+    model: Pretrained | OwnTowers,
     out: Path,
     grid: bool = False,
     shard: int = 4096,
@@ -196,16 +214,22 @@ def _same_or_new(path: Path, told: dict) -> None:
 
 
 def _prepared(place: Path | str) -> Prepared | None:
+    name, _, scale = str(place).partition("/")
+    if name == registry.CSS:  # one folder a scale, drawn where it is missing
+        return registry.open(name, scale or "mini")
     for folder in (Path(place), paths.data() / str(place)):
         if (folder / "dataset.json").exists():
             return Prepared(folder)
     return None
 
 
-def _prepared_images(data: Prepared) -> Source:
+def _prepared_images(data: Prepared, view: str) -> Source:
     views, names = data.views, data.images["image"].tolist()
     if not views:
         raise InputError(f"{data.folder} was prepared without pictures; embed their own folder")
+    if view:
+        one_of(f"view of {data.info['name']}", view, views)
+        views = [view]
     several = len(views) > 1
     ids = [f"{view}/{name}" if several else name for view in views for name in names]
 

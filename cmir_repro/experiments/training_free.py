@@ -39,13 +39,17 @@ def record(
 ) -> list[Record]:
     """Score each method on the test queries and keep that in the user's ledger.
 
+    A method is left out where the vector of a query is zero, which has no cosine: the product of
+    vectors that have no number in common, opposite vectors in a sum.
+
     The share of the text is chosen on the validation queries, as the step of a run is: by the mean
     of R@1, R@5 and R@10. Where there are none it is one half.
 
     Args:
         image_features, text_features: vectors of the two towers of one model, see
-            `data.feature_store`.
-        name: what the tables call the model; "" takes the name of the images' file.
+            `data.feature_store`; no images' where the data were prepared from these.
+        name: what the tables call the model; "" takes the name of the images' file, or else of
+            the texts'.
         dataset, task, scale: as of a run.
         methods: keys of `COMPOSE`.
         command: what to type to get these records.
@@ -53,17 +57,10 @@ def record(
     Raises:
         InputError: files that do not fit the data or one another, or no vectors.
     """
-    files = {"images": Path(image_features), "texts": Path(text_features)}
-    config = configure(dataset, task, scale, image_features=files["images"],
-                       text_features=files["texts"])  # fmt: skip
-    experiment = ComposedExperiment(config, progress=False)
-    for store in (experiment.task.ready.images, experiment.task.ready.texts):
-        if len(store.shape) > 1:
-            raise InputError(
-                f"{store.path}: features of one row are {store.shape}; what is composed without "
-                "training needs one vector (D,)"
-            )
-    test, name = vectors(experiment, "test"), name or files["images"].stem
+    files = {"image_features": image_features, "text_features": text_features}
+    experiment = ComposedExperiment(configure(dataset, task, scale, **files), progress=False)
+    _check_vectors(experiment)
+    test, name = vectors(experiment, "test"), name or Path(image_features or text_features).stem
     kept = []
     for method in methods:
         projection = projection_of(experiment) if method == PROJECTED else None
@@ -71,9 +68,12 @@ def record(
         if method in WEIGHTED:
             weight, validation = chosen(experiment, method)
         queries, gallery = composed(method, test, weight, projection)
+        row = f"{method.capitalize()} of {name}, untrained"
+        if vanished := int((~queries.any(-1)).sum()):
+            print(f"{row}: left out, for {vanished:,} of {len(queries):,} queries come to nothing")
+            continue
         ranks, result = dim.score(Embedded(queries, None, gallery), experiment.data, "test")
         table = pd.DataFrame({"query": experiment.task.split("test").query_ids, **ranks.columns()})
-        row = f"{method.capitalize()} of {name}, untrained"
         digests = experiment.task.ready.digests()
         kept.append(
             own.keep_features(
@@ -81,6 +81,22 @@ def record(
             )
         )
     return kept
+
+
+def _check_vectors(experiment: ComposedExperiment) -> None:
+    ready, shapes = experiment.task.ready, experiment.task.shapes()
+    if "image_shape" not in shapes:
+        raise InputError(
+            f"{experiment.config.dataset} was prepared from pictures; name features of its images, "
+            "--image-features"
+        )
+    for store, key in ((ready.images, "image_shape"), (ready.texts, "text_shape")):
+        if len(shapes[key]) > 1:
+            where = store.path if store else experiment.data.folder
+            raise InputError(
+                f"{where}: features of one row are {tuple(shapes[key])}; what is composed without "
+                "training needs one vector (D,)"
+            )
 
 
 def vectors(experiment: ComposedExperiment, split: str) -> Vectors:
@@ -114,7 +130,9 @@ def chosen(experiment: ComposedExperiment, method: str) -> tuple[float, dict[str
 
     def selection(weight: float) -> float:
         queries, gallery = composed(method, val, weight)
-        ranks = recall.ranks(queries, gallery, *labels, part.source, experiment.protocol)
+        ranks = recall.ranks(
+            queries, gallery, *labels, part.source, experiment.protocol, also=part.also
+        )
         return 100 * float(np.mean([recall.recall_at(ranks, k) for k in (1, 5, 10)]))
 
     found = {weight: selection(weight) for weight in WEIGHTS}

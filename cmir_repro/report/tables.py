@@ -12,7 +12,7 @@ import pandas as pd
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.evaluation import intervals
 from cmir_repro.experiments.ledger import Record, queries
-from cmir_repro.report import comparable, differences
+from cmir_repro.report import comparable, differences, untrained
 from cmir_repro.report import markdown as md
 from cmir_repro.report.columns import COLUMNS
 from cmir_repro.report.columns.base import ByMethod, Columns, Found
@@ -254,14 +254,33 @@ def markdown(system: str, dataset: str, scale: str, task: str) -> str:
         for method, records in by_method.items()
         if columns.has_row(method)
     ]
+    heads, plain = [column.head for column in shown], columns.untrained(found.records)
+    rows += [untrained.row(record, heads) for record in plain]
     chance = ["*chance*", "", "", *(column.chance for column in shown)]
-    head = ["method", "seeds", "chosen by", *(column.head for column in shown)]
+    head = ["method", "seeds", "chosen by", *heads]
     below = f"{columns.below(found)} {_ran(columns.took, found.records)}"
     remarks = comparable.remarks(by_method, columns.configure)
     over = over_methods(by_method, pairs) if columns.over else None
     told = differences.markdown(gains, over, columns.over)
-    lines = [*md.table(head, [*rows, chance]), "", below, *remarks, *columns.sources(found)]
+    more = differences.markdown(_above_untrained(by_method, plain))
+    told += more[len(md.table(differences.HEAD, [])) :] if told else more
+    lines = [*md.table(head, [*rows, chance]), "", below, *remarks, *untrained.below(plain)]
+    lines += columns.sources(found)
     return "\n".join([*lines, "", f"{columns.metric}, differences:", "", *told] if told else lines)
+
+
+def _above_untrained(by_method: ByMethod, plain: list[Record]) -> pd.DataFrame:
+    """The system's reference minus what it is judged against, as a table of `against`."""
+    rows, columns = [], _columns(by_method)
+    records = by_method.get(columns.reference, [])
+    for record in plain if records else []:
+        if record.method.startswith(untrained.REFERENCES):
+            ours = points(records, {r.seed for r in records}, columns.metric)
+            once = points([record], {record.seed}, columns.metric)
+            theirs = pd.DataFrame({seed: once[record.seed] for seed in ours})
+            row = {"method": columns.reference, "minus": record.method, "seeds": ours.shape[1]}
+            rows.append(row | differences.compared(ours, theirs, columns.percent)._asdict())
+    return pd.DataFrame(rows)
 
 
 def _of(record: Record) -> Columns:

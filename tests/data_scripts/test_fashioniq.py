@@ -244,5 +244,7 @@ def test_an_archive_of_the_annotations_will_do(root, tmp_path, inside):
 
 def test_pictures_or_none_must_be_said(root):
     command_line.refused(script.prepare, "give --root, --archive", "--annotations-only")
-    command_line.refused(script.prepare, "one of --images, --annotations-only", "--root", root)
+    command_line.refused(
+        script.prepare, "give one of --images, --image-features, --annotations-only", "--root", root
+    )
     refused(root, "is no folder; --images names", "--images", root / "nowhere")

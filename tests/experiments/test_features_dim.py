@@ -19,8 +19,8 @@ TRAINING = {"steps": 2, "batch": 16, "evaluate_every": 2, "log_every": 1}
 def configured(files, method="TIRG + DIM", **more):
     images, texts = files
     return configure(
-        method=method, training=TRAINING, model={"embed_dim": 16},
-        image_features=images, text_features=texts, **more,
+        method=method, training=TRAINING, **{"model": {"embed_dim": 16}} | more,
+        image_features=images, text_features=texts,
     )  # fmt: skip
 
 
@@ -146,6 +146,15 @@ def test_a_trained_model_is_exported_and_loaded_without_its_files(files, tmp_pat
     assert model.image.channels["block2"] == 12
 
 
+def test_a_picture_that_is_asked_with_is_known_by_its_features(tiny_css, files):
+    made = go(files, "TIRG")
+    name = tiny_css.images["image"].iloc[3]
+    found = made.task.picture(name)
+    np.testing.assert_array_equal(found[0], FeatureStore(files[0]).take(np.array([3]))[0])
+    with pytest.raises(InputError, match=r"'photo\.jpg' is no id of css, say"):
+        made.task.picture("photo.jpg")
+
+
 def test_missing_images_and_sentences_are_refused_in_one_line(tiny_css, files, tmp_path):
     images = tiny_css.images["image"].tolist()
     few = tiny_features.save(tmp_path / "few.npz", images[:3], tiny_features.made_up(3, 12))
@@ -160,8 +169,12 @@ def test_missing_images_and_sentences_are_refused_in_one_line(tiny_css, files, t
 
 
 def test_encoders_and_files_go_together(files):
+    with pytest.raises(InputError, match="css has no features of its images, which the encoder"):
+        ComposedExperiment(configure(model={"image_encoder": "features"})).sizes()
     with pytest.raises(InputError, match="features of images and the encoder 'features' go toget"):
-        configure(model={"image_encoder": "features"})
+        configured(files, model={"image_encoder": "convnet", "image_weights": "none"})
+    with pytest.raises(InputError, match="features of texts and the encoder 'features' go togeth"):
+        configure(model={"text_encoder": "features"})
     with pytest.raises(InputError, match="the encoder of texts is 'lstm'"):
         configured(files).make(
             **configured(("", "")).model_dump() | {"features": {"texts": "x.npz"}}

@@ -5,6 +5,7 @@ import pytest
 import tiny_features
 
 from cmir_repro.core.errors import InputError
+from cmir_repro.data.feature_store import FeatureStore
 from cmir_repro.evaluation import recall
 from cmir_repro.evaluation.training_free import COMPOSE, WEIGHTS, composed
 from cmir_repro.experiments import dim, own, training_free
@@ -66,6 +67,20 @@ def test_features_that_know_the_target_are_scored_as_such(tiny_css, tmp_path):
     values = [r.result["metrics"]["R@1"]["value"] for r in kept]
     assert values[1] > values[0]
     assert kept[2].validation["weight"] > 0  # not that of the image alone
+
+
+def test_a_method_whose_queries_come_to_nothing_is_left_out(tiny_css, tmp_path, capsys):
+    """Images know the first three numbers and texts the others: their product is zero."""
+    files = tiny_features.of(tiny_css, tmp_path, (6,), (6,))
+    for path, known in zip(files, (slice(3), slice(3, None)), strict=True):
+        store = FeatureStore(path)
+        features = np.zeros((len(store), 6), np.float32)
+        features[:, known] = store.take(np.arange(len(store)))[:, known]
+        tiny_features.save(path, store.ids, features)
+    kept = training_free.record(*files, "halves", methods=["product", "sum"])
+    assert [record.method for record in kept] == ["Sum of halves, untrained"]
+    said = capsys.readouterr().out
+    assert "Product of halves, untrained: left out, for" in said
 
 
 def test_files_that_are_no_vectors_of_one_space_are_refused(tiny_css, files, tmp_path):

@@ -4,8 +4,9 @@ A picture that is not there never drops a query in silence: it is an error that 
 costs, or, if asked for, it is left out, counted in `dataset.json` under "coverage", and changes
 the name of the protocol under which anything is scored.
 
-With pictures a release is split for training (`splits.for_training`), for nothing else needs
-pictures; without, tables with the released splits are enough to score anyone's features.
+With pictures, or features of them, a release is split for training (`splits.for_training`), for
+nothing else needs them; without, tables with the released splits are enough to score anyone's
+features.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ import pandas as pd
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import incomplete
 from cmir_repro.data.prepare import checks, writer
+from cmir_repro.data.prepare.image_features import ImageFeatures
 from cmir_repro.data.prepare.missing import present
 from cmir_repro.data.prepare.on_disk import below
 from cmir_repro.data.prepare.pictures import VIEW, draw_pictures, pixels_told, places
@@ -39,6 +41,7 @@ def prepare(
     allow_missing: bool = False,
     splits: str = "as released",
     release: str = "",
+    features: ImageFeatures | None = None,
 ) -> Prepared:
     """Write a release to data/NAME, or open what lies there if it is the same.
 
@@ -54,13 +57,15 @@ def prepare(
         allow_missing: leave out pictures that are not there, and the queries that need them.
         splits: in words what the splits of `found` are, for dataset.json.
         release: as in `writer.prepare`.
+        features: are kept instead of pictures.
 
     Raises:
-        InputError: a picture is missing or damaged, something else was prepared there before, or
-            the folder cannot be written.
+        InputError: a picture or its features are missing or damaged, something else was prepared
+            there before, or the folder cannot be written.
     """
     images, queries = found.images, found.queries
     files, here, notes = None, np.ones(len(images), dtype=bool), []
+    names = [images[column] for column in ("image", "label", "path")]
 
     def costs(here: np.ndarray) -> list[str]:
         return [
@@ -70,7 +75,10 @@ def prepare(
             if part["missing"]
         ]
 
-    if pictures is not None:
+    if features is not None:
+        rows = features.present(names, costs, allow_missing)
+        here = rows >= 0
+    elif pictures is not None:
         files, here, notes = present(pictures, images["path"], costs, allow_missing)
     coverage = _coverage(images, queries, here)
     with_target = queries["target"] != ""
@@ -78,7 +86,8 @@ def prepare(
     queries = queries[with_target & ~queries["source"].isin(gone) & ~queries["target"].isin(gone)]
     if with_target.any() and not len(queries):
         raise InputError(
-            f"no query is left: each needs a picture that is missing from {pictures}; missing are: "
+            f"no query is left: each needs a picture that is missing from "
+            f"{features.store.path if features else pictures}; missing are: "
             f"{'; '.join(costs(here))}"
         )
     if "members" in queries:
@@ -91,6 +100,7 @@ def prepare(
         "absent": found.absent,
         "splits": splits,
         "pixels": pixels_told(None if files is None else size),
+        **(features.told() if features else {}),
     }
     lost = sum(part["lost"] for part in coverage.values())
     without = int((~with_target).sum())
@@ -104,11 +114,13 @@ def prepare(
         *notes,
         *(f"{file}: not in this copy of the release" for file in found.absent),
     ]
-    tasks = {} if files is None else {VIEW: (VIEW, VIEW)}
+    tasks = {} if files is None and features is None else {VIEW: (VIEW, VIEW)}
     if gone:
         info = {**info, "protocol": incomplete(info["protocol"], f"{len(gone):,} pictures missing")}
 
-    def draw(target: Path) -> dict[str, int]:
+    def draw(target: Path) -> dict[str, int] | None:
+        if features is not None:
+            return features.draw(target, images, rows[here])
         return {} if files is None else draw_pictures(target, images, files, size)
 
     content = Content(images, queries, {**info, "tasks": tasks, "left_out": left_out}, draw=draw)
@@ -165,13 +177,17 @@ def prepare_release(
     size: int = 224,
     allow_missing: bool = False,
     partial: bool = False,
+    image_features: Path | None = None,
 ) -> Prepared:
-    """Read and audit a release, and write it to data/NAME; with pictures, split for training.
+    """Read and audit a release, and write it to data/NAME.
+
+    With pictures, or their features, it is split for training.
 
     Args:
         root: folder with captions/, itself or in a folder right below it.
         name, pictures, size, allow_missing: as in `prepare`.
         partial: take files with other counts.
+        image_features: file or folder of features that are kept instead of pictures.
 
     Raises:
         InputError: a file is missing or damaged, counts differ, or as `prepare`.
@@ -181,7 +197,9 @@ def prepare_release(
     for absent in found.absent:
         print(f"absent: {absent}")
     info, how = release.info, "as released"
-    if pictures:
+    features = ImageFeatures(image_features) if image_features else None
+    trains = bool(pictures or features)
+    if trains:
         found, left_out = for_training(found, release.val_share, SEED)
         left_out = [*info["left_out"], *left_out]
         info = {**info, "protocol": release.trained, "left_out": left_out}
@@ -189,10 +207,10 @@ def prepare_release(
             f"test: val as released; val: {release.val_share} of the sources of train, drawn "
             f"with seed {SEED}; train: the rest"
         )
-    data = prepare(name, found, info, pictures, size, allow_missing, how, release.title)
+    data = prepare(name, found, info, pictures, size, allow_missing, how, release.title, features)
     checks.tell(data)
     print(f"splits: {how}")
-    if pictures and "train" not in set(found.queries["split"]):
+    if trains and "train" not in set(found.queries["split"]):
         print(f"nothing can train on this: there are no captions of train ({found.absent[0]})")
     return data
 

@@ -89,9 +89,20 @@ def feature_files(images: Path | str, texts: Path | str) -> FeatureFiles | None:
 
 def own_task(dataset: str, usual: str) -> str:
     """The usual task of a data set, or where it is prepared with others its first one."""
-    file = paths.data() / dataset / "dataset.json"
-    tasks = read_json(file).get("tasks", {}) if file.exists() else {}
+    tasks = _told(dataset).get("tasks", {})
     return next(iter(tasks)) if tasks and usual not in tasks else usual
+
+
+def without_pixels(dataset: str) -> bool:
+    """Whether a data set has features of its images in the place of pictures."""
+    files = [] if kind(dataset) == "css" else list(_told(dataset).get("files", {}))
+    kept = any(name.startswith("ready-image-") for name in files)
+    return kept and not any(name.startswith("pixels-") for name in files)
+
+
+def _told(dataset: str) -> dict:
+    file = paths.data() / dataset / "dataset.json"
+    return read_json(file) if file.exists() else {}
 
 
 def check(scale: str, method: str, known: Iterable[str], model: dict | None) -> None:

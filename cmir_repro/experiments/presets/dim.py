@@ -167,8 +167,9 @@ class DIMRun(RunConfig):
             ("images", self.model.image_encoder),
             ("texts", self.model.text_encoder),
         ):
-            named = bool(self.features and getattr(self.features, what))
-            if named != (encoder == FEATURES):
+            named, reads = bool(self.features and getattr(self.features, what)), encoder == FEATURES
+            # Features of images may also lie in the data set: `Task` looks there.
+            if named != reads and not (reads and what == "images"):
                 raise ValueError(
                     f"features of {what} and the encoder 'features' go together, and the encoder "
                     f"of {what} is {encoder!r}; name a file of features or another encoder"
@@ -220,7 +221,8 @@ def configure(
         recipe_name: a key of loop.RECIPES; "fast" takes the scale's steps, batch and rate.
         model, training: settings to change, over those of method and scale.
         image_features, text_features: read these instead of pictures and sentences; see
-            `data.feature_store`.
+            `data.feature_store`. Of data that were prepared from features of images these are read
+            where no others are named.
 
     Raises:
         InputError: an unknown name, key or value.
@@ -229,7 +231,7 @@ def configure(
     size = SCALES[scale][base.kind(dataset)]
     changes = merged(known().get(method, {}), model)
     files = base.feature_files(image_features, text_features)
-    settings = merged(size["model"], _encoders(files), changes)
+    settings = merged(size["model"], _encoders(files, dataset), changes)
     if "dim" not in changes:
         settings.pop("dim", None)
     steps = base.stretched(size["train"], SEARCH.get(method)) if recipe_name == "fast" else {}
@@ -240,9 +242,11 @@ def configure(
     return base.assemble(DIMRun, default_task, *where, train, **own)
 
 
-def _encoders(files: base.FeatureFiles | None) -> dict:
-    """The settings that go with files of features."""
-    images = {"image_encoder": FEATURES, "image_weights": "none"}
-    texts = {"text_encoder": FEATURES, "text_weights": ""}
-    chosen = [] if files is None else [files.images and images, files.texts and texts]
-    return merged({}, *(settings or None for settings in chosen))
+def _encoders(files: base.FeatureFiles | None, dataset: str) -> dict:
+    """The settings that go with files of features, and with data that have no pictures."""
+    files, out = files or base.FeatureFiles(), {}
+    if files.images or base.without_pixels(dataset):
+        out |= {"image_encoder": FEATURES, "image_weights": "none"}
+    if files.texts:
+        out |= {"text_encoder": FEATURES, "text_weights": ""}
+    return out

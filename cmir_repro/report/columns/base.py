@@ -77,6 +77,7 @@ class Columns:
             `comparable.finished` is too strict.
         protocol: of a record, the one that all records of a table share.
         sources: lines at the end.
+        untrained: records of a table -> those of rows that were composed without training.
     """
 
     methods: tuple[str, ...]
@@ -99,6 +100,7 @@ class Columns:
     finished: Callable[[str, str, str, Iterable[str], str | None], ByMethod] | None = None
     protocol: Callable[[Record], Protocol | dict] = lambda record: record.result["protocol"]
     sources: Callable[[Found], list[str]] = lambda found: []
+    untrained: Callable[[list[Record]], list[Record]] = lambda records: []
 
     def records(
         self, dataset: str, scale: str, task: str, methods: Iterable[str], origin: str | None = None

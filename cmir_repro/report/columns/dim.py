@@ -4,7 +4,7 @@ import pandas as pd
 
 from cmir_repro.evaluation.tied_ranks import Ranks
 from cmir_repro.experiments.presets import dim
-from cmir_repro.report import published
+from cmir_repro.report import published, untrained
 from cmir_repro.report.columns.base import INTERVALS, ByMethod, Column, Columns, Found
 
 CUTOFFS = (1, 5, 10)
@@ -77,4 +77,5 @@ DIM = Columns(
     over="fusions",
     has_row=lambda method: not method.endswith(dim.WITH_DIM),
     sources=_published,
+    untrained=untrained.records,
 )
