@@ -176,7 +176,7 @@ def test_what_cannot_be_used_is_one_line(photos):
     refused("column 'nope' is unknown", photos, "--text", "nope")
     refused("must name different columns", photos, "--labels", "colour,name")
     refused("must name different columns", photos, "--labels", ",")
-    refused("--size and --at-least", photos, "--at-least", 0)
+    refused("--at-least 0 must be", photos, "--at-least", 0)
     refused("no word of name is in 1000 training rows", photos, "--at-least", 1000)
     refused("must be shares of the 30 images", photos, "--test", 0)
     (photos / "p05.png").write_bytes((photos / "p05.png").read_bytes()[:40])
