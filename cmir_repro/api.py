@@ -47,10 +47,7 @@ def prepare(name: str = "css", /, **options: object) -> "Prepared":
     for option, found in known.items():
         if found.default is found.empty and option not in options:
             raise InputError(f"{name}: the option {option!r} is missing")
-    folders = {option for option, found in known.items() if "Path" in str(found.annotation)}
-    return script(
-        **{key: _path(value) if key in folders else value for key, value in options.items()}
-    )
+    return script(**{key: _typed(known[key].annotation, value) for key, value in options.items()})
 
 
 def run(
@@ -195,6 +192,19 @@ def _setting(system: str, dataset: str, task: str, scale: str) -> tuple[str, str
     one_of("system", system, SYSTEMS)
     named = SYSTEMS[system].presets.default_task(dataset) if task == "auto" else task
     return system, dataset, scale, named
+
+
+def _typed(annotation: object, value: object) -> object:
+    """A value as a command would have it from the command line: paths, and what its option checks.
+
+    Args:
+        annotation: of the parameter.
+    """
+    value = _path(value) if "Path" in str(annotation) else value
+    for option in getattr(annotation, "__metadata__", ()):
+        check = getattr(option, "callback", None)
+        value = check(value) if check else value
+    return value
 
 
 def _path(value: object) -> object:

@@ -78,8 +78,8 @@ def prepare(
         karpathy=karpathy, albef=albef, coco=coco, multi30k=multi30k, csv=csv
     )
     options.one_given(images=images, text_only=text_only)
-    if captions < 0 or size < 1:
-        raise InputError("--captions must be at least 0 and --size at least 1")
+    if captions < 0:
+        raise InputError(f"--captions {captions} must be at least 0")
     most, shares = captions or None, (val, test)
     if layout == "csv":
         read = _table(csv, id, text, suffix, separator, most, images, split_seed, shares)

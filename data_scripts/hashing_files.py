@@ -159,8 +159,6 @@ def prepare(
     Arrays are found by name, in whichever file they are. The audit is printed and, with --release,
     must give the known counts.
     """
-    if size < 1:
-        raise InputError("--size must be at least 1")
     sizes = {"train": train, "val": val, "test": test}
     with contextlib.ExitStack() as stack:
         found = find([stack.enter_context(MatFile(file)) for file in files], samples_axis)

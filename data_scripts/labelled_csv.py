@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import typer
 
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, check_size
 from cmir_repro.core.files import sha256
 from cmir_repro.data.labelled import LABELS, TEXT
 from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare import labels as labelled_release
 from cmir_repro.data.prepare.captions import drawn_splits
 from cmir_repro.data.prepare.labels import bag_of_words, related
-from cmir_repro.data.prepare.missing import by_split, present
+from cmir_repro.data.prepare.missing import by_split, coverage, present
 from cmir_repro.data.prepare.pictures import (
     VIEW,
     draw_pictures,
@@ -47,8 +47,9 @@ class Settings:
         columns = (self.id, self.text, *self.labels)
         if not self.labels or len(set(columns)) < len(columns):
             raise InputError("--id, --text and --labels must name different columns, --labels some")
-        if self.size < 1 or self.at_least < 1:
-            raise InputError("--size and --at-least must be at least 1")
+        check_size(self.size)
+        if self.at_least < 1:
+            raise InputError(f"--at-least {self.at_least} must be at least 1")
 
 
 def counts(images: pd.DataFrame, tags: np.ndarray, labels: np.ndarray) -> dict[str, int | float]:
@@ -157,7 +158,7 @@ def prepare(
     columns = options.names(labels)
     settings = Settings(id, columns, text, suffix, size, at_least, val, test, seed)
     table, said, names = _read(csv, settings, separator)
-    listed, without_words = len(table), sum(not words for words in said)
+    listed, without_words = table, sum(not words for words in said)
     files, here, notes = present(
         images,
         table["path"],
@@ -189,9 +190,16 @@ def prepare(
     tags = bag_of_words(words, vocabulary)
     without = {"a category": ~labels_.any(1), "a word of the vocabulary": ~tags.any(1)}
     used = ~np.logical_or(*without.values())
+    for split in ("train", "test"):
+        if not used[images_["split"] == split].any():
+            raise InputError(
+                f"{csv}: no picture of {split} has both a value in --labels {','.join(columns)} "
+                f"and a word of the vocabulary in --text {settings.text}; take other columns, or a "
+                "smaller --at-least"
+            )
     left_out = [
         f"rows without a word in {settings.text}: {without_words:,}",
-        f"pictures that are missing: {listed - len(table):,}",
+        f"pictures that are missing: {len(listed) - len(table):,}",
         *notes,
         "pictures with the pixels of an earlier one, which got their categories and tags: "
         f"{checks.some(table['image'][~kept])}",
@@ -219,7 +227,7 @@ def prepare(
         "licence": licence,
         "sources": [source] if source else [],
         "left_out": left_out,
-        "coverage": {"images": {"here": len(table), "listed": listed}},
+        "coverage": coverage(listed.get("split"), here),
         "audit": [{"fact": fact, "found": found} for fact, found in facts.items()],
         "tasks": {VIEW: [VIEW, VIEW]},
         "text": {"kind": "tags", "names": vocabulary},

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cmir_repro.core.errors import InputError, check_seed
+from cmir_repro.core.errors import InputError, check_seed, check_size
 
 Folder = Annotated[Path, typer.Option(metavar="FOLDER", help="folder of the released files")]
 Root = Annotated[Path | None, typer.Option(metavar="FOLDER", help="folder of the released files")]
@@ -27,7 +27,7 @@ AllowMissing = Annotated[
     bool, typer.Option("--allow-missing", help="leave out pictures that are not there")
 ]
 Partial = Annotated[bool, typer.Option("--partial", help="take files with other counts")]
-Size = Annotated[int, typer.Option(help="side of the pictures in pixels")]
+Size = Annotated[int, typer.Option(callback=check_size, help="side of the pictures in pixels")]
 Name = Annotated[str | None, typer.Option(help="of the prepared data set")]
 OwnName = Annotated[str, typer.Option(help="of the prepared data set, and of its folder")]
 Seed = Annotated[int, typer.Option(callback=check_seed, help="of the splits")]

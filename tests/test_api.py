@@ -91,6 +91,10 @@ def test_a_method_finds_its_system(tiny, monkeypatch):
     ("call", "said"),
     [
         (lambda: cmir.prepare("cub"), "data set 'cub' is unknown; allowed: css"),
+        (lambda: cmir.prepare("wikipedia", root="w", seed=-1), "seed -1 must be a whole number"),
+        (lambda: cmir.prepare("wikipedia", root="w", seed="1"), "seed '1' must be a whole number"),
+        (lambda: cmir.prepare("cirr", root="c", size=10**6), "size 1000000 must be"),
+        (lambda: cmir.run("TIRG", seed=2**32), "seed = 4294967296 is not allowed"),
         (lambda: cmir.prepare("css", size=9), "css: option 'size' is unknown; allowed: scale"),
         (lambda: cmir.prepare("own-folder", name="a"), "own-folder: the option 'csv' is missing"),
         (lambda: cmir.run("TRIG"), "method 'TRIG' is unknown; allowed: TIRG, "),

@@ -65,6 +65,16 @@ def first(names: Sequence[str], most: int = 3) -> str:
 SEEDS = 2**32  # seeds are below it: what every generator here can be made of
 
 
+MAX_SIDE = 4096  # of a prepared picture in pixels, our choice: 50 MB
+
+
+def check_size(size: int) -> int:
+    """`size`, if it is a side in pixels from 1 to MAX_SIDE; else raise `InputError`."""
+    if isinstance(size, bool) or not isinstance(size, Integral) or not 1 <= size <= MAX_SIDE:
+        raise InputError(f"size {size!r} must be a whole number from 1 to {MAX_SIDE} pixels")
+    return int(size)
+
+
 def check_seed(seed: int | None) -> int | None:
     """`seed`, if it is None or a whole number in [0, SEEDS); else raise `InputError`."""
     if seed is None:

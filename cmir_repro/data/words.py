@@ -7,6 +7,8 @@ NO_VALUE = ("", "na", "n/a", "n.a.", "#n/a", "nan", "<na>", "none", "null")
 # Zero width, byte order marks, soft hyphens and marks of direction; joiners are letters' business.
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff"))
 
+_FILLERS = "\u115f\u1160\u3164\uffa0"  # letters of Hangul that cannot be seen
+
 
 def plain(text: str) -> str:
     """A text as it is compared: composed (NFC), without invisible signs that mean nothing."""
@@ -20,7 +22,7 @@ def has_word(text: str) -> bool:
 
     Marks alone, blanks, signs that cannot be seen and pictograms are none (our choice).
     """
-    return any(sign.isalnum() for sign in text)
+    return any(sign.isalnum() and sign not in _FILLERS for sign in text)
 
 
 def absent(value: str) -> bool:

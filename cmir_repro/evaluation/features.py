@@ -26,6 +26,7 @@ from cmir_repro.data.readers.files import lines, read_csv
 from cmir_repro.data.words import plain
 
 KEYS = ("ids", "features", "labels", "categories", "source", "image", "also")
+COLUMNS = {"ids": "id", "labels": "label", "source": "source", "image": "image"}  # of a CSV of ids
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,12 @@ def load_features(path: Path, ids: Path | None = None) -> Features:
         if ids is None:
             raise InputError(f"{path} has no ids; name the file that lists them, one per row")
         arrays = {"features": read_npy(path), **_read_ids(Path(ids))}
+        rows, named = arrays["features"].shape[:1], len(arrays["ids"])
+        if rows != (named,):
+            raise InputError(
+                f"{ids} lists {named:,} ids and {path} has {rows[0] if rows else 'no'} rows; "
+                "list one a row"
+            )
     else:
         raise InputError(f"{path} must end in .npz or .npy")
     return _checked(path, arrays)
@@ -168,11 +175,11 @@ def truth_of(queries: Features, gallery: Features, need_source: bool) -> Truth:
     """
     for found in (queries, gallery):
         if found.labels is None:
-            raise InputError(f"{found.path} has no labels; add the key labels, one per row")
+            raise InputError(f"{found.path} has no labels; add {_way(found, 'labels')}")
     if need_source and queries.source is None:
         raise InputError(
             f"{queries.path} has no source, but the protocol leaves the source image out; add "
-            'the key source: a gallery id per query, "" where there is none'
+            f'{_way(queries, "source")}: a gallery id per query, "" where there is none'
         )
     mine, theirs = ((found.ids, found.labels) for found in (queries, gallery))
     return Truth(*mine, *theirs, queries.source, queries.also)
@@ -216,8 +223,8 @@ def images_of(sentences: Features, images: Features) -> np.ndarray:
     """
     if sentences.image is None:
         raise InputError(
-            f"{sentences.path} does not say which image a sentence describes; add the key image, "
-            "an id per row"
+            f"{sentences.path} does not say which image a sentence describes; add "
+            f"{_way(sentences, 'image')}: an id per row"
         )
     row = {name: i for i, name in enumerate(images.ids.tolist())}
     for sentence, name in zip(sentences.ids.tolist(), sentences.image.tolist(), strict=True):
@@ -227,6 +234,13 @@ def images_of(sentences: Features, images: Features) -> np.ndarray:
                 "leave the sentence out"
             )
     return np.array([row[name] for name in sentences.image.tolist()], np.int64)
+
+
+def _way(found: Features, key: str) -> str:
+    """Where the values of a key belong, one a row."""
+    if found.path.suffix == ".npy":
+        return f"the column {COLUMNS[key]} to a CSV of its ids"
+    return f"the key {key}, one per row"
 
 
 def read_arrays(
@@ -246,12 +260,11 @@ def read_arrays(
 
 
 def _read_ids(path: Path) -> dict[str, np.ndarray]:
-    if path.suffix.lower() != ".csv":
+    if path.suffix.lower() not in (".csv", ".tsv"):
         return {"ids": np.array(lines(path), dtype=str)}
     table = read_csv(path, columns=["id"])
-    keys = {"id": "ids", "label": "labels", "source": "source", "image": "image"}
     return {
-        key: table[column].to_numpy(dtype=str) for column, key in keys.items() if column in table
+        key: table[column].to_numpy(dtype=str) for key, column in COLUMNS.items() if column in table
     }
 
 
@@ -294,7 +307,10 @@ def _checked(path: Path, arrays: dict[str, np.ndarray]) -> Features:
     if categories is not None:
         categories = _zeros_and_ones(path, categories, len(features))
     if labels is not None and labels.dtype.kind not in "Uiu":
-        raise InputError(f"{path}: labels must be whole numbers or strings, got {labels.dtype}")
+        raise InputError(
+            f"{path}: labels must be whole numbers or strings, got {labels.dtype}; save "
+            "labels.astype(int)"
+        )
     for key in ("ids", "labels", "source", "image"):
         array = arrays.get(key)
         if array is not None and array.shape != (len(features),):

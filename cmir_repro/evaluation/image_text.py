@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cmir_repro.core.errors import InputError, check_seed
+from cmir_repro.core.errors import InputError, check_seed, naming
 from cmir_repro.core.protocol import Protocol
 from cmir_repro.core.scorers import check_scorer
 from cmir_repro.evaluation import recall
@@ -301,7 +301,8 @@ def score_files(
     """
     i, s = load_features(images, image_ids), load_features(sentences, sentence_ids)
     image_of = images_of(s, i)
-    both, result = score(i.features, s.features, image_of, protocol, seed)
+    with naming(f"{i.path} and {s.path}"):
+        both, result = score(i.features, s.features, image_of, protocol, seed)
     last = len(both.image_to_sentence)
     return {
         **result,

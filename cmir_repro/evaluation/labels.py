@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_repro.core.errors import InputError, check_seed
+from cmir_repro.core.errors import InputError, check_seed, naming
 from cmir_repro.core.protocol import Protocol
 from cmir_repro.core.scorers import check_scorer
 from cmir_repro.evaluation import intervals
@@ -156,7 +156,9 @@ def score_files(queries: Path, database: Path, protocol: Protocol, seed: int = 0
     """
     q, d = load_features(queries), load_features(database)
     _check_overlap(q, d, protocol)
-    found, result = score(q.features, d.features, *categories_of(q, d), protocol, seed)
+    categories = categories_of(q, d)
+    with naming(f"{q.path} and {d.path}"):
+        found, result = score(q.features, d.features, *categories, protocol, seed)
     return {
         **result,
         "query_ids": q.ids.tolist(),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_repro.core.errors import InputError, check_seed, one_of
+from cmir_repro.core.errors import InputError, check_seed, naming, one_of
 from cmir_repro.core.protocol import Protocol
 from cmir_repro.core.scorers import check_scorer
 from cmir_repro.evaluation import intervals
@@ -267,16 +267,17 @@ def score_files(
     truth = truth or truth_of(q, g, need_source=protocol.drop_source)
     _check_targets(truth, protocol, g.path)
     rows = truth.source_rows() if protocol.drop_source else None
-    found, result = score(
-        align(q, truth.query_ids),
-        align(g, truth.gallery_ids),
-        truth.query_labels,
-        truth.gallery_labels,
-        rows,
-        protocol,
-        seed,
-        truth.also_rows(),
-    )
+    with naming(f"{q.path} and {g.path}"):
+        found, result = score(
+            align(q, truth.query_ids),
+            align(g, truth.gallery_ids),
+            truth.query_labels,
+            truth.gallery_labels,
+            rows,
+            protocol,
+            seed,
+            truth.also_rows(),
+        )
     return {
         **result,
         "query_ids": [str(i) for i in truth.query_ids],

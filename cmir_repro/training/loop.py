@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from cmir_repro.core.config import Config
 from cmir_repro.core.distributed import anyone
-from cmir_repro.core.errors import one_of
+from cmir_repro.core.errors import SEEDS, one_of
 from cmir_repro.core.files import write_text
 from cmir_repro.core.progress import bar
 from cmir_repro.data.sampling import SAMPLERS
@@ -51,7 +51,7 @@ class TrainConfig(Config):
     selection: Literal["val", "test", "last"] = "val"
     log_every: int = Field(20, ge=1)
     compile: bool = False  # torch.compile
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=SEEDS)
 
     @model_validator(mode="after")
     def _stops(self):

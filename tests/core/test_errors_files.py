@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from cmir_repro.core import files
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import MAX_SIDE, InputError, check_size, one_of
 
 
 @pytest.fixture
@@ -173,3 +173,10 @@ def test_json_of_large_numbers_that_fit_is_read(tmp_path):
     value = {"a": 1.7e308, "b": 5e-324, "c": "1e999", "d": 10**200, "e": "ab1e999"}
     files.write_json(tmp_path / "x.json", value)
     assert files.read_json(tmp_path / "x.json") == value
+
+
+@pytest.mark.parametrize("size", [0, -1, MAX_SIDE + 1, 1.5, "16", None, True])
+def test_a_size_out_of_bounds_is_refused(size):
+    with pytest.raises(InputError, match=f"must be a whole number from 1 to {MAX_SIDE}"):
+        check_size(size)
+    assert check_size(MAX_SIDE) == MAX_SIDE

@@ -31,3 +31,9 @@ def test_accents_are_composed_and_invisible_signs_gone():
     assert plain("rose\u0301\u200b") == "ros\u00e9"
     joined = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"  # a joiner that a word needs
     assert plain(joined) == joined
+
+
+@pytest.mark.parametrize("sign", ["\u115f", "\u1160", "\u3164", "\uffa0"])
+def test_letters_that_cannot_be_seen_are_no_word(sign):
+    assert absent(sign)
+    assert has_word(f"{sign}a")

@@ -176,7 +176,7 @@ def test_what_cannot_be_used_is_one_line(photos):
     refused("column 'nope' is unknown", photos, "--text", "nope")
     refused("must name different columns", photos, "--labels", "colour,name")
     refused("must name different columns", photos, "--labels", ",")
-    refused("--size and --at-least", photos, "--at-least", 0)
+    refused("--at-least 0 must be", photos, "--at-least", 0)
     refused("no word of name is in 1000 training rows", photos, "--at-least", 1000)
     refused("must be shares of the 30 images", photos, "--test", 0)
     (photos / "p05.png").write_bytes((photos / "p05.png").read_bytes()[:40])
@@ -213,3 +213,21 @@ def test_a_split_without_a_picture_is_named(photos, split):
     csv.write_text("\n".join([f"{rows[0]},split", *(f"{row},{other}" for row in rows[1:])]) + "\n")
     with pytest.raises(InputError, match=f"no picture of {split} is left"):
         command_line.run(script.prepare, *arguments(photos))
+
+
+def test_a_column_without_a_value_is_named(photos):
+    path = photos.parent / "m.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], *(f'p{n:02d},nan,,"a shoe"' for n in range(30))]) + "\n")
+    refused("m.csv: no picture of train has both a value in --labels colour,kind", photos)
+
+
+def test_pictures_that_are_missing_are_counted_by_the_splits_of_the_csv(photos):
+    path = photos.parent / "m.csv"
+    splits = ["Split", *(["train", "test"] * 10), *(["val"] + ["train"] * 9)]
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(f"{a},{b}" for a, b in zip(lines, splits, strict=True)) + "\n")
+    (photos / "p20.png").unlink()
+    found = run(photos, "--allow-missing").info["coverage"]
+    assert found["val images"] == {"here": 0, "listed": 1}
+    assert found["test images"] == {"here": 10, "listed": 10}

@@ -214,7 +214,7 @@ def test_bad_input_is_one_line_that_names_the_file(release):
     refused("baby.txt and .* more: 24 images are too few for --train 900", release, "--train", 900)
     refused("has no CLASS.txt", (root, root))
     refused("cannot be used", release, "--name", "../elsewhere")
-    refused("--size must be at least 1", release, "--size", 0)
+    refused("size 0 must be a whole number from 1", release, "--size", 0)
     refused("common_tags.txt does not exist", (annotations, annotations))
     (root / "meta" / "tags").rename(root / "meta" / "other")
     refused("--root names the folder above meta/", release)

@@ -300,13 +300,14 @@ def test_attributes_without_siblings_are_refused(photos):
         ({"val": 0.5, "test": 0.5}, "leave some to train"),
         ({"test": 0.0}, "leave some to train"),
         ({"val": float("nan")}, "leave some to train"),
-        ({"size": 0}, "at least 1"),
+        ({"size": 0}, "size 0 must be"),
         ({"queries_per_image": 0}, "at least 1"),
         ({"attributes": ("a", "a")}, "names a column twice"),
         ({"attributes": ("label", "a")}, "'label' has a name of ours"),
         ({"attributes": ("a", "b"), "unseen": ("a", "c")}, "must name two of"),
         ({"attributes": ("a", "b"), "unseen": ("a",)}, "must name two of"),
         ({"unseen_share": 1.0}, "between 0 and 1"),
+        ({"size": 10**6}, "size 1000000 must be"),
     ],
 )
 def test_impossible_settings_are_refused(values, message):
@@ -321,6 +322,16 @@ def test_what_is_no_table_is_refused(photos, content):
     else:
         (photos / "photos.csv").write_bytes(content)
     refused(photos, ATTRIBUTES, "photos.csv", r"photos\.csv")
+
+
+def test_a_test_of_which_nothing_is_left_is_refused(photos):
+    def edit(table):
+        return table.assign(Split=["test"] + ["train", "val"] * 59 + ["train"])
+
+    change(photos, "photos.csv", edit)
+    (photos / "images" / "p000.jpg").unlink()
+    plain = replace(ATTRIBUTES, unseen=())
+    refused(photos, plain, "photos.csv", "no picture of test is left", allow_missing=True)
 
 
 def test_a_wrong_folder_is_named(photos):

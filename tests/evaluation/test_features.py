@@ -150,8 +150,10 @@ def test_npy_takes_its_ids_from_text_or_csv(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("ids.txt", "a\nb\n", r"ids of shape \(2,\)"),
+        ("ids.txt", "a\nb\n", "ids.txt lists 2 ids and .*f.npy has 3 rows"),
+        ("ids.txt", "a\nb\nc\n\n", "ids.txt lists 4 ids"),
         ("ids.txt", "a\nb\n\n", "id of row 2 is empty"),
+        ("ids.tsv", "id\tlabel\na\tx\nb\ty\n", "ids.tsv lists 2 ids"),
         ("ids.txt", "a\nb\nb\n", "'b' occurs twice"),
         ("ids.csv", "name\na\nb\nc\n", "column 'id' is unknown; allowed: name"),
         ("ids.csv", "", "is empty"),
@@ -165,6 +167,19 @@ def test_a_wrong_ids_file_is_refused(tmp_path, name, text, message):
     if text is not None:
         (tmp_path / name).write_text(text)
     refused(message, load_features, tmp_path / "f.npy", tmp_path / name)
+
+
+def test_refusals_of_scores_name_files_and_where_a_key_belongs(tmp_path):
+    q, g, ids = (tmp_path / name for name in ("q.npz", "f.npy", "ids.txt"))
+    np.save(g, X)
+    ids.write_text("a\nb\nc\n")
+    save_features(q, IDS, X, labels=np.arange(3))
+    rule = preset("own/target").changed(drop_source=False)
+    refused("f.npy has no labels; add the column label to a CSV", score_files, q, g, rule,
+            gallery_ids=ids)  # fmt: skip
+    table = tmp_path / "ids.csv"
+    table.write_text("id,label\na,0\nb,1\nc,2\n")
+    refused("q.npz and .*f.npy: labels must be all", score_files, q, g, rule, gallery_ids=table)
 
 
 def test_npy_and_npz_are_not_mistaken(tmp_path):

@@ -11,7 +11,7 @@ READ = {
     "GIF": (".gif",),
 }
 FORMATS = tuple(READ)
-# The first of a picture's endings that exists is taken.
+# A picture that is named without one may have any of them.
 SUFFIXES = (".jpg", ".png", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 LISTED = "JPEG, PNG, WebP, TIFF, BMP and GIF"
 

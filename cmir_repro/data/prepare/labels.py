@@ -133,8 +133,6 @@ def prepare_tagged(
             something else was prepared there before, or the folder cannot be written.
     """
     checks.audit(facts, expected, release, partial)
-    if size < 1:
-        raise InputError("--size must be at least 1")
     with naming(first([*found.files])):
         chosen = split(found.labels, sizes, seed)
     use = np.full(len(found.ids), DATABASE, dtype=object)

@@ -54,6 +54,25 @@ def by_split(splits: Sequence[str]) -> Callable[[np.ndarray], list[str]]:
     return costs
 
 
+def coverage(splits: Sequence[str] | None, here: np.ndarray) -> dict[str, dict[str, int]]:
+    """How many of N pictures are here, for dataset.json: split by split, or all in one.
+
+    Args:
+        splits: of each picture, where they are known before any is left out.
+        here: (N,) bool.
+    """
+    if splits is None:
+        return {"images": {"here": int(here.sum()), "listed": len(here)}}
+    splits = np.asarray(splits, dtype=object)
+    return {
+        f"{split} images": {
+            "here": int((here & (splits == split)).sum()),
+            "listed": int((splits == split).sum()),
+        }
+        for split in dict.fromkeys(splits)
+    }
+
+
 def whole(
     files: Sequence[Path],
     splits: Sequence[str],

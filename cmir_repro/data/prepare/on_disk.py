@@ -57,15 +57,22 @@ def find_pictures(folder: Path, paths: Sequence[str]) -> list[Path | None]:
     """The file of each picture, `folder`/path with an ending of SUFFIXES; None where there is none.
 
     Raises:
-        InputError: the folder does not exist.
+        InputError: the folder does not exist, or two files differ in their endings alone: which of
+            them is meant cannot be known.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; --images names the folder with the pictures")
-    here = {}
-    for inner in {(folder / path).parent for path in paths}:
+    wanted = [folder / plain(path) for path in paths]
+    here, asked = {}, set(wanted)
+    for inner in dict.fromkeys((folder / path).parent for path in paths):
         there = on_disk(inner)
-        for file in sorted(there.iterdir(), reverse=True) if there.is_dir() else ():
+        for file in sorted(there.iterdir()) if there.is_dir() else ():
             if file.suffix.lower() in SUFFIXES and not is_sidecar(file.name):
-                here[inner / plain(file.stem)] = file
-    return [here.get(folder / plain(path)) for path in paths]
+                name = inner / plain(file.stem)
+                if name in asked and here.setdefault(name, file) != file:
+                    raise InputError(
+                        f"{here[name]} and {file.name} differ in their endings alone, and either "
+                        "may be meant; move one of them away"
+                    )
+    return [here.get(path) for path in wanted]

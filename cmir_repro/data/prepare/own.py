@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, check_size, naming
 from cmir_repro.data import splits
-from cmir_repro.data.prepare import answers, checks
+from cmir_repro.data.prepare import answers, checks, missing
 from cmir_repro.data.prepare.attributes import draw_queries, hold_out_pairs
 from cmir_repro.data.prepare.on_disk import inside
 from cmir_repro.data.prepare.pictures import first_of, pixel_digests
@@ -46,8 +46,9 @@ class Settings:
             raise InputError(
                 f"--val {self.val} and --test {self.test} must be shares that leave some to train"
             )
-        if self.size < 1 or self.queries_per_image < 1:
-            raise InputError("--size and --queries-per-image must be at least 1")
+        check_size(self.size)
+        if self.queries_per_image < 1:
+            raise InputError(f"--queries-per-image {self.queries_per_image} must be at least 1")
         if len(set(self.attributes)) != len(self.attributes):
             raise InputError(f"--attributes {','.join(self.attributes)} names a column twice")
         for name in self.attributes:
@@ -91,7 +92,7 @@ def from_attributes(
         raise InputError(f"{csv}: {settings.id} {twice.iloc[0]!r} occurs twice; ids must differ")
     images = table[columns].apply(lambda c: c.str.lower().str.split().str.join(" "))
     images.insert(0, "image", table[settings.id])
-    own = own_splits(csv, table, (settings.id,))
+    own = own_splits(csv, table, (settings.id, *columns))
     if own is not None:
         _check_own(csv, own, settings)
         images.insert(1, "split", own)
@@ -111,6 +112,12 @@ def from_attributes(
             "them out"
         )
     left_out.append(f"pictures that cannot be read: {checks.some(images['image'][lost])}")
+    coverage = missing.coverage(None if own is None else images["split"], ~lost)
+    if own is not None and coverage.get("test images", {}).get("here") == 0:
+        raise InputError(
+            f"{digests[lost.argmax()]}; no picture of test is left ({left_out[-1]}), so nothing "
+            "could be scored; get them again"
+        )
     images, digests = images[~lost], digests[~lost]
 
     first = first_of(digests)
@@ -139,7 +146,9 @@ def from_attributes(
         images["split"] = splits.at_random(held, settings.val, settings.test, rng)
     images = _place(images, columns)
     rule = {"rule": "attributes", "columns": columns}
-    queries = draw_queries(images, rule, settings.seed, settings.queries_per_image, settings.unseen)
+    how = (settings.seed, settings.queries_per_image, settings.unseen)
+    with naming(csv):
+        queries = draw_queries(images, rule, *how)
     return Made(
         images,
         _number(name, queries),
@@ -148,7 +157,7 @@ def from_attributes(
             "protocol": "own/same-caption",
             "training_pairs": rule,
             "left_out": left_out,
-            "coverage": {"images": {"here": listed - int(lost.sum()), "listed": listed}},
+            "coverage": coverage,
             "audit": _audit(images, queries, settings),
         },
     )
@@ -194,10 +203,10 @@ def from_rows(
     allow_missing: bool,
 ) -> Made:
     """Queries as the CSV has them; relevant is the target alone."""
-    missing = [column for column in ROWS if column not in table]
-    if missing:
+    lacking = [column for column in ROWS if column not in table]
+    if lacking:
         raise InputError(
-            f"{csv} has no column {', '.join(missing)}; give --attributes to make captions, or "
+            f"{csv} has no column {', '.join(lacking)}; give --attributes to make captions, or "
             f"the columns {', '.join(ROWS)}"
         )
     for column in ROWS:
@@ -222,7 +231,8 @@ def from_rows(
         table["split"] = own
     else:
         shares, rng = (settings.val, settings.test), generator_of(settings.seed, 0)
-        table["split"] = splits.connected(table["source"], table["target"], *shares, rng)
+        with naming(csv):
+            table["split"] = splits.connected(table["source"], table["target"], *shares, rng)
     images = table.melt(["split"], ["source", "target"], value_name="image")
     images = images[["image", "split"]].drop_duplicates(ignore_index=True)
     twice = images.loc[images["image"].duplicated(), "image"]

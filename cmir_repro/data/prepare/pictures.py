@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from cmir_repro.core.errors import InputError, one_line, one_of
+from cmir_repro.core.errors import InputError, check_size, one_line, one_of
 from cmir_repro.core.progress import bar
 from cmir_repro.data.prepare import checks
 from cmir_repro.data.prepare.formats import FORMATS, LISTED, content
@@ -318,8 +318,9 @@ def fill_squares(path: Path, files: Sequence[Path], size: int, key: str, workers
         key: digest of what tells these files from others: see pixels.fill.
 
     Raises:
-        InputError: as `squares`, or the folder cannot be written.
+        InputError: as `squares`, or the size is out of bounds or the folder cannot be written.
     """
+    check_size(size)
 
     def draw(rows: slice) -> np.ndarray:
         return squares(files[rows], size, workers)

@@ -19,7 +19,8 @@ from cmir_repro.data.prepare.pictures import as_stored
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.release_digests import OTHER, differing
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+# Devices of Windows are no folders there; 100 signs, and a suffix of ours, fit every disk.
+_NAME = re.compile(r"(?!(con|prn|aux|nul|com\d|lpt\d)$)[a-z0-9][a-z0-9_-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def prepare(
             does not fit together, or the folder cannot be written.
     """
     if folder is None and (not _NAME.fullmatch(name) or name.split("-")[0] == "css"):
-        raise InputError(f"--name {name!r} cannot be used; take small letters, digits, - and _")
+        raise InputError(f"--name {name!r} cannot be used; take small letters, digits, - and _, "
+                         "at most 100, and no name of ours or of a device")  # fmt: skip
     target, same = paths.data() / (folder or name), dict(same or {})
     others = differing(release, provenance.get("files", {}))
     if others and "protocol" in same:

@@ -205,8 +205,8 @@ def csv_column(
         most: as in `karpathy`.
 
     Raises:
-        InputError: the file or a column is missing, an id is impossible, or an image is in two
-            splits.
+        InputError: the file or a column is missing, an id is impossible, an image is in two
+            splits, or two names differ in their endings alone.
     """
     csv = Path(csv)
     table = read_csv(csv, separator=separator)
@@ -221,11 +221,16 @@ def csv_column(
     need_columns(csv, table, (id_column, text_column))
     split = own_splits(csv, table, (id_column, text_column))
     said = [UNSPLIT] * len(table) if split is None else split
-    rows = {}
+    rows, names = {}, {}
     table = zip(table[id_column], table[text_column], said, strict=True)
     for number, (name, text, where) in enumerate(table, start=1):
         place = f"{csv.name}, row {number}"
         path = located(place, name + suffix)
+        if names.setdefault(path, name) != name:
+            raise InputError(
+                f"{place}: {name!r} and {names[path]!r} before it differ in their endings alone; "
+                "write one image in one way, and rename one of two"
+            )
         _, first, texts = rows.setdefault(path, (path, where, []))
         if first != where:
             raise InputError(f"{place}: image {path!r} is in {where}, and before in {first}")

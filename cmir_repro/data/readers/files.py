@@ -103,17 +103,21 @@ def own_splits(
 ) -> pd.Series | None:
     """The split of each row, as the user's column `split` says; None where there is no such column.
 
-    Small letters and capitals are one, and so are the names of SPLIT_NAMES.
+    Small letters and capitals are one, also in the column's name, and so are the names of
+    SPLIT_NAMES.
 
     Args:
         used: columns that mean something else.
 
     Raises:
-        InputError: a value is no split.
+        InputError: a value is no split, or several columns are called so.
     """
-    if "split" not in table or "split" in used:
+    columns = [name for name in table if name.lower() == "split" and name not in [*used]]
+    if not columns:
         return None
-    found = table["split"].str.lower().replace(SPLIT_NAMES)
+    if len(columns) > 1:
+        raise InputError(f"{file} has the columns {' and '.join(columns)}; keep one of them")
+    found = table[columns[0]].str.lower().replace(SPLIT_NAMES)
     for number, split in enumerate(found, start=1):
         one_of(f"{file}, row {number}: split", split, SPLITS)
     return found
@@ -266,10 +270,22 @@ def read_json(path: Path, kind: type, where: str = "") -> dict | list:
     try:
         value = _plain_value(parse_json(text))
     except ValueError as error:
-        raise InputError(f"{path} is not readable JSON ({error}); get it again") from error
+        raise InputError(f"{path} is not readable JSON ({error}); {_mend(text)}") from error
     if not isinstance(value, kind) or not value:
         raise InputError(f"{path} is no {kind.__name__} or empty; is it of another layout?")
     return value
+
+
+def _mend(text: str) -> str:
+    """What to do about a text that is no JSON."""
+    start = text.lstrip()
+    for line in start.splitlines()[:1]:
+        try:
+            parse_json(line)
+        except ValueError:
+            continue
+        return "a value a line is JSON lines; write one list of all"
+    return "get it again, or correct it" if start[:1] in ("{", "[") else "is it of another format?"
 
 
 def json_field(place: str, entry: object, key: str, kind: type) -> object:

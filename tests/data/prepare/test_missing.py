@@ -83,3 +83,19 @@ def test_costs_are_told_split_by_split():
     costs = by_split(["train", "train", "test", "val", "test"])
     assert costs(here) == ["train 1 of 2 pictures", "test 2 of 2 pictures"]
     assert costs(here | True) == []
+
+
+def test_pictures_that_differ_in_their_endings_alone_are_refused(folder):
+    Image.new("RGB", (24, 24)).save(folder / "p5.png")
+    with pytest.raises(InputError, match=r"p5.jpg and p5.png differ in their endings alone"):
+        present(folder, NAMES, costs, True)
+    assert len(present(folder, ["p0", "p2"], costs, True)[0]) == 2  # nobody asks for p5
+
+
+def test_what_is_here_is_counted_split_by_split():
+    here = np.array([True, False, True])
+    assert missing.coverage(None, here) == {"images": {"here": 2, "listed": 3}}
+    assert missing.coverage(["train", "val", "train"], here) == {
+        "train images": {"here": 2, "listed": 2},
+        "val images": {"here": 0, "listed": 1},
+    }

@@ -84,7 +84,9 @@ def test_another_folder_may_hold_it(root):
         prepare(name="theirs", folder="css-released")
 
 
-@pytest.mark.parametrize("name", ["", "../up", "A", "a b", "css", "css-mine"])
+@pytest.mark.parametrize(
+    "name", ["", "../up", "A", "a b", "css", "css-mine", "con", "com1", "x" * 101]
+)
 def test_a_name_that_cannot_be_a_folder_is_refused(root, name):
     with pytest.raises(InputError, match="cannot be used"):
         prepare(name=name)

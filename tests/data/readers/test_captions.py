@@ -376,3 +376,10 @@ def test_all_of_multi30k(real_data):
 def test_names_of_all_product_photographs(real_data):
     found = csv_column(real_data("product_photos") / "metadata.csv", "id", "name", ".jpg")
     assert len(found.images) == len(found.sentences) == 8008
+
+
+def test_names_that_differ_in_their_endings_alone_are_refused(tmp_path):
+    csv = tmp_path / "c.csv"
+    csv.write_text("image,caption\na.jpg,one\na.jpg,two\na.png,three\n")
+    with pytest.raises(InputError, match=r"row 3: 'a.png' and 'a.jpg' before it differ"):
+        csv_column(csv)

@@ -3,6 +3,7 @@
 import pytest
 
 from cmir_repro.core.errors import InputError
+from cmir_repro.data.readers import files
 from cmir_repro.data.readers.files import ids_of, inside_path, lines, located, read_csv, read_json
 
 
@@ -142,3 +143,26 @@ def test_csv_values_are_composed_and_without_invisible_signs(tmp_path):
 def test_a_path_to_no_file_inside_is_refused(path):
     with pytest.raises(InputError, match="is no path inside the folder"):
         inside_path("f", path)
+
+
+def test_a_column_of_splits_is_one_however_it_is_written(tmp_path):
+    csv, splits = tmp_path / "t.csv", ["train", "val", "test"]
+    for name in ("split", "Split", "SPLIT"):
+        csv.write_text(f"id,{name}\na,Train\nb,dev\nc,TEST\n")
+        assert files.own_splits(csv, files.read_csv(csv)).tolist() == splits
+        assert files.own_splits(csv, files.read_csv(csv), (name,)) is None
+    csv.write_text("id,split,Split\na,train,test\n")
+    with pytest.raises(InputError, match=r"t.csv has the columns split and Split; keep one"):
+        files.own_splits(csv, files.read_csv(csv))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [('{"a": 1}\n{"a": 2}\n', "JSON lines; write one list"), ('[{"a": 1}, ', "get it again"),
+     ("a,b\n1,2\n", "of another format")],
+)  # fmt: skip
+def test_a_refusal_of_json_says_what_helps(tmp_path, text, message):
+    path = tmp_path / "k.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        files.read_json(path, list)
