@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import InputError, naming, one_of
 from cmir_repro.core.files import sha256
 from cmir_repro.core.protocol import incomplete
 from cmir_repro.data import training_pairs
@@ -336,7 +336,8 @@ def prepare(
         blank = (lines["caption"] == "") & (lines["split"] == "train")
         images, kept = _images(lines, ~(lost | blank))
         test = _test_queries(lines, queries, lost)
-        val = _val_queries(images, removal)
+        with naming(root):
+            val = _val_queries(images, removal)
 
         def draw(target: Path) -> dict[str, int] | None:
             if features is not None:
