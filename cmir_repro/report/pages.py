@@ -16,6 +16,7 @@ from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import write_text
 from cmir_repro.report import (
     composition,
+    exchange,
     overview,
     protocols,
     published,
@@ -87,6 +88,7 @@ TABLES: dict[str, Callable[[], str]] = {
     },
     **{f"published-{name}": partial(_composed, name) for name in published.known("composed")},
     "published-two-galleries": _two_galleries,
+    **{f"exchange-{name}": partial(exchange.markdown, name) for name in exchange.REFERENCES},
     "published-flickr30k": partial(_recalls, "flickr30k-1k"),
     "published-coco-1k": partial(_recalls, "coco-1k-5fold"),
     "published-coco-5k": partial(_recalls, "coco-5k"),
