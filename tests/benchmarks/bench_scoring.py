@@ -191,13 +191,10 @@ def largest(small: bool) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--small", action="store_true", help="a tenth of the work, not published")
+    parser.add_argument("--small", action="store_true", help="a tenth of the work")
     small = parser.parse_args().small
     parts = [x for of in (of_ranks, of_codes, of_cosines, growth, largest) for x in of(small)]
-    if small:
-        print("\n\n".join(parts))
-    else:
-        publish("Scoring", parts, "bench_scoring.py")
+    publish("Scoring", parts, "bench_scoring.py" + " --small" * small)
 
 
 if __name__ == "__main__":
