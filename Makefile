@@ -6,8 +6,8 @@
 #   make play         notebook 00 as a page: ask trained models
 # And where there is a GPU, as often as there is time for it:
 #   make grid SCALE=paper SECONDS=540    as many missing runs of the tables as fit, then the tables
-#   make bench SCALE=paper DEVICE=cuda   rendering, training and evaluation speed
 #   make book                            README, notebooks, docs and results as a site, cmir-workspace/book
+#   make bench SCALE=paper DEVICE=cuda   rendering, training and evaluation speed, docs/performance.md
 #   make reliability                     damaged files and kills by the thousand, into docs/reliability.md
 PYTHON ?= python3
 SCALE ?= auto
@@ -68,11 +68,14 @@ grid: setup
 	$(PY) -m cmir_repro grid --scale $(if $(filter auto,$(SCALE)),mini,$(SCALE)) --seconds $(SECONDS) || [ $$? -eq 3 ]
 	$(PY) -m cmir_repro tables
 
+# The first three write docs/performance.md, on one thread; the others print.
+bench: export OMP_NUM_THREADS = 1
 bench: setup
+	$(PY) tests/benchmarks/bench_scoring.py
+	$(PY) tests/benchmarks/bench_peers.py
+	$(PY) tests/benchmarks/bench_steps.py
 	$(PY) tests/benchmarks/bench_render.py
-	$(PY) tests/benchmarks/bench_evaluate.py
 	$(PY) tests/benchmarks/bench_rerank.py
-	$(PY) tests/benchmarks/bench_map.py
 	$(PY) tests/benchmarks/bench_train.py --device $(DEVICE) --scale $(if $(filter auto,$(SCALE)),mini,$(SCALE))
 
 # Mutants of all files that are read, and kills at all file events; the counts go to docs/reliability.md.

@@ -18,8 +18,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fuzzing import CHARACTERS, MEGABYTES, SECONDS, Counts
+from generated_page import hardware, write_part
 from own_files import Reader, readers
-from reliability_page import hardware, write_part
 
 SEED = 0
 made: dict[str, Reader] = {}  # what the processes of the pool inherit

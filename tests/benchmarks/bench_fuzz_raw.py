@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from forked_child import forked
 from fuzzing import FOLDER, MEGABYTES, SECONDS, Counts, campaign
+from generated_page import hardware, write_part
 from raw_files import READERS
 from raw_scripts import SCRIPTS
-from reliability_page import hardware, write_part
 
 
 def main() -> None:

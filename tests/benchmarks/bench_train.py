@@ -7,44 +7,20 @@
 2. A step whose pictures are normalised channel by channel and whose optimiser goes parameter by
    parameter, as one would write it, against ours, which does the same in fewer passes; and, where
    it is asked for, a step in bf16 against one in fp32.
-3. Our step against a plain loop: a DataLoader over PNG files, decoded and normalised one by one.
+A loop over PNG files stands in bench_steps.py.
 """
 
 import argparse
-import os
 import statistics
-import tempfile
 import time
-from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
-from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
 
 from cmir_repro.data import registry
 from cmir_repro.experiments.dim_task import QueryBatches, Task, tokeniser
 from cmir_repro.experiments.presets.dim import SCALES, configure
-from cmir_repro.models.image import MEAN, STD, build_image_encoder
+from cmir_repro.models.image import MEAN, STD
 from cmir_repro.systems.dim import Composed
-
-
-class PngPairs(Dataset):
-    """Source and target pictures of training queries, each decoded when asked for."""
-
-    def __init__(self, folder: Path, batches: QueryBatches) -> None:
-        self.folder, self.batches = folder, batches
-        self.transform = transforms.Compose(
-            [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
-        )
-
-    def __len__(self) -> int:
-        return len(self.batches.source)
-
-    def __getitem__(self, row: int):
-        names = (self.batches.source[row], self.batches.target[row])
-        return tuple(self.transform(Image.open(self.folder / f"{name}.png")) for name in names)
 
 
 def seconds(step, count: int, synchronise, first: int = 0) -> list[float]:
@@ -154,55 +130,6 @@ def compare(a, batch: int, precision: str, synchronise) -> None:
     rate = 2 * batch / statistics.median(real)
     print(f"{a.scale} {a.device} batch {batch} {precision}: {rate:,.0f} images/s; "
           f"real data / fixed batch = {ratio:.3f}")  # fmt: skip
-
-    # The plain loop: the same encoder, pictures from PNG files through worker processes.
-    encoder = build_image_encoder(config.model.image_encoder, config.model.embed_dim)
-    encoder = encoder.to(a.device)
-    plain_optimizer = torch.optim.AdamW(encoder.parameters())
-    with tempfile.TemporaryDirectory() as folder:
-        store = batches.stores["3d"].pixels.cpu().numpy()
-        used = np.unique(np.concatenate([batches.source, batches.target]))
-        for row in used:
-            Image.fromarray(store[row]).save(Path(folder) / f"{row}.png")
-        pairs = PngPairs(Path(folder), batches)
-
-        def encode(source: torch.Tensor, target: torch.Tensor) -> None:
-            with autocast:
-                loss = encoder(source).vector.square().mean()
-                loss = loss + encoder(target).vector.square().mean()
-            plain_optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            plain_optimizer.step()
-
-        workers = min(4, len(os.sched_getaffinity(0)))
-        loader = DataLoader(
-            pairs, batch_size=batch, shuffle=True, num_workers=workers, drop_last=True
-        )
-        start, count = None, 0
-        for source, target in loader:
-            encode(source.to(a.device), target.to(a.device))
-            synchronise()
-            if start is None:  # the first batch pays for starting the workers
-                start = time.perf_counter()
-                continue
-            count += 1
-            if count == a.steps:
-                break
-        plain = (time.perf_counter() - start) / count
-
-        def ours(number: int) -> None:
-            data = batches(number)
-            with autocast:
-                loss = system.encode(data["source"]).vector.square().mean()
-                loss = loss + system.encode(data["target"]).vector.square().mean()
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-
-        stored = statistics.median(seconds(ours, a.steps, synchronise))
-    print("  image encoder alone, images/s: "
-          f"pictures in memory {2 * batch / stored:,.0f}, "
-          f"DataLoader over PNG {2 * batch / plain:,.0f}, ratio {plain / stored:.2f}")  # fmt: skip
 
 
 if __name__ == "__main__":
