@@ -72,6 +72,7 @@ bench: setup
 	$(PY) tests/benchmarks/bench_evaluate.py
 	$(PY) tests/benchmarks/bench_rerank.py
 	$(PY) tests/benchmarks/bench_map.py
+	$(PY) tests/benchmarks/bench_play.py
 	$(PY) tests/benchmarks/bench_train.py --device $(DEVICE) --scale $(if $(filter auto,$(SCALE)),mini,$(SCALE))
 
 # Mutants of all files that are read, and kills at all file events; the counts go to docs/reliability.md.
