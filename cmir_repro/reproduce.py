@@ -17,7 +17,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from cmir_repro.core import parameters, paths
 from cmir_repro.core.device import choose, scale_for
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, naming
 from cmir_repro.core.files import write_text
 from cmir_repro.report import pages, yours
 
@@ -62,10 +62,8 @@ def execute(notebook: Path, out: Path, values: dict) -> float:
     """
     import papermill
 
-    try:
+    with naming(notebook.name):
         parameters.check(declared(notebook), values)
-    except InputError as error:
-        raise InputError(f"{notebook.name}: {error}") from error
     out.parent.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     try:

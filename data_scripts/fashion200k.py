@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import InputError, naming, one_of
 from cmir_repro.core.files import sha256
 from cmir_repro.core.protocol import incomplete
 from cmir_repro.data import training_pairs
@@ -311,7 +311,8 @@ def prepare(
         blank = (lines["caption"] == "") & (lines["split"] == "train")
         images, kept = _images(lines, ~(lost | blank))
         test = _test_queries(lines, queries, lost)
-        val = _val_queries(images, removal)
+        with naming(root):
+            val = _val_queries(images, removal)
         files = [on_disk(root / path) for path in lines["path"].to_numpy()[kept]]
         info = {
             "sources": SOURCES,

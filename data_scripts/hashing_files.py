@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, naming
 from cmir_repro.core.files import sha256
 from cmir_repro.data.labelled import IMAGE, LABELS, TEXT, array_file
 from cmir_repro.data.prepare import checks
@@ -179,7 +179,8 @@ def prepare(
             "rows without a tag": int((~text.any(1)).sum()),
         }
         checks.audit(facts, RELEASES[release], release, partial)
-        use = chosen(rows, sizes, usable, found.sizes, seed)
+        with naming(files[0]):
+            use = chosen(rows, sizes, usable, found.sizes, seed)
         kept = np.flatnonzero(use != "")
         ids = [f"row-{row:06d}" for row in range(len(use))]
         if found.names is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, naming
 from cmir_repro.core.files import sha256
 from cmir_repro.data.labelled import IMAGE, LABELS, TEXT
 from cmir_repro.data.prepare import checks
@@ -121,7 +121,8 @@ def prepare(
     images["label"] = np.array(categories, dtype=object)[numbers]
     facts = counts(images, picture, text, categories)
     checks.audit(facts, EXPECTED, "the Wikipedia benchmark", partial)
-    images["split"] = labelled_release.hold_out(images["split"].to_numpy(), val, seed)
+    with naming(root):
+        images["split"] = labelled_release.hold_out(images["split"].to_numpy(), val, seed)
     files = (mat.name, CATEGORIES, *(list_ for list_, _ in SPLITS.values()))
     record = {
         **ORIGIN,

@@ -12,10 +12,11 @@ import resource
 import shutil
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterable
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -136,6 +137,8 @@ class Server:
 
     def __init__(self) -> None:
         self.context = multiprocessing.get_context("forkserver")
+        # A status can be read once, and starting a process asks all others for theirs.
+        self.reading = threading.Lock()
         here = Path(__file__).resolve().parent
         before = {name: os.environ.get(name) for name in ("PYTHONPATH", "OMP_NUM_THREADS")}
         found = [str(here), str(here.parent), before["PYTHONPATH"] or ""]
@@ -149,16 +152,19 @@ class Server:
         """A process that does a part of a job, "begin", "command" or "again", and what it tells."""
         told, theirs = self.context.Pipe(duplex=False)
         process = self.context.Process(target=_work, args=(what, job, root, theirs, fault, gate))
-        process.start()
+        with self.reading:
+            process.start()
         theirs.close()
         return process, told
 
     def ended(self, process: BaseProcess, told: Connection) -> Ended:
         """How a process of `start` ended; one that hangs is killed, and said to."""
-        process.join(PATIENCE)
-        if process.is_alive():
-            process.kill()
+        hangs = not wait([process.sentinel], PATIENCE)
+        with self.reading:
+            if hangs:
+                process.kill()
             process.join()
+        if hangs:
             return Ended(1, "Traceback: it hangs", 0)
         with told, os.fdopen(os.dup(told.fileno()), "rb") as pipe:
             printed = pipe.read().decode(errors="replace").replace("\r", "\n")

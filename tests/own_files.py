@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import tiny_features
 import tiny_labels
 import tiny_photos
 import torch
@@ -25,6 +26,7 @@ from cmir_repro.core.arrays import read_npy
 from cmir_repro.core.files import sha256, write_json
 from cmir_repro.core.weights import read_weights
 from cmir_repro.data import sentences
+from cmir_repro.data.feature_store import FeatureStore
 from cmir_repro.data.labelled import labelled
 from cmir_repro.data.prepared import SPLITS, Prepared
 from cmir_repro.evaluation.features import load_features, save_features
@@ -67,6 +69,7 @@ def readers(folder: Path) -> dict[str, Reader]:
         "exported weights": _weights,
         "features, .npz": _npz,
         "features, .npy with ids": _npy,
+        "features to train on": _trained_on,
         "coordinates": _coordinates,
         "backend of the grid": _backend,
     }
@@ -350,6 +353,22 @@ def _npy(folder: Path) -> Reader:
     def read(path: Path) -> None:
         ids = path if path.suffix != ".npy" else path.parent / "ids.txt"
         load_features(path.parent / "features.npy", ids)
+
+    return Reader(_files(folder, "*"), read, folder)
+
+
+def _trained_on(folder: Path) -> Reader:
+    ids = [f"image {i}" for i in range(6)]
+    vectors, sets = tiny_features.made_up(6, 4), tiny_features.made_up(6, 3, 4, dtype="float32")
+    for suffix in (".npy", ".npz", ".safetensors", ".parquet"):
+        tiny_features.save(folder / f"vectors{suffix}", ids, vectors)
+    for suffix in (".npz", ".safetensors", ".parquet"):
+        tiny_features.save(folder / f"sets{suffix}", ids, sets, np.array([1, 2, 3, 1, 2, 3]))
+
+    def read(path: Path) -> None:
+        store = FeatureStore(path.with_suffix(".npy") if path.suffix == ".txt" else path)
+        assert np.isfinite(store.take(np.arange(len(store)))).all()
+        assert len(set(store.ids)) == len(store)
 
     return Reader(_files(folder, "*"), read, folder)
 

@@ -1,6 +1,7 @@
 """The one exception for bad input: a single line that names the culprit and the way out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import SequenceMatcher
 from numbers import Integral
 
@@ -17,6 +18,15 @@ class InputError(ValueError):
 
     def __init__(self, message: object) -> None:
         super().__init__(one_line(message))
+
+
+@contextmanager
+def naming(culprit: object) -> Iterator[None]:
+    """Let the `InputError`s of what cannot know the file or folder begin with its name."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{culprit}: {error}") from error
 
 
 def one_line(message: object, longest: int = LONGEST) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import InputError, naming, one_of
 from cmir_repro.core.files import atomic
 from cmir_repro.data.prepared import Prepared
 
@@ -114,10 +114,8 @@ def labelled(data: Prepared, task: str = TASK) -> Labelled:
         rows = np.flatnonzero(array(USED, rows))
     labels = array(LABELS, rows)[:, slice(*told.get("columns", (None,)))]
     text = array(TEXT, rows)
-    try:
+    with naming(data.folder):
         found = assemble(data.images, rows, text, labels, told["names"], told["categories"])
-    except InputError as error:
-        raise InputError(f"{data.folder}: {error}") from error
     return replace(found, **{key: told[key] for key in ("view", "protocol", "kind")})
 
 

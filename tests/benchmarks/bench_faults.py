@@ -11,6 +11,7 @@ of an unbroken run. Only "seconds" and "peak_memory_gb" in JSON may differ.
 import argparse
 import itertools
 import os
+import random
 import sys
 import tempfile
 import time
@@ -47,6 +48,8 @@ def chosen(trials: list, kinds: tuple[str, ...], number: int) -> list[tuple]:
         faults = one.faults(kinds)
         share = min(SLOW.get(one.job, len(faults)), len(faults), -(-number // len(trials)) * 2)
         places = [i * len(faults) // share for i in range(share)]
+        # In no order of the events: of all kinds and places some are among those that are tried.
+        random.Random(one.job).shuffle(places)
         lists.append([(one, faults[place]) for place in places])
     turns = itertools.chain.from_iterable(itertools.zip_longest(*lists))
     return [turn for turn in turns if turn is not None][:number]

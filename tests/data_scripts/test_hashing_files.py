@@ -176,10 +176,10 @@ def test_counts_of_a_release_are_demanded(ucch):
 
 def test_what_cannot_be_is_one_line(tmp_path, ucch):
     refused("seed -1 must be a whole number from 0", *ucch, "--seed", -1)
-    refused("28 images are too few for --train 10 --val 4 --test 60", *ucch, "--test", 60)
-    refused("--test 30 must leave some of 30 rows", *ucch, "--rows", "last", "--test", 30)
+    refused(r"\.mat: 28 images are too few for --train 10 --val 4 --test 60", *ucch, "--test", 60)
+    refused(r"\.mat: --test 30 must leave some of 30 rows", *ucch, "--rows", "last", "--test", 30)
     refused("24 images are too few for --train 30", *ucch, "--rows", "last", "--train", 30)
-    refused("do not name arrays of train and test", *ucch, "--rows", "released")
+    refused(r"\.mat: the files do not name arrays of train and test", *ucch, "--rows", "released")
     refused("needs the names of the pictures, FAll or imgs", *ucch, "--images", tmp_path)
     refused("none.mat does not exist", tmp_path / "none.mat")
     savemat(ucch[2], {"LAll": LABELS * 2})

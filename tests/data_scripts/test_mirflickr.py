@@ -211,7 +211,7 @@ def test_bad_input_is_one_line_that_names_the_file(release):
     tags.write_bytes(b"caf\xe9\n")
     refused("tags3.txt is no whole text file", release)
     tags.write_bytes(b"sky\n")
-    refused("are too few for --train 900", release, "--train", 900)
+    refused("baby.txt and .* more: 24 images are too few for --train 900", release, "--train", 900)
     refused("has no CLASS.txt", (root, root))
     refused("cannot be used", release, "--name", "../elsewhere")
     refused("--size must be at least 1", release, "--size", 0)

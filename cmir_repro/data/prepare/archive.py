@@ -14,6 +14,7 @@ from typing import IO
 from cmir_repro.core import locks, paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import read_json, scratch, write_json
+from cmir_repro.core.progress import bar
 
 # Our choice: what an archive may unpack to, in bytes, with so many more for each of its own, and
 # in entries, with one more for so many of its bytes. NUS-WIDE's zeros and ones are 540 MB.
@@ -32,16 +33,20 @@ def unpack(archive: Path, folder: Path) -> None:
     """
     if folder.exists():
         raise InputError(f"{folder} exists; use --root {folder} alone, or delete it first")
-    total = 0
+    total, made = 0, set()
     try:
         with scratch(folder.parent) as temporary:
             inside = temporary / "content"
             inside.mkdir()
-            for number, (name, size, packed) in enumerate(_entries(archive)):
+            entries = bar(_entries(archive), desc=archive.name, unit="file", delay=2)
+            for number, (name, size, packed) in enumerate(entries):
                 total += size
                 _check_claim(archive, total, number + 1)
                 path = inside / name
-                (path.parent if packed else path).mkdir(parents=True, exist_ok=True)
+                needed = path.parent if packed else path
+                if needed not in made:  # asking the disk once a folder, not once a file
+                    needed.mkdir(parents=True, exist_ok=True)
+                    made.add(needed)
                 if packed:
                     # "x": an entry that stands twice must not write over the first.
                     with packed, path.open("xb") as out:

@@ -10,7 +10,7 @@ from cmir_repro.data.tokenizers import tokens_of
 
 def cautions(data: Prepared) -> list[str]:
     """Whole sentences, in the order in which they matter; empty: there is nothing to say."""
-    return [*_splits(data), *_one_input(data), *_categories(data)]
+    return [*_splits(data), *_one_input(data), *_several_answers(data), *_categories(data)]
 
 
 def _splits(data: Prepared) -> list[str]:
@@ -47,6 +47,23 @@ def _one_input(data: Prepared) -> list[str]:
                 f"{what} alone solves it: its numbers do not show composition"
             )
     return out
+
+
+def _several_answers(data: Prepared) -> list[str]:
+    """Queries that say the same as others and want something else: a release keeps them apart."""
+    queries = data.queries[data.queries["split"] != "train"]
+    if queries.empty or "also" in queries:
+        return []
+    labels = data.images.set_index("image")["label"]
+    wanted = pd.Series(labels[queries["target"]].to_numpy())
+    said = np.array([" ".join(tokens_of(text)) for text in queries["text"]])
+    several = wanted.groupby([queries["source"].to_numpy(), said]).transform("nunique") > 1
+    if not several.any():
+        return []
+    return [
+        f"{several.sum():,} of {len(queries):,} queries of validation and test have the source "
+        "image and the words of another query and a different target, which counts as wrong here"
+    ]
 
 
 def _categories(data: Prepared) -> list[str]:

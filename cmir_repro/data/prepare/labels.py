@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cmir_repro.core.arrays import read_npy
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import InputError, first, naming, one_of
 from cmir_repro.core.protocol import incomplete
 from cmir_repro.data import labelled
 from cmir_repro.data.labelled import KINDS, LABELS, TEXT, array_file
@@ -135,7 +135,8 @@ def prepare_tagged(
     checks.audit(facts, expected, release, partial)
     if size < 1:
         raise InputError("--size must be at least 1")
-    chosen = split(found.labels, sizes, seed)
+    with naming(first([*found.files])):
+        chosen = split(found.labels, sizes, seed)
     use = np.full(len(found.ids), DATABASE, dtype=object)
     for part in SPLITS:
         use[chosen[part]] = part

@@ -7,7 +7,7 @@ import yaml
 from pydantic import Field
 
 from cmir_repro.core.config import Config
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import InputError, naming, one_of
 
 
 class Backend(Config):
@@ -72,7 +72,5 @@ def read(path: Path) -> Backend:
     one_of(f"{path}: backend", found["backend"], BACKENDS)
     if any(not isinstance(key, str) for key in found):
         raise InputError(f"{path} has a key that is no text; see docs/grid.md")
-    try:
+    with naming(path):
         return BACKENDS[found["backend"]].make(**found)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error

@@ -1,5 +1,7 @@
 """What a data set's numbers would not show, in words, at preparation."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,6 +51,27 @@ def test_a_source_that_always_leads_to_one_target_is_told(rows):
     said = cautions(prepare(rows, ROWS, "rows.csv"))
     assert len(said) == 1
     assert "the source image alone solves it" in said[0]
+
+
+def test_queries_of_a_release_with_several_targets_are_counted():
+    splits = ["train"] * 2 + ["val"] + ["test"] * 4
+    images = pd.DataFrame({"image": list("abcdefg"), "split": splits, "label": list("abcdefg")})
+    rows = [
+        ("test", "d", "Is red ", "e"),
+        ("test", "d", "is red", "f"),
+        ("test", "d", "is red", "f"),
+        ("test", "e", "is red", "g"),
+        ("train", "a", "is red", "b"),
+        ("train", "a", "is red", "a"),
+    ]
+    queries = pd.DataFrame(rows, columns=["split", "source", "text", "target"])
+    release = SimpleNamespace(images=images, queries=queries, has_ready=lambda name: False)
+    assert cautions(release) == [
+        "3 of 4 queries of validation and test have the source image and the words of another "
+        "query and a different target, which counts as wrong here"
+    ]
+    release.images = images.assign(label="a dress")  # whatever has the label is right
+    assert "different target" not in " ".join(cautions(release))
 
 
 @pytest.mark.parametrize(
