@@ -20,7 +20,7 @@ from cmir_repro.play import models
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NOTEBOOK = "00_play.ipynb"
-SECONDS = 120  # on a busy machine; a free one needs a tenth
+SECONDS = 240  # on a busy machine; a free one needs a tenth
 TOKEN = "of-this-test"
 # What voila's page asks of the network: icons that this notebook does not use.
 FOREIGN = "https://cdn.jsdelivr.net/**"
