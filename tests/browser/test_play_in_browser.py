@@ -151,7 +151,7 @@ def test_a_picture_is_clicked_an_edit_chosen_and_the_target_found(kind, browser,
         shot(page, f"{kind}-asked")
 
         # Words that no model knows are struck out.
-        words = page.locator("input[type=text]").first
+        words = page.locator(".widget-text input").first
         words.fill("turn the ball blue")
         words.press("Enter")
         asked.first.locator("s").first.wait_for()
