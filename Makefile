@@ -76,6 +76,7 @@ bench: setup
 	$(PY) tests/benchmarks/bench_steps.py
 	$(PY) tests/benchmarks/bench_render.py
 	$(PY) tests/benchmarks/bench_rerank.py
+	$(PY) tests/benchmarks/bench_play.py
 	$(PY) tests/benchmarks/bench_train.py --device $(DEVICE) --scale $(if $(filter auto,$(SCALE)),mini,$(SCALE))
 
 # Mutants of all files that are read, and kills at all file events; the counts go to docs/reliability.md.

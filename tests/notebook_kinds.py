@@ -23,8 +23,8 @@ from data_scripts import captions, hashing_files, labelled_csv, own_folder, regi
 from data_scripts import fashioniq as fashioniq_script
 
 STEPS = {"steps": 2, "evaluate_every": 1, "log_every": 1, "batch": 8}
-COMPOSED = ("01_data_prep", "02_baselines", "03_train_dim", "04_does_dim_help", "05_modality_gap")
-COMPOSED += ("06_your_own_model",)
+COMPOSED = ("00_play", "01_data_prep", "02_baselines", "03_train_dim", "04_does_dim_help")
+COMPOSED += ("05_modality_gap", "06_your_own_model")
 SENTENCES = ("09_train_aai", "10_aai_results")
 LABELS = ("11_train_crcgs", "12_crcgs_results")
 
@@ -127,7 +127,7 @@ def arrays(root):
 
 KINDS = {
     attributes: COMPOSED,
-    one_attribute: ("02_baselines", "03_train_dim", "04_does_dim_help"),
+    one_attribute: ("00_play", "02_baselines", "03_train_dim", "04_does_dim_help"),
     rows_without_val: COMPOSED,
     features_alone: COMPOSED,
     sentences: SENTENCES,

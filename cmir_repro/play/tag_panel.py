@@ -64,7 +64,7 @@ class TagPanel(Panel):
                 f"{', '.join(self.found.words[:12])}."
             )
             return
-        right = self._right(known)
+        right = self.right(known)
         found = answers.first(
             self.name,
             self.images,
@@ -87,7 +87,7 @@ class TagPanel(Panel):
     def still(self) -> str:
         return self.pictures.value + self.told.value
 
-    def _right(self, tags: list[str]) -> np.ndarray | None:
+    def right(self, tags: list[str]) -> np.ndarray | None:
         """(G,) bool: pictures of the database with a category that the tags name; None: of none."""
         named = [
             set(category.split()) <= set(tags) or category.replace(" ", "") in tags
@@ -99,7 +99,7 @@ class TagPanel(Panel):
         """Show the tags that the model finds for a picture."""
         self.strip.mark(number)
         row = int(self.choice[number])
-        found = answers.first(self.name, self.tags, lambda: self._vector(row), self._true(row))
+        found = answers.first(self.name, self.tags, lambda: self._vector(row), self.true(row))
         address, alt = self._show(row)
         tags = " ".join(
             _told(self.found.words[at], bool(right))
@@ -111,7 +111,7 @@ class TagPanel(Panel):
             + f'<td style="padding-left:12px">{tags}</td></tr></table>'
         )
 
-    def _true(self, row: int) -> np.ndarray:
+    def true(self, row: int) -> np.ndarray:
         """(D,) bool: the tags that fit a picture; its own are some of them."""
         categories = np.array(self.found.categories)[self.found.labels[row]].tolist()
         named = {word for name in categories for word in (*name.split(), name.replace(" ", ""))}
