@@ -22,15 +22,16 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.data.readers import feature_arrays
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NUMBERED = re.compile(r"(.+)-(\d{5})-of-(\d{5})")
 _CHUNK = 2**24  # numbers that are looked at together
@@ -152,13 +153,15 @@ class FeatureRows:
     """
 
     def __init__(self, store: FeatureStore, rows: np.ndarray, device: str) -> None:
-        self.store, self.rows, self.device = store, rows, torch.device(device)
+        self.store, self.rows, self.device = store, rows, device
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, rows: np.ndarray) -> Tensor:
+    def take(self, rows: np.ndarray) -> "Tensor":
         """rows (B,) int64, positions among the N -> (B, *shape) float, on the device."""
+        import torch  # late: scripts that prepare data do without
+
         return torch.from_numpy(self.store.take(self.rows[rows])).to(self.device)
 
 
