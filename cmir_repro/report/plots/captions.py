@@ -28,7 +28,7 @@ _BEST = "TIRG" + dim.WITH_DIM
 # The beginning of a figure's name -> what it is; data set, scale and task follow in the name.
 FIGURES = {
     "recall": Described(
-        "Each row is a fusion network, without DIM (hollow) and with it (filled): where the two "
+        "Each row is a fusion network without DIM (circles) and with it (triangles): where the two "
         "intervals overlap, these seeds do not show that DIM helps.",
         _HELPS, "dim", dim.METHODS.__contains__,
     ),
@@ -63,8 +63,8 @@ FIGURES = {
         _GAP, "dim", lambda m: m in ("TIRG", _BEST), True,
     ),
     "aai-attention": Described(
-        "Where each word looks in the picture: bright cells get the larger share of its "
-        "attention, and maps that are alike say that the words are not told apart.",
+        "Where each word looks in the picture, against looking everywhere alike: a row whose maps "
+        "are the same says that the model attends to places and not to words.",
         "09_train_aai.ipynb", "aai", lambda m: m == aai.FULL, True,
     ),
     "aai-sentence-query": Described(
