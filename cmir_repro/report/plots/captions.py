@@ -58,7 +58,7 @@ FIGURES = {
         _GAP, "dim", lambda m: m in ("TIRG", _BEST), True,
     ),
     "gap-statistics": Described(
-        "Seven measures of the modality gap: training closes it between queries and targets, "
+        "Measures of the modality gap: training closes it between queries and targets, "
         "not between texts and images; compare the rows with and without DIM.",
         _GAP, "dim", lambda m: m in ("TIRG", _BEST), True,
     ),

@@ -76,7 +76,7 @@ def gap_panels(
     if len(titles) != down * across:
         raise InputError(f"{len(titles)} titles were given for {down * across} panels")
     side = min(WIDTH / across, 4)
-    titles = [wrap(text, int(side * 12)) for text in titles]
+    titles = [wrap(text, int(side * 13.2)) for text in titles]
     height = side + 0.15 + LINE * max(map(lines_of, titles))
     figure, axes = panels(down, across, (side * across, height * down + 0.5), title)
     for i, (axis, text) in enumerate(zip(axes.flat, titles, strict=True)):

@@ -66,7 +66,7 @@ def markdown() -> str:
     for path in sorted(folder.glob("*.png")):
         of, made = captions.described(path.stem), made_from(path.stem, records)
         caption = of.caption if of else path.stem
-        count = f"; made from {len(made['runs'])} records" if made["runs"] else ""
+        count = f", from {len(made['runs'])} records" if made["runs"] else ""
         told.append(
             f"![{caption}](../../figures/{path.name})\n\n{caption} "
             f"[Vector](../../figures/{path.stem}.svg){count}: `{made['command']}`"
