@@ -23,6 +23,7 @@ from PIL import Image
 from tiny_label_runs import TINY as LABELS
 
 from cmir_repro import cli, reproduce
+from cmir_repro.command_line import UNWRITABLE
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.css import dataset as css
@@ -101,7 +102,9 @@ def unpack(root: Path) -> None:
         return
     try:
         archive.unpack_into([root / "raw.zip"], root / "raw")
-    except InputError as error:  # as every command says it
+    except (InputError, OSError) as error:  # as every command says it
+        if isinstance(error, OSError) and error.errno not in UNWRITABLE:
+            raise
         print(f"error: {error}")
         raise SystemExit(2) from error
 
