@@ -43,13 +43,13 @@ FIGURES = {
         _HELPS, "dim", lambda m: m in ("TIRG", _BEST, *dim.ABLATED),
     ),
     "successes": Described(
-        "Queries whose right picture came first: the frame with a tick is the target, those with "
-        "a cross differ from it in one object or attribute.",
+        "Queries whose right picture came first: a tick marks a right answer; look at how little "
+        "the wrong ones beside it differ.",
         _HELPS, "dim", lambda m: m == _BEST, True,
     ),
     "failures": Described(
-        "Queries whose right picture is not among the first five: most answers show the right "
-        "scene with another change than the one that was asked for.",
+        "Queries whose right picture is not among the first five: compare the answers with "
+        "the target to see which part of the edit was missed.",
         _HELPS, "dim", lambda m: m == _BEST, True,
     ),
     "gap": Described(
@@ -58,8 +58,8 @@ FIGURES = {
         _GAP, "dim", lambda m: m in ("TIRG", _BEST), True,
     ),
     "gap-statistics": Described(
-        "Measures of the modality gap: training closes it between queries and targets, "
-        "not between texts and images; compare the rows with and without DIM.",
+        "Measures of the modality gap: training brings queries closer to their targets than "
+        "texts to images; compare the rows with and without DIM.",
         _GAP, "dim", lambda m: m in ("TIRG", _BEST), True,
     ),
     "aai-attention": Described(
@@ -83,17 +83,18 @@ FIGURES = {
         "10_aai_results.ipynb", "aai", aai.METHODS.__contains__,
     ),
     "aai-gap": Described(
-        "The gap between images and sentences: training narrows it, and what is left is compared "
-        "between AAI and plain contrast.",
+        "The gap between images and sentences: compare AAI and plain contrast with the untrained "
+        "net.",
         "10_aai_results.ipynb", "aai", lambda m: m in (aai.FULL, aai.REFERENCE), True,
     ),
     "crcgs-parts": Described(
-        "Parts of CRCGS added or taken away: bars right of the dotted line gain over the base.",
+        "Parts of CRCGS added or taken away: only a bar that lies right of the dotted line is a "
+        "gain over the base.",
         "12_crcgs_results.ipynb", "crcgs", crcgs.METHODS.__contains__,
     ),
     "crcgs-bits": Described(
-        "Longer codes rank better for every method; methods whose intervals overlap at a length "
-        "are not ordered by it.",
+        "What longer codes bring to each method: those whose intervals overlap at a length are "
+        "not ordered by it.",
         "12_crcgs_results.ipynb", "crcgs", lambda m: True,
     ),
     "crcgs-precision-recall": Described(
@@ -102,7 +103,8 @@ FIGURES = {
         "12_crcgs_results.ipynb", "crcgs", lambda m: True,
     ),
     "crcgs-gap": Described(
-        "The gap between images and texts: training narrows it for the base and for CRCGS alike.",
+        "The gap between images and texts: compare the rows of the base and of CRCGS with the "
+        "untrained one.",
         "12_crcgs_results.ipynb", "crcgs", lambda m: m in (crcgs.FULL, crcgs.REFERENCE), True,
     ),
     "crcgs-text-query": Described(
