@@ -281,6 +281,18 @@ def tables(
 
 
 @app.command()
+def report(
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="default: results.html in your workspace")
+    ] = None,
+) -> None:
+    """Write one page of all results, to be opened in a browser."""
+    from cmir_repro.report import results_page
+
+    print(paths.shown(results_page.write(out)))
+
+
+@app.command()
 def export(
     run: Annotated[str, typer.Argument(help="name of a run in the ledger")],
     folder: Annotated[

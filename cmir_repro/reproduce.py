@@ -19,7 +19,7 @@ from cmir_repro.core import parameters, paths
 from cmir_repro.core.device import choose, scale_for
 from cmir_repro.core.errors import InputError, naming
 from cmir_repro.core.files import write_text
-from cmir_repro.report import pages, yours
+from cmir_repro.report import pages, results_page, yours
 
 CELL_SECONDS = 6 * 3600  # papermill's own default is to wait forever
 # Errors only: a kernel on this machine's own loopback warns that its messages are not encrypted.
@@ -147,12 +147,13 @@ def reproduce(dataset: str = "css", scale: str = "auto", in_place: bool = False)
             _write(clean(nbformat.read(out, as_version=4), keep_parameters=True), out)
             if in_place:
                 _write(clean(nbformat.read(out, as_version=4)), notebook)
-        made = yours.write()
+        made, opened = yours.write(), _results_page()
         if in_place:
             pages.write()
         print(f"executed notebooks: {paths.shown(folder)}; "
               f"figures: {paths.shown(paths.figures())}; "
-              f"ledger: {paths.shown(paths.results())}; tables: {paths.shown(made)}")  # fmt: skip
+              f"ledger: {paths.shown(paths.results())}; tables: {paths.shown(made)}; "
+              f"all results: {opened}")  # fmt: skip
 
 
 def check() -> int:
@@ -184,6 +185,14 @@ def check() -> int:
                     if done.returncode:
                         return done.returncode
     return 0
+
+
+def _results_page() -> str:
+    """Where the page of all results is, or why there is none: notebooks are worth more than it."""
+    try:
+        return paths.shown(results_page.write())
+    except InputError as error:
+        return f"none ({error})"
 
 
 def _write(notebook: nbformat.NotebookNode, path: Path) -> None:

@@ -19,13 +19,13 @@ from cmir_repro.evaluation.features import save_features
 from cmir_repro.experiments import ledger
 from cmir_repro.experiments.grid import cell
 from cmir_repro.experiments.presets.dim import SCALES
-from cmir_repro.report import pages, yours
+from cmir_repro.report import pages, results_page, yours
 from cmir_repro.training import loop
 
 NAMES = (
     "run", "grid", "score", "record", "score-images-sentences", "score-labels",
     "score-triplets", "score-judged", "score-css-x", "server-file", "lists",
-    "leaderboard", "embed", "baselines", "tables", "audit", "export", "reproduce",
+    "leaderboard", "embed", "baselines", "tables", "report", "audit", "export", "reproduce",
     "prepare", "verify", "ledger",
 )  # fmt: skip
 PREPARE = [["prepare", name] for name in SCRIPTS]
@@ -345,6 +345,13 @@ def test_rank_files_are_audited_printed_and_written(tmp_path, monkeypatch):
 
 
 # Tables, ledgers
+
+
+def test_report_writes_one_page_or_says_in_a_line_why_not(workspace, monkeypatch, tmp_path):
+    assert refused("report").startswith("error: no ledger holds a run yet")
+    monkeypatch.setattr(results_page, "write", lambda out: out or paths.home() / "results.html")
+    assert said("report") == "home/results.html\n"
+    assert said("report", "--out", str(tmp_path / "a.html")) == "a.html\n"
 
 
 def test_tables_go_to_the_workspace_or_into_the_pages(monkeypatch, workspace):

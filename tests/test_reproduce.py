@@ -196,7 +196,10 @@ def test_only_maintainers_write_into_the_checkout(folder, executed, capsys):
     reproduce.reproduce("css", "mini")
     made = set(folder.rglob("*")) - set(before)
     assert all(path.is_relative_to(folder / "home") for path in made)
-    assert "figures: home/figures; ledger: home/results; tables: own" in (capsys.readouterr().out)
+    assert "figures: home/figures; ledger: home/results; tables: own" in (
+        said := capsys.readouterr().out
+    )
+    assert "all results: none (no ledger holds a run yet" in said
     reproduce.reproduce("css", "mini", in_place=True)
     said = capsys.readouterr().out
     assert "figures: figures; ledger: home/results; tables: own" in said

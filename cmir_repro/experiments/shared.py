@@ -82,15 +82,18 @@ def find(name: Path | str) -> Path:
     Raises:
         InputError: there is none; those that are there are named.
     """
-    roots = [root for root in (paths.results() / "weights", paths.shipped()) if root]
-    for folder in (Path(name), *(root / name for root in roots)):
+    for folder in (Path(name), *(root / name for root in _roots())):
         if (folder / "model.json").is_file():
             return folder
-    known = sorted(
-        {file.parent.relative_to(root).as_posix() for root in roots for file in _models(root)}
-    )
-    there = f"there are {', '.join(known)}" if known else "none came along"
+    there = f"there are {', '.join(known)}" if (known := names()) else "none came along"
     raise InputError(f"no model {str(name)!r}: it is no folder that cmir export wrote, and {there}")
+
+
+def names() -> list[str]:
+    """The models in the user's ledger and those that came along, sorted."""
+    return sorted(
+        {file.parent.relative_to(root).as_posix() for root in _roots() for file in _models(root)}
+    )
 
 
 def load(name: Path | str) -> Shared:
@@ -117,6 +120,10 @@ def load(name: Path | str) -> Shared:
     full = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
     checkpoint.restore(net, None, full)
     return Shared(net.eval(), config, facts["config"].get("vocabulary", []), record)
+
+
+def _roots() -> list[Path]:
+    return [root for root in (paths.results() / "weights", paths.shipped()) if root]
 
 
 def _models(root: Path) -> list[Path]:

@@ -25,6 +25,7 @@ from cmir_repro.report import (
     summary,
     tables,
 )
+from cmir_repro.report.results_page import figures
 
 README, BENCHMARKS, RESULTS = "README.md", "docs/benchmarks.md", "docs/results"
 START, STOP = "<!-- table: {} -->", "<!-- end of table -->"
@@ -77,6 +78,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "crcgs-css-full": partial(tables.markdown, "crcgs", "css", "full", "3d-colour-shape"),
     "crcgs-css-paper": partial(tables.markdown, "crcgs", "css", "paper", "3d-colour-shape"),
     "protocols": protocols.markdown,
+    "figures": figures.markdown,
     **{
         f"settings-{system}-css-full": partial(settings.markdown, system, "css", "full", task)
         for system, task in _SEARCHED.items()

@@ -3,13 +3,14 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from cmir_repro.report.plots.methods import looks
 from cmir_repro.report.plots.style import (
     MUTED,
+    SMALL,
     WIDTH,
     closed,
     columns_of,
     legend,
-    look,
     named_rows,
     panels,
 )
@@ -44,14 +45,14 @@ def composition_dots(
     for axis, within in zip(axes[0], cutoffs, strict=True):
         part = table[table["within"] == within].reset_index(drop=True)
         for i, (name, (value, low, high)) in enumerate(zip(models, columns, strict=True)):
-            color, marker = look(i)
+            color, marker = looks(models)[name]
             y = part.index + 0.2 * (i - (len(models) - 1) / 2)
             axis.hlines(y, part[low], part[high], color=color, lw=2)
-            axis.plot(part[value], y, marker, color=color, ms=6, label=name)
+            axis.plot(part[value], y, marker, color=color, ms=5, label=name)
         rows = zip(part["queries"], part["count"], strict=True)
         named_rows(axis, [f"{queries}\n({count:,})" for queries, count in rows])
         axis.set_title(f"solved: within rank {within}")
-        axis.set_xlabel(f"{metric} (%)", color=MUTED, fontsize=8.5)
+        axis.set_xlabel(f"{metric} (%)", color=MUTED, fontsize=SMALL)
     axes[0][0].set_xlim(left=0)
     legend(figure)
     return figure

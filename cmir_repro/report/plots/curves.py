@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cmir_repro.core.errors import InputError
+from cmir_repro.report.plots.methods import looks
 from cmir_repro.report.plots.style import (
     WIDTH,
     closed,
     columns_of,
     legend,
-    look,
     panels,
     reference,
 )
@@ -52,23 +52,23 @@ def learning_curves(
     names = list(dict.fromkeys([*losses, *recalls]))
     if not names:
         raise InputError("no histories were given, so there is no curve to draw")
-    figure, axes = panels(1, 2 if recalls else 1, (WIDTH if recalls else 6, 3.4), title)
+    figure, axes = panels(1, 2 if recalls else 1, (WIDTH if recalls else 0.6 * WIDTH, 2.6), title)
     loss_axis, recall_axis = axes[0, 0], axes[0, -1]
-    for i, name in enumerate(names):
+    for i, (name, (color, marker)) in enumerate(looks(names).items()):
         if name in losses:
-            _loss(loss_axis, i, name, columns_of(losses[name], name, "step", "loss"), window)
+            style = {"color": color, "marker": marker, "markevery": (0.04 * i, 0.2)}
+            _loss(loss_axis, style, name, columns_of(losses[name], name, "step", "loss"), window)
         if name in recalls:
             history = columns_of(recalls[name], name, "step", "recall")
-            color, marker = look(i)
-            style = {"color": color, "marker": marker, "ms": 5, "label": name}
+            style = {"color": color, "marker": marker, "ms": 4, "label": name}
             recall_axis.plot(history["step"], history["recall"], **style)
     mean_over = f", mean over {window} logged steps" if window > 1 else ""
     loss_axis.set(title=f"{_capital(loss_label)}{mean_over}", xlabel="step")
     if recalls:
         recall_axis.set(title=_capital(recall_label), xlabel="step")
-        recall_axis.set_ylim(bottom=0)
         if chance is not None:
             reference(recall_axis.axhline, chance, f"chance ({chance:.3g})")
+        _from_zero(recall_axis)
     for axis in axes[0]:
         axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     legend(figure, columns=5)
@@ -88,10 +88,11 @@ def pooling_curves(curves: Mapping[str, Mapping[str, np.ndarray]], title: str = 
     """
     if not curves or not all(curves.values()):
         raise InputError("no coefficients were given, so there is no curve to draw")
-    figure, axes = panels(1, len(curves), (WIDTH, 3.2), title)
+    figure, axes = panels(1, len(curves), (WIDTH, 2.6), title)
     for axis, (panel, lines) in zip(axes[0], curves.items(), strict=True):
-        for i, (name, weights) in enumerate(lines.items()):
-            color, marker = look(i)
+        seen = looks(lines)
+        for name, weights in lines.items():
+            color, marker = seen[name]
             place = np.arange(1, len(weights) + 1)
             axis.plot(place, weights, color=color, marker=marker, ms=4, markevery=0.1, label=name)
         axis.set(title=panel, xlabel="place in the order, largest value first")
@@ -116,18 +117,19 @@ def bits_against_map(table: pd.DataFrame, chance: float | None = None, title: st
     """
     table = columns_of(table, "the table", "method", "bits", "metric", "mean", "low", "high")
     metrics, bits = list(table["metric"].unique()), sorted(table["bits"].unique())
-    figure, axes = panels(1, len(metrics), (WIDTH, 3.4), title, sharey=True)
+    figure, axes = panels(1, len(metrics), (WIDTH, 2.7), title, sharey=True)
     methods = list(table["method"].unique())
+    seen = looks(methods)
     for axis, metric in zip(axes[0], metrics, strict=True):
         for i, method in enumerate(methods):
             rows = table[(table["metric"] == metric) & (table["method"] == method)]
             rows = rows.sort_values("bits")
-            color, marker = look(i)
+            color, marker = seen[method]
             # A little apart, so that intervals at the same length do not hide one another.
             x = np.searchsorted(bits, rows["bits"]) + 0.06 * (i - (len(methods) - 1) / 2)
             known = rows["low"].notna().to_numpy()
             axis.vlines(x[known], rows["low"][known], rows["high"][known], color=color, lw=1.5)
-            axis.plot(x, rows["mean"], color=color, marker=marker, ms=5, label=method)
+            axis.plot(x, rows["mean"], color=color, marker=marker, ms=4, label=method)
         reference(axis.axhline, chance)
         axis.set_xticks(range(len(bits)), bits)
         axis.set(title=metric, xlabel="bits")
@@ -152,12 +154,13 @@ def precision_recall_curves(
     """
     table = columns_of(table, "the table", "method", "panel", "recall", "precision")
     names = list(table["panel"].unique())
-    figure, axes = panels(1, len(names), (WIDTH, 3.4), title, sharey=True)
+    figure, axes = panels(1, len(names), (WIDTH, 2.7), title, sharey=True)
+    seen = looks(table["method"])
     for axis, panel in zip(axes[0], names, strict=True):
         by_method = table[table["panel"] == panel].groupby("method", sort=False)
         for i, (method, rows) in enumerate(by_method):
-            color, marker = look(i)
-            style = {"color": color, "marker": marker, "markevery": (4 * i, 20), "ms": 5}
+            color, marker = seen[method]
+            style = {"color": color, "marker": marker, "markevery": (4 * i, 20), "ms": 4}
             axis.plot(rows["recall"], rows["precision"], label=method, **style)
         reference(axis.axhline, chance)
         axis.set(title=panel, xlabel="recall (%)", xlim=(0, 100))
@@ -166,13 +169,18 @@ def precision_recall_curves(
     return figure
 
 
-def _loss(axis: Axes, i: int, name: str, history: pd.DataFrame, window: int) -> None:
-    color, marker = look(i)
+def _from_zero(axis: Axes) -> None:
+    """Begin at 0, unless that would squeeze all there is to see into the upper half."""
+    low, high = axis.dataLim.intervaly
+    if low < high / 2:
+        axis.set_ylim(bottom=0)
+
+
+def _loss(axis: Axes, style: dict, name: str, history: pd.DataFrame, window: int) -> None:
     mean = history["loss"].rolling(window, min_periods=1, center=True).mean()
     if window > 1:
-        axis.plot(history["step"], history["loss"], color=color, alpha=0.2, lw=0.7)
-    style = {"color": color, "marker": marker, "markevery": (0.04 * i, 0.2), "ms": 5}
-    axis.plot(history["step"], mean, label=name, **style)
+        axis.plot(history["step"], history["loss"], color=style["color"], alpha=0.2, lw=0.7)
+    axis.plot(history["step"], mean, label=name, ms=4, **style)
 
 
 def _capital(text: str) -> str:

@@ -3,13 +3,14 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from cmir_repro.report.plots.methods import looks
 from cmir_repro.report.plots.style import (
     MUTED,
+    SMALL,
     WIDTH,
     closed,
     columns_of,
     legend,
-    look,
     named_rows,
     panels,
 )
@@ -29,14 +30,14 @@ def dots_by_row(table: pd.DataFrame, by: str, title: str = "", label: str = "%")
     """
     table = columns_of(table, "the table", by, "method", "value", "low", "high")
     rows, methods = list(table[by].unique()), list(table["method"].unique())
-    figure, ((axis,),) = panels(1, 1, (0.75 * WIDTH, 0.45 * len(rows) + 1.1), title)
+    figure, ((axis,),) = panels(1, 1, (WIDTH, 0.4 * len(rows) + 1.1), title)
     for i, method in enumerate(methods):
         part = table[table["method"] == method]
-        color, marker = look(i)
+        color, marker = looks(methods)[method]
         y = part[by].map(rows.index) + 0.6 * ((i + 0.5) / len(methods) - 0.5)
         axis.hlines(y, part["low"], part["high"], color=color, lw=2)
         axis.plot(part["value"], y, marker, color=color, ms=5, label=method)
     named_rows(axis, rows)
-    axis.set_xlabel(label, color=MUTED, fontsize=8.5)
+    axis.set_xlabel(label, color=MUTED, fontsize=SMALL)
     legend(figure, "right center")
     return figure

@@ -13,6 +13,7 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.report.plots.style import (
     LINE,
     MUTED,
+    SMALL,
     WIDTH,
     closed,
     columns_of,
@@ -36,7 +37,7 @@ STATISTICS = {
     "uniformity_a": ("Uniformity of 1st set", "0: collapsed, −4: even", None, (-4, 0)),
     "uniformity_b": ("Uniformity of 2nd set", "0: collapsed, −4: even", None, (-4, 0)),
     "info_nce": ("InfoNCE bound (nats)", "dotted: ceiling, log B", None, (0, 0)),
-    "relative_gap": ("Relative gap", "0: pairs coincide, 0.5: as any two", None, (0, 0.5)),
+    "relative_gap": ("Relative gap", "0: pairs coincide, 0.5: any two", None, (0, 0.5)),
 }
 
 
@@ -49,7 +50,8 @@ def gap_panels(
 ) -> Figure:
     """Projected sets of features, a panel per projection, a row of panels per model.
 
-    Sets are drawn in turns, a few points each, so that none hides another.
+    Sets are drawn in turns, a few points each, and all but the first as outlines, so that none
+    hides another.
 
     Args:
         coordinates: as `analysis.projection` makes them; a column "model" gives the rows.
@@ -74,24 +76,35 @@ def gap_panels(
     if len(titles) != down * across:
         raise InputError(f"{len(titles)} titles were given for {down * across} panels")
     side = min(WIDTH / across, 4)
-    titles = [wrap(text, int(side * 11)) for text in titles]
+    titles = [wrap(text, int(side * 13.2)) for text in titles]
     height = side + 0.15 + LINE * max(map(lines_of, titles))
     figure, axes = panels(down, across, (side * across, height * down + 0.5), title)
     for i, (axis, text) in enumerate(zip(axes.flat, titles, strict=True)):
         model, projection = models[i // across], projections[i % across]
         panel = points[(points["model"] == model) & (points["projection"] == projection)]
         _scatter(axis, [panel[panel["set"] == name] for name in sets], links)
-        axis.set_title(text, fontsize=9.5)
+        axis.set_title(text, fontsize=SMALL)
         axis.set(xticks=[], yticks=[])
         _square(axis, panel[["x", "y"]].to_numpy())
         frame(axis)
         if projection == "PCA":
-            axis.set_xlabel("component 1", color=MUTED, fontsize=9)
-            axis.set_ylabel("component 2", color=MUTED, fontsize=9)
+            axis.set_xlabel("component 1", color=MUTED, fontsize=SMALL)
+            axis.set_ylabel("component 2", color=MUTED, fontsize=SMALL)
     # Opaque and larger than the points.
     handles = {
-        name: Line2D([], [], ls="", marker=marker, color=color, ms=6, label=name)
-        for name, (color, marker) in zip(sets, map(look, range(len(sets))), strict=True)
+        name: Line2D(
+            [],
+            [],
+            ls="",
+            marker=marker,
+            color=color,
+            ms=5,
+            label=name,
+            mfc=None if i == 0 else "none",
+        )
+        for i, (name, (color, marker)) in enumerate(
+            zip(sets, map(look, range(len(sets))), strict=True)
+        )
     }
     legend(figure, columns=len(sets), handles=handles)
     return figure
@@ -117,7 +130,7 @@ def gap_statistics(table: pd.DataFrame, title: str = "") -> Figure:
     models, groups = list(dict.fromkeys(first)), list(dict.fromkeys(second))
     across = 4
     down = -(-len(columns) // across)
-    size = (WIDTH, down * ((0.24 + 0.07 * len(groups)) * len(models) + 1.2))
+    size = (WIDTH, down * ((0.2 + 0.06 * len(groups)) * len(models) + 1.0))
     figure, axes = panels(down, across, size, title, sharey=True)
     for axis, column in zip(axes.flat, columns, strict=False):
         name, meaning, level, shown = STATISTICS[column]
@@ -126,16 +139,16 @@ def gap_statistics(table: pd.DataFrame, title: str = "") -> Figure:
             color, marker = look(i)
             shift = 0.16 * (i - (len(groups) - 1) / 2)  # equal values must not hide each other
             y = [models.index(model) + shift for model in first[chosen]]
-            axis.plot(table[column][chosen], y, marker, color=color, ms=6, label=group)
+            axis.plot(table[column][chosen], y, marker, color=color, ms=5, label=group)
         if column == "info_nce" and "info_nce_ceiling" in table:
             level = table["info_nce_ceiling"].max()
         reference(axis.axvline, level)
-        axis.set_title(name)
-        axis.set_xlabel(meaning, color=MUTED, fontsize=8.5)
+        axis.set_title(wrap(name, 20))
+        axis.set_xlabel(wrap(meaning, 24), color=MUTED, fontsize=SMALL)
         axis.margins(x=0.08)
         axis.update_datalim([(x, 0) for x in shown])
         axis.xaxis.set_major_locator(MaxNLocator(4))
-        named_rows(axis, [wrap(name, 26) for name in models])
+        named_rows(axis, [wrap(name, 16) for name in models])
     for axis in axes.flat[len(columns) :]:
         axis.remove()
     figure.get_layout_engine().set(h_pad=0.1)
@@ -145,20 +158,24 @@ def gap_statistics(table: pd.DataFrame, title: str = "") -> Figure:
 
 
 def _scatter(axis: Axes, sets: list[pd.DataFrame], links: int) -> None:
-    turns = 10
+    turns, many = 10, sum(map(len, sets)) > 500  # in a vector file thousands of marks are megabytes
     if links and len(sets) > 1:
         a, b = (s.set_index("row")[["x", "y"]] for s in sets[:2])
         shared = a.index.intersection(b.index)
         for row in shared[np.linspace(0, len(shared) - 1, min(links, len(shared)), dtype=int)]:
             ends = np.array([a.loc[row], b.loc[row]])
             axis.plot(*ends.T, color=MUTED, lw=0.6, alpha=0.6, zorder=1)
-    size = 16 if sum(len(s) for s in sets) < 1000 else 9
+    size = 10 if sum(len(s) for s in sets) < 1000 else 6
     for turn in range(turns):
         for j in range(len(sets)):
             i = (j + turn) % len(sets)
             color, marker = look(i)
             part = sets[i].iloc[turn::turns]
-            axis.scatter(part["x"], part["y"], s=size, c=color, marker=marker, alpha=0.7, lw=0)
+            # Sets after the first are outlines, which let through what they cover.
+            ink = {"c": color, "lw": 0} if i == 0 else {"fc": "none", "ec": color, "lw": 0.7}
+            axis.scatter(
+                part["x"], part["y"], s=size, marker=marker, alpha=0.75, rasterized=many, **ink
+            )
 
 
 def _square(axis: Axes, points: np.ndarray) -> None:

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -14,6 +12,7 @@ from cmir_repro.report.plots.style import (
     LINE,
     MISS,
     MUTED,
+    SMALL,
     WIDTH,
     closed,
     frame,
@@ -48,11 +47,12 @@ def image_grid(
     height = WIDTH / columns * _tall(images) + LINE * lines + 0.05
     figure, axes = panels(rows, columns, (WIDTH, rows * height), title)
     for i, axis in enumerate(axes.flat):
-        axis.axis("off")
-        if i < len(images):
+        if i >= len(images):
+            axis.axis("off")
+        else:
             _show(axis, images[i])
             if wrapped:
-                axis.set_title(wrapped[i], fontsize=9, loc="center")
+                axis.set_title(wrapped[i], fontsize=SMALL, loc="center")
     return figure
 
 
@@ -70,12 +70,12 @@ def tagged(pictures: np.ndarray, texts: Sequence[str], title: str = "") -> Figur
     """
     pictures = _pictures(pictures, "pictures")
     same_length(pictures=pictures, texts=texts)
-    told = [_broken(text, 24) for text in texts]
+    told = [_broken(text, int(12 * WIDTH / max(len(texts), 1)) - 1) for text in texts]
     height = WIDTH / len(told) * _tall(pictures) + LINE * max(map(lines_of, told)) + 0.2
     figure, axes = panels(1, len(told), (WIDTH, height), title)
     for axis, picture, text in zip(axes[0], pictures, told, strict=True):
         _show(axis, picture)
-        axis.set_xlabel(text, loc="left", fontsize=8.5, labelpad=3)
+        axis.set_xlabel(text, loc="left", fontsize=SMALL, labelpad=3)
     return figure
 
 
@@ -97,13 +97,13 @@ def edit_rows(
     sources, targets = _pictures(sources, "sources"), _pictures(targets, "targets")
     same_length(sources=sources, texts=texts, targets=targets)
     tall, wide = max(_tall(sources), _tall(targets)), 1.4
-    size = (6.2, (1.85 * tall + 0.08) * len(sources) + 0.5)
+    size = (0.65 * WIDTH, (1.3 * tall + 0.08) * len(sources) + 0.4)
     figure, axes = panels(len(sources), 3, size, title, width_ratios=[1, wide, 1])
     for row, source, text, target in zip(axes, sources, texts, targets, strict=True):
         _show(row[0], source)
-        _sentence(row[1], wrap(text, 28) + "\n⟶", tall / wide)
+        _sentence(row[1], wrap(text, 22) + "\n⟶", tall / wide)
         _show(row[2], target)
-    _heads(axes[0], ("source", "edit", "target"), fontsize=10.5)
+    _heads(axes[0], ("source", "edit", "target"), fontsize=SMALL)
     return figure
 
 
@@ -161,10 +161,10 @@ def retrieval_rows(
         sentence, target, gap, *found = row[-k - 3 :]
         _sentence(sentence, texts[q], tall[q] / wide)
         _show(target, targets[q])
-        target.set_xlabel(f"rank {ranks[q]:,}", fontsize=9, labelpad=3)
+        target.set_xlabel(f"rank {ranks[q]:,}", fontsize=SMALL, labelpad=3)
         gap.axis("off")
         for axis, picture, hit in zip(found, results[q], hits[q], strict=True):
-            _found(axis, picture, hit, "✓" if hit else "✗", fontsize=11, labelpad=1)
+            _found(axis, picture, hit, "✓" if hit else "✗", fontsize=10, labelpad=1)
     _heads(axes[0], heads)
     return figure
 
@@ -198,19 +198,19 @@ def shared_label_rows(
     flat = _pictures(pictures.reshape(-1, *pictures.shape[2:]), "pictures")
     k, wide = pictures.shape[1], 1.9  # width of the words, in pictures
     height = WIDTH / (wide + k) * _tall(flat)
-    words = [_broken(text, 26) for text in queries]
-    told = [[wrap(text, 16) if text else "✗" for text in row] for row in shared]
+    words = [_broken(text, 21) for text in queries]
+    told = [[wrap(text, 13) if text else "✗" for text in row] for row in shared]
     heights = [
-        max(height + 0.16 * max(map(lines_of, row)), LINE * lines_of(text)) + 0.25
+        max(height + LINE * max(map(lines_of, row)), LINE * lines_of(text)) + 0.25
         for row, text in zip(told, words, strict=True)
     ]
     figure, axes = _rows(heights, [wide, *[1] * k], title)
     for q, (query, *found) in enumerate(axes):
         query.axis("off")
-        query.text(0, 1, words[q], va="top", fontsize=8.5, transform=query.transAxes)
+        query.text(0, 1, words[q], va="top", fontsize=SMALL, transform=query.transAxes)
         for axis, picture, text, same in zip(found, pictures[q], told[q], shared[q], strict=True):
-            _found(axis, picture, bool(same), text, fontsize=7.5 if same else 11, labelpad=2)
-    axes[0, 0].set_title("query", loc="left", color=MUTED, fontsize=9)
+            _found(axis, picture, bool(same), text, fontsize=SMALL if same else 10, labelpad=2)
+    axes[0, 0].set_title("query", loc="left", color=MUTED, fontsize=SMALL)
     _heads(axes[0, 1:], [str(i + 1) for i in range(k)])
     return figure
 
@@ -239,7 +239,7 @@ def sentence_rows(
     """
     pictures = _pictures(pictures, "pictures")
     same_length(pictures=pictures, sentences=sentences, hits=hits, ranks=ranks)
-    share, characters = 0.24, 96
+    share, characters = 0.24, 76
     wrapped = [[wrap(text, characters) for text in row] for row in sentences]
     lines = [sum(map(lines_of, row)) + 0.4 * len(row) for row in wrapped]
     least = WIDTH * share * _tall(pictures) + 0.45
@@ -248,15 +248,15 @@ def sentence_rows(
     for q, (axis, told) in enumerate(axes):
         _show(axis, pictures[q])
         if ranks is not None:
-            axis.set_xlabel(f"rank {ranks[q]:,.0f}", fontsize=9, labelpad=3)
+            axis.set_xlabel(f"rank {ranks[q]:,.0f}", fontsize=SMALL, labelpad=3)
         told.axis("off")
         y = 1 - 0.15 / heights[q]
         marks = [None] * len(wrapped[q]) if hits is None else hits[q]
         for text, hit in zip(wrapped[q], marks, strict=True):
             if hit is not None:
                 color = HIT if hit else MISS
-                told.text(0, y, "✓" if hit else "✗", color=color, va="top", fontsize=11)
-            told.text(0.035, y, text, va="top", fontsize=9)
+                told.text(0, y, "✓" if hit else "✗", color=color, va="top", fontsize=10)
+            told.text(0.035, y, text, va="top", fontsize=SMALL)
             y -= LINE * (lines_of(text) + 0.4) / heights[q]
     return figure
 
@@ -267,8 +267,9 @@ def attention_rows(
 ) -> Figure:
     """Where the words of a sentence look: the picture, then a panel per word.
 
-    A panel is bright where the word's attention is, dark where there is none; each panel has its
-    own scale.
+    Over the grey picture lies the word's attention, cell by cell, in shares of what it would be if
+    it looked everywhere alike: 1 is no preference. All panels have one scale, so that words that
+    look at the same places look the same.
 
     Args:
         pictures: (Q, h, w, 3) uint8.
@@ -283,16 +284,25 @@ def attention_rows(
     same_length(pictures=pictures, words=words, maps=maps)
     n = max(map(len, words))
     height = WIDTH / (n + 1) * _tall(pictures) + LINE + 0.1
-    size = (WIDTH, height * len(pictures) + 0.4)
+    size = (WIDTH, height * len(pictures) + 0.9)
     figure, axes = panels(len(pictures), n + 1, size, title)
+    shares = [_shares(weights) for weights in maps]
+    top = max(share.max() for share in shares)
     for axis in axes.flat:
         axis.axis("off")
-    for row, picture, texts, weights in zip(axes, pictures, words, maps, strict=True):
+    for row, picture, texts, share in zip(axes, pictures, words, shares, strict=True):
+        row[0].axis("on")
         _show(row[0], picture)
         _heads(row[:1], ["picture"])
-        for axis, text, weight in zip(row[1:], texts, weights, strict=False):
-            _show(axis, _lit(picture, weight))
-            axis.set_title(text, fontsize=9, loc="center")
+        h, w = picture.shape[:2]
+        grey = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
+        for axis, text, one in zip(row[1:], texts, share, strict=False):
+            axis.imshow(grey)
+            place = {"extent": (-0.5, w - 0.5, h - 0.5, -0.5), "cmap": "viridis", "alpha": 0.6}
+            lit = axis.imshow(one, vmin=0, vmax=top, **place)
+            axis.set_title(text, fontsize=SMALL, loc="center")
+    bar = figure.colorbar(lit, ax=axes, location="bottom", shrink=0.5, aspect=40, pad=0.02)
+    bar.set_label("attention; 1: as if it looked everywhere alike")
     return figure
 
 
@@ -317,7 +327,7 @@ def _rows(heights: list[float], ratios: list[float], title: str) -> tuple[Figure
     return panels(len(heights), len(ratios), size, title, **shape)
 
 
-def _heads(axes: Sequence[Axes], heads: Sequence[str], fontsize: float = 9) -> None:
+def _heads(axes: Sequence[Axes], heads: Sequence[str], fontsize: float = SMALL) -> None:
     for axis, head in zip(axes, heads, strict=True):
         axis.set_title(head, loc="center", color=MUTED, fontsize=fontsize)
 
@@ -339,7 +349,7 @@ def _found(axis: Axes, picture: np.ndarray, hit: bool, text: str, **look) -> Non
 def _sentence(axis: Axes, text: str, height: float) -> None:
     axis.axis("off")
     axis.set_box_aspect(height)  # as tall as the pictures beside it, so that heads line up
-    axis.text(0.5, 0.5, text, ha="center", va="center", fontsize=9, transform=axis.transAxes)
+    axis.text(0.5, 0.5, text, ha="center", va="center", fontsize=SMALL, transform=axis.transAxes)
 
 
 def _broken(text: str, characters: int) -> str:
@@ -347,9 +357,7 @@ def _broken(text: str, characters: int) -> str:
     return "\n".join(wrap(line, characters) for line in text.split("\n"))
 
 
-def _lit(picture: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The picture, (h, w, 3) uint8, bright where the (rows, columns) weights are large."""
-    light = torch.from_numpy(np.array(weight, dtype=np.float32))[None, None]
-    light = F.interpolate(light, picture.shape[:2], mode="bilinear")[0, 0].numpy()
-    light = light / max(light.max(), 1e-12)
-    return (picture * (0.15 + 0.85 * light[..., None])).astype(np.uint8)
+def _shares(weights: np.ndarray) -> np.ndarray:
+    """Weights (n, rows, columns), each map divided by its mean."""
+    weights = np.asarray(weights, dtype=np.float64)
+    return weights / np.maximum(weights.mean(axis=(1, 2), keepdims=True), 1e-12)

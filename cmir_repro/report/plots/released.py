@@ -6,16 +6,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from cmir_repro.report.plots.methods import looks
 from cmir_repro.report.plots.style import (
     HAIRLINE,
     HIT,
     MISS,
     MUTED,
+    SMALL,
     WIDTH,
     closed,
     columns_of,
     legend,
-    look,
     panels,
     wrap,
 )
@@ -36,13 +37,13 @@ def force_panels(table: pd.DataFrame, title: str = "") -> Figure:
     """
     table = columns_of(table, "the table", "form", "cosine", "pull", "push")
     forms = list(table["form"].unique())
-    figure, axes = panels(1, len(forms), (WIDTH, 3.3), title, sharey=True)
+    figure, axes = panels(1, len(forms), (WIDTH, 2.6), title, sharey=True)
     for axis, form in zip(axes[0], forms, strict=True):
         rows = table[table["form"] == form]
         for what, color, marker, line in (("push", MISS, "v", "-"), ("pull", HIT, "^", "--")):
-            style = {"color": color, "marker": marker, "markevery": 0.2, "ms": 6, "ls": line}
+            style = {"color": color, "marker": marker, "markevery": 0.2, "ms": 5, "ls": line}
             axis.semilogy(rows["cosine"], rows[what], label=_FORCES[what], **style)
-        axis.set(title=wrap(form, 24), xlabel="cosine of all pairs")
+        axis.set(title=wrap(form, 22), xlabel="cosine of all pairs")
         axis.grid(axis="y", color=HAIRLINE, lw=0.8)
     axes[0, 0].set_ylabel("force on an anchor")
     legend(figure, columns=2)
@@ -62,12 +63,13 @@ def depth_curves(table: pd.DataFrame, marks: Mapping[str, int], title: str = "")
         InputError: no rows, or a column is missing.
     """
     table = columns_of(table, "the table", "codes", "depth", "map")
-    figure, ((axis,),) = panels(1, 1, (0.75 * WIDTH, 3.6), title)
-    for i, (codes, rows) in enumerate(table.groupby("codes", sort=False)):
-        color, marker = look(i)
+    figure, ((axis,),) = panels(1, 1, (WIDTH, 3.0), title)
+    seen = looks(name for name in table["codes"] if name != "chance")
+    for codes, rows in table.groupby("codes", sort=False):
         if codes == "chance":
             axis.plot(rows["depth"], rows["map"], color=MUTED, ls=":", label=codes)
         else:
+            color, marker = seen[codes]
             axis.plot(rows["depth"], rows["map"], color=color, marker=marker, ms=4, label=codes)
     for name, depth in marks.items():
         axis.axvline(depth, color=MUTED, lw=1, zorder=0)
@@ -81,7 +83,7 @@ def depth_curves(table: pd.DataFrame, marks: Mapping[str, int], title: str = "")
             ha="right",
             va="top",
             color=MUTED,
-            fontsize=8.5,
+            fontsize=SMALL,
         )
     axis.set(xscale="log", xlabel="places that are looked at", ylabel="MAP (%)")
     legend(figure, "right center")
@@ -102,9 +104,10 @@ def order_dots(table: pd.DataFrame, title: str = "") -> Figure:
     """
     table = columns_of(table, "the table", "codes", "order", "map").reset_index(drop=True)
     kinds = list(table["codes"].unique())
-    figure, ((axis,),) = panels(1, 1, (WIDTH, 0.75 * len(kinds) + 1.3), title)
+    figure, ((axis,),) = panels(1, 1, (WIDTH, 0.6 * len(kinds) + 1.1), title)
+    seen = looks(table["order"])
     place = table["codes"].map(kinds.index).to_numpy()
-    for i, (order, rows) in enumerate(table.groupby("order", sort=False)):
+    for order, rows in table.groupby("order", sort=False):
         y, x = place[rows.index], rows["map"]
         if order == "expected":
             axis.vlines(
@@ -113,8 +116,8 @@ def order_dots(table: pd.DataFrame, title: str = "") -> Figure:
         elif len(rows) > len(kinds):
             axis.scatter(x, y - 0.22, s=14, color=MUTED, alpha=0.6, lw=0, label=order)
         else:
-            color, marker = look(i)
-            axis.plot(x, y, color=color, marker=marker, ls="", ms=8, label=order)
+            color, marker = seen[order]
+            axis.plot(x, y, color=color, marker=marker, ls="", ms=6, label=order)
     axis.set_yticks(np.arange(len(kinds)), kinds)
     axis.set(ylim=(len(kinds) - 0.4, -0.6), xlabel="MAP (%)")
     axis.tick_params(axis="y", length=0)

@@ -1,7 +1,8 @@
 """What all figures share: colours, sizes, frames, legends, and how one is saved.
 
 Colours are those of Okabe & Ito (2008), which colour-blind readers can tell apart, and never carry
-a meaning alone: a marker, a tick or a word repeats it.
+a meaning alone: a marker, a tick or a word repeats it. Figures are as wide as a page of a paper,
+7 inches, and no text in them is smaller than `SMALL`.
 """
 
 import functools
@@ -17,33 +18,38 @@ from matplotlib.figure import Figure
 
 from cmir_repro.core import files, paths
 from cmir_repro.core.errors import InputError
+from cmir_repro.report import words
+from cmir_repro.report.plots import captions
 
-WIDTH = 9.5  # inches of a figure, about that of a notebook
-LINE = 0.17  # inches of a line of small text
+WIDTH = 7.0  # inches of a figure, that of a page
+SMALL = 8.0  # points of the smallest text
+LINE = 0.155  # inches of a line of small text
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "^", "s", "D", "v", "P", "X")
-HIT, MISS, MUTED = COLORS[2], COLORS[1], "#767676"
+# Of frames and of text: the palette's green and vermilion, darker, 4.5 : 1 on white at least.
+HIT, MISS, MUTED = "#00704F", "#B04A00", "#5A5A5A"
 HAIRLINE = "#e6e6e6"
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere, and has ✓ and ✗
-    "font.size": 10,
-    "axes.titlesize": 10.5,
+    "font.size": SMALL,
+    "axes.titlesize": 8.5,
     "axes.titlelocation": "left",
-    "axes.labelsize": 10,
-    "xtick.labelsize": 9,
-    "ytick.labelsize": 9,
-    "legend.fontsize": 9,
+    "axes.labelsize": SMALL,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
     "legend.frameon": False,
-    "figure.titlesize": 12,
-    "figure.dpi": 100,
+    "figure.titlesize": 9.5,
+    "figure.dpi": 130,
     "figure.constrained_layout.use": True,
-    "savefig.dpi": 150,
+    "savefig.dpi": 200,
+    "svg.hashsalt": "cmir_repro",  # an unchanged figure is an unchanged file
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": False,
     "axes.prop_cycle": plt.cycler(color=COLORS),
-    "lines.linewidth": 1.6,
-    "image.interpolation": "nearest",
+    "lines.linewidth": 1.3,
+    "image.interpolation": "none",  # pixels as they are, in vector files too
 }
 
 
@@ -71,9 +77,12 @@ def closed(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 def panels(
     rows: int, columns: int, size: tuple[float, float], title: str = "", **options
 ) -> tuple[Figure, np.ndarray]:
-    """A titled figure of `size` inches and its (rows, columns) axes; options as of subplots."""
+    """A titled figure of `size` inches and its (rows, columns) axes; options as of subplots.
+
+    Codes of data sets and tasks in the title are spelt out.
+    """
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
-    figure.suptitle(title or None)
+    figure.suptitle(words.spelt(title) or None)
     return figure, axes
 
 
@@ -137,8 +146,12 @@ def named_rows(
 
 
 def wrap(text: str, characters: int) -> str:
-    """Text in lines of at most so many characters; a break of its own becomes a space."""
-    return textwrap.fill(str(text), characters, break_on_hyphens=False)
+    """Text in lines of at most so many characters; a break of its own becomes a space.
+
+    A number and its percent sign stay on one line.
+    """
+    kept = str(text).replace(" %", "\N{NO-BREAK SPACE}%")
+    return textwrap.fill(kept, characters, break_on_hyphens=False)
 
 
 def lines_of(text: str) -> int:
@@ -171,26 +184,34 @@ def columns_of(table: pd.DataFrame, name: str, *needed: str) -> pd.DataFrame:
     return table
 
 
-def save_figure(figure: Figure, name: str, data: pd.DataFrame | None = None) -> None:
-    """Write `name`.png (150 dpi) into the figures folder, and `name`.csv with what it shows.
+def save_figure(
+    figure: Figure, name: str, data: pd.DataFrame | None = None, caption: str = ""
+) -> None:
+    """Write `name`.png and `name`.svg into the figures folder, and `name`.csv with what it shows.
 
-    The PNG carries no date and no version, so an unchanged figure is an unchanged file. Nothing
-    is printed.
+    The pictures carry their caption (as Description) and neither date nor version, so an unchanged
+    figure is an unchanged file. Nothing is printed.
 
     Args:
         figure: from this package or not.
         name: without folder and ending.
         data: the numbers the figure is drawn from, six significant digits; an index that is more
             than a count is kept.
+        caption: one sentence that says what to see; by default that of `captions`.
 
     Raises:
         InputError: the name is not a plain one, or the folder cannot be written.
     """
     if not name or not name.replace("-", "").replace("_", "").isalnum():
         raise InputError(f"a figure's name is letters, digits, - and _, got {name!r}")
-    with files.atomic(paths.figures() / f"{name}.png") as temporary:
-        # Constrained layout leaves no room to trim, and a fixed size keeps figures alike.
-        figure.savefig(temporary, dpi=STYLE["savefig.dpi"], metadata={"Software": None})
+    described = captions.described(name)
+    said = caption or (described.caption if described else "")
+    told = {"Description": said} if said else {}
+    nothing = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
+    for kind, silent in nothing.items():
+        with files.atomic(paths.figures() / f"{name}.{kind}") as temporary, plt.rc_context(STYLE):
+            # Constrained layout leaves no room to trim, and a fixed size keeps figures alike.
+            figure.savefig(temporary, format=kind, metadata=silent | told)
     if data is not None:
         keep = not isinstance(data.index, pd.RangeIndex)
         with files.atomic(paths.figures() / f"{name}.csv") as temporary:

@@ -12,7 +12,7 @@ from cmir_repro.report import plots
 def test_recall_intervals_put_dots_on_means_and_hollow_ones_without_interval():
     table = pd.DataFrame(
         {
-            "method": ["TIRG", "DIM"] * 2,
+            "method": ["TIRG", "mine"] * 2,
             "metric": ["R@1", "R@1", "R@10", "R@10"],
             "mean": [50.0, 60.0, 70.0, 80.0],
             "low": [48.0, np.nan, 68.0, 79.0],
@@ -22,7 +22,7 @@ def test_recall_intervals_put_dots_on_means_and_hollow_ones_without_interval():
     figure = plots.recall_intervals(table, chance={"R@1": 0.1})
     first, second = figure.axes
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["R@1", "R@10"]
-    assert [t.get_text() for t in first.get_yticklabels()] == ["TIRG", "DIM"]
+    assert [t.get_text() for t in first.get_yticklabels()] == ["TIRG", "mine"]
     known, unknown, chance = first.lines
     assert (known.get_xdata().tolist(), known.get_ydata().tolist()) == ([50], [0])
     assert (unknown.get_xdata().tolist(), unknown.get_markerfacecolor()) == ([60], "white")
@@ -31,6 +31,18 @@ def test_recall_intervals_put_dots_on_means_and_hollow_ones_without_interval():
     assert "hollow: no interval is known" in [t.get_text() for t in figure.findobj(plt.Text)]
     assert first.get_xlabel() == "dotted: chance, 0.1"
     assert second.get_xlabel() == ""
+
+
+def test_with_and_without_dim_share_a_row():
+    names = ["Image only", "TIRG", "FiLM", "TIRG + DIM", "FiLM + DIM"]
+    table = pd.DataFrame({"method": names, "mean": [1.0, 2, 3, 4, 5], "low": 0.5, "high": 6.0})
+    figure = plots.recall_intervals(table)
+    (axis,) = figure.axes
+    assert [t.get_text() for t in axis.get_yticklabels()] == ["Image only", "TIRG", "FiLM"]
+    place = {line.get_xdata()[0]: line.get_ydata()[0] for line in axis.lines}
+    assert [round(place[x]) for x in (1, 2, 3, 4, 5)] == [0, 1, 2, 1, 2]
+    assert len(set(place.values())) == 5  # none hides another
+    assert [t.get_text() for t in figure.legends[0].texts] == ["without DIM", "with DIM"]
 
 
 def test_differences_stand_in_their_groups_around_no_difference():

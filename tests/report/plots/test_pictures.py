@@ -106,15 +106,23 @@ def test_sentences_that_nobody_searched_for_have_no_marks(pictures):
     assert figure.axes[0].get_xlabel() == ""
 
 
-def test_attention_is_bright_where_the_weight_is():
-    weight = np.zeros((1, 2, 3))
-    weight[0, 0, 0] = 1.0
+def test_attention_is_in_shares_of_an_even_look_on_one_scale():
+    weights = np.full((2, 2, 3), 0.1)
+    weights[0, 0, 0] = 0.6
     white = np.full((1, 20, 30, 3), 255, dtype=np.uint8)
-    figure = plots.attention_rows(white, [["red"]], [weight])
-    shown = figure.axes[1].images[0].get_array()
-    assert shown[0, 0].min() > 240
-    assert shown[-1, -1].max() < 50
+    figure = plots.attention_rows(white, [["red", "a"]], [weights])
+    sharp, even = (figure.axes[n].images[1] for n in (1, 2))
+    assert sharp.get_array().max() == pytest.approx(0.6 / (1.1 / 6))
+    np.testing.assert_allclose(even.get_array(), np.ones((2, 3)))
+    assert sharp.get_clim() == even.get_clim() == (0, pytest.approx(3.27, abs=0.01))
     assert figure.axes[1].get_title(loc="center") == "red"
+    assert figure.axes[-1].get_xlabel().startswith("attention; 1: as if")
+
+
+def test_pictures_of_a_grid_have_frames(pictures):
+    axis = plots.image_grid(pictures).axes[0]
+    assert axis.axison
+    assert all(spine.get_visible() for spine in axis.spines.values())
 
 
 def test_what_does_not_fit_is_refused(pictures):
