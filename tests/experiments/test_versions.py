@@ -35,7 +35,7 @@ def committed():
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("CMIR_COMMITTED", raising=False)
         every = ledger.records(ledger.COMMITTED)
-            return {r.run: config_of(r) for r in every if r.kind != "features"}
+        return {r.run: config_of(r) for r in every if r.kind != "features"}
 
 
 def current(config):
