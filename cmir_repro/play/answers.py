@@ -104,11 +104,17 @@ class Composed:
         return first(self.name, gallery, lambda: self._ask(source, text), right, left_out)
 
     @torch.no_grad()
+    def read(self, source: str) -> None:
+        """Encode a picture that will be asked with, once."""
+        if source not in self._encoded:
+            picture = self.experiment.task.picture(source)
+            self._encoded[source] = self.system.encode(picture)
+
+    @torch.no_grad()
     def _ask(self, source: str, text: str) -> np.ndarray:
         """As `ComposedExperiment.ask`, but a source is encoded once for all its sentences."""
         asked, device = self.experiment, self.experiment.device
-        if source not in self._encoded:
-            self._encoded[source] = self.system.encode(asked.task.picture(source))
+        self.read(source)
         numbers, lengths = map(torch.from_numpy, asked.tokens.encode([text]))
         told = self.system.text(numbers.to(device), lengths.to(device))
         return self.system.query(self._encoded[source], told).float().cpu().numpy()

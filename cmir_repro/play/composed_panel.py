@@ -30,6 +30,9 @@ class ComposedPanel(Panel):
         self.sources = [self.source, *(one for one in questions.sources if one != self.source)]
         self._shown: dict[tuple, tuple[str, str]] = {}
         told = [self._show(questions.row(name), source=True) for name in self.sources]
+        for model in self.models:  # while the panel loads, so that a click is answered at once
+            for name in self.sources:
+                model.read(name)
         self.strip = Thumbnails(*zip(*told, strict=True), self._chosen)
         self.menus = menus.of(questions, self.ask)
         self.text = widgets.Text(

@@ -25,10 +25,10 @@ TOKEN = "of-this-test"
 # What voila's page asks of the network: icons that this notebook does not use.
 FOREIGN = "https://cdn.jsdelivr.net/**"
 SERVERS = {
-    "voila": (["voila", f"notebooks/{NOTEBOOK}", "--no-browser", "--port={port}"], "/"),
+    "voila": (["voila", f"{{folder}}/{NOTEBOOK}", "--no-browser", "--port={port}"], "/"),
     "lab": (
         ["jupyterlab", "--no-browser", "--allow-root", "--port={port}",
-         "--ServerApp.root_dir=notebooks", f"--IdentityProvider.token={TOKEN}",
+         "--ServerApp.root_dir={folder}", f"--IdentityProvider.token={TOKEN}",
          "--LabApp.news_url=", "--LabApp.expose_app_in_browser=False"],
         f"/lab/tree/{NOTEBOOK}?token={TOKEN}",
     ),
@@ -48,14 +48,20 @@ def browser():
 
 
 @contextmanager
-def served(kind, log):
-    """The address of a server of the notebook, started for this test and stopped after it."""
+def served(kind, folder):
+    """The address of a server of the notebook, started for this test and stopped after it.
+
+    It serves a copy, because JupyterLab saves what it has run.
+    """
+    shutil.copy(paths.checkout() / "notebooks" / NOTEBOOK, folder)
+    log = folder / "log"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command, path = SERVERS[kind]
-    command = [sys.executable, "-m", *(word.format(port=port) for word in command)]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(paths.checkout()), *sys.path])}
+    command = [sys.executable, "-m", *(word.format(port=port, folder=folder) for word in command)]
+    found = {"PYTHONPATH": [str(paths.checkout()), *sys.path], "CMIR_HOME": [str(paths.home())]}
+    env = {**os.environ, **{name: os.pathsep.join(value) for name, value in found.items()}}
     with log.open("w") as out:
         server = subprocess.Popen(command, cwd=paths.checkout(), env=env, stdout=out, stderr=out)
         try:
@@ -110,7 +116,7 @@ def shot(page, name):
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_a_picture_is_clicked_an_edit_chosen_and_the_target_found(kind, browser, tmp_path):
-    with served(kind, tmp_path / "log") as address, opened(browser, address) as (page, wrong):
+    with served(kind, tmp_path) as address, opened(browser, address) as (page, wrong):
         if kind == "lab":
             run_all_cells(page)
         page.locator(".cmir-thumbnail").first.wait_for()
