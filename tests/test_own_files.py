@@ -29,6 +29,7 @@ NAMES = (
     "exported weights",
     "features, .npz",
     "features, .npy with ids",
+    "features to train on",
     "coordinates",
     "backend of the grid",
 )

@@ -169,11 +169,13 @@ def test_missing_pictures_can_be_left_out_and_are_recorded(root, photos):
     assert "3 images missing" in found["protocol"]["name"]  # one is missing from two lists
 
 
-def test_either_ending_will_do_and_damage_is_refused(root, photos):
+def test_either_ending_will_do_and_both_are_refused(root, photos):
     Image.fromarray(np.full((9, 9, 3), 7, np.uint8)).save(photos / "B0SHARED.jpg")
+    refused(root, "B0SHARED.png differ in their endings alone", "--images", photos)
+    (photos / "B0SHARED.png").unlink()
     data = run(root, "--images", photos, "--size", 8)
     row = data.images.index[data.images["label"] == "B0SHARED"].to_numpy()
-    assert (data.take("photo", row) == 7).all()  # .jpg before .png
+    assert (data.take("photo", row) == 7).all()
 
 
 def test_a_damaged_picture_is_named(root, photos):

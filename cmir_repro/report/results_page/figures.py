@@ -5,9 +5,9 @@ import io
 import shlex
 from pathlib import Path
 
-from PIL import Image
-
 from cmir_repro.core import paths
+from cmir_repro.core.errors import InputError
+from cmir_repro.data.prepare.pictures import opened
 from cmir_repro.experiments import ledger
 from cmir_repro.experiments.ledger import Record
 from cmir_repro.report import words
@@ -77,10 +77,10 @@ def markdown() -> str:
 def _shown(name: str, path: Path) -> dict | None:
     """None of a picture that is damaged."""
     try:
-        with Image.open(path) as opened:
-            said = str(opened.info.get("Description", ""))  # as `plots.save_figure` puts it
-            picture = opened.convert("RGB")
-    except (OSError, ValueError):
+        with opened(path) as image:
+            said = str(image.info.get("Description", ""))  # as `plots.save_figure` puts it
+            picture = image.convert("RGB")
+    except InputError:
         return None
     picture.thumbnail((WIDTH, 4 * WIDTH))
     buffer = io.BytesIO()
