@@ -60,7 +60,8 @@ in-browser: browser
 
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -n)
 browser: setup
-	@command -v chromium >/dev/null || $(AS_ROOT) apt-get install -qq -y chromium >/dev/null 2>&1 \
+	@command -v chromium >/dev/null \
+	  || ($(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -qq -y chromium) >/dev/null 2>&1 \
 	  || echo "chromium is not here and apt-get cannot install it: its tests are skipped"
 
 # All systems, the most wanted first; 3: time ran out, the tables are made from what there is.

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
+from cmir_repro.command_line import Preset, Ties
 from cmir_repro.core.errors import check_seed, one_of
-
-Preset = Annotated[str, typer.Option(metavar="NAME", help="a wrong name lists those there are")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,9 +21,7 @@ def score_judged(
         Path, typer.Option(metavar="PATH", help="the release's folder; own/judged: TREC's qrels")
     ],
     protocol: Preset,
-    ties: Annotated[
-        str | None, typer.Option(help="mean, best or worst; default: what the protocol says")
-    ] = None,
+    ties: Ties = None,
     split: Annotated[str | None, typer.Option(help="of the release; default: val")] = None,
     lists: Annotated[
         Path | None, typer.Option(metavar="FILE", help="write ranked lists: .parquet or .trec")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cmir_repro import benchmark_commands, feature_commands
-from cmir_repro.command_line import Scripts, group
+from cmir_repro.command_line import Preset, Scripts, Ties, group
 from cmir_repro.core import paths
 from cmir_repro.core.config import parse
 from cmir_repro.core.errors import InputError, check_seed, one_of
@@ -38,10 +38,6 @@ Scale = Annotated[str, typer.Option(help="mini, full (hours) or paper (GPU)")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto: what there is")]
 Seed = Annotated[int, typer.Option(callback=check_seed, help="of weights, batches and bootstrap")]
 Bootstrap = Annotated[int, typer.Option("--seed", callback=check_seed, help="of the bootstrap")]
-Preset = Annotated[str, typer.Option(metavar="NAME", help="a wrong name lists those there are")]
-Ties = Annotated[
-    str | None, typer.Option(help="mean, best or worst; default: what the protocol says")
-]
 Out = Annotated[Path | None, typer.Option(metavar="FILE", help="result and every query's, as JSON")]
 Features = Annotated[Path, typer.Option(metavar="FILE", help=".npz, or .npy with ids")]
 FeatureFile = Annotated[

@@ -1,7 +1,11 @@
-"""How every command of `cmir` behaves: refusals of one line, help that fits a screen."""
+"""How every command of `cmir` behaves: refusals of one line, help that fits a screen.
+
+And options that several modules of commands have.
+"""
 
 import errno
 import sys
+from typing import Annotated
 
 import typer
 from typer.core import TyperGroup
@@ -13,6 +17,10 @@ INTERRUPTED = 130  # the status after Ctrl-C; what cannot be used is 2
 UNWRITABLE = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR,
 }  # fmt: skip
+Preset = Annotated[str, typer.Option(metavar="NAME", help="a wrong name lists those there are")]
+Ties = Annotated[
+    str | None, typer.Option(help="mean, best or worst; default: what the protocol says")
+]
 
 
 class Commands(TyperGroup):

@@ -19,7 +19,7 @@ from cmir_repro.evaluation.features import save_features
 from cmir_repro.experiments import ledger
 from cmir_repro.experiments.grid import cell
 from cmir_repro.experiments.presets.dim import SCALES
-from cmir_repro.report import pages, results_page, yours
+from cmir_repro.report import pages, yours
 from cmir_repro.training import loop
 
 NAMES = (
@@ -345,13 +345,6 @@ def test_rank_files_are_audited_printed_and_written(tmp_path, monkeypatch):
 
 
 # Tables, ledgers
-
-
-def test_report_writes_one_page_or_says_in_a_line_why_not(workspace, monkeypatch, tmp_path):
-    assert refused("report").startswith("error: no ledger holds a run yet")
-    monkeypatch.setattr(results_page, "write", lambda out: out or paths.home() / "results.html")
-    assert said("report") == "home/results.html\n"
-    assert said("report", "--out", str(tmp_path / "a.html")) == "a.html\n"
 
 
 def test_tables_go_to_the_workspace_or_into_the_pages(monkeypatch, workspace):
