@@ -15,7 +15,7 @@ MOST_NAMES = 6
 SOLUTIONS = paths.checkout() / "notebooks" / "exercises" / "solutions.md"
 # Words of earlier drafts -> the field's: a query is a query, in what a reader sees.
 WORDS = {
-    r"asks|as(?:ks|king) for": "is the query",
+    r"asks": "is the query",
     r"buys?|bought": "gains",
     r"t(?:ell|old) apart": "no detectable difference",
     r"as filed": "under the label",
