@@ -1,4 +1,4 @@
-"""What the committed notebooks use of the package; nothing is executed."""
+"""What the committed notebooks use of the package and say; none is executed."""
 
 import ast
 import importlib
@@ -43,6 +43,7 @@ ABBREVIATIONS = {
     "PCA": "principal component analysis",
     "UMAP": "uniform manifold approximation and projection",
 }
+FENCED = re.compile(r"```python\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 MODULE = re.compile(r"(?<!\[)`(cmir_repro/[\w/]+\.py)`")
 
@@ -195,12 +196,17 @@ def test_exercises_have_solutions_whose_code_names_what_is_there():
             solved = re.split(r"^## ", text, flags=re.MULTILINE)
             (mine,) = [one for one in solved if one.startswith(number)]
             assert re.findall(r"^\*\*(\d)\. ", mine, re.MULTILINE) == wanted, notebook.stem
-    test_what_a_notebook_names_is_public_and_there(
-        [
-            nbformat.v4.new_code_cell(block)
-            for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-        ]
-    )
+    blocks = [nbformat.v4.new_code_cell(block) for block in FENCED.findall(text)]
+    test_what_a_notebook_names_is_public_and_there(blocks)
+
+
+@pytest.mark.parametrize("number", ["05", "09", "11"])
+def test_solutions_that_need_neither_model_nor_ledger_run(number):
+    start, *parts = re.split(r"^## ", SOLUTIONS.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (part,) = [one for one in parts if one.startswith(number)]
+    names = {}
+    for block in [*FENCED.findall(start), *FENCED.findall(part)]:
+        exec(block, names)
 
 
 def code_free(notebook):
