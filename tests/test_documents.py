@@ -8,7 +8,10 @@ from cmir_repro.core import paths
 from cmir_repro.report import pages
 
 CHECKOUT = paths.checkout()
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", *sorted((CHECKOUT / "docs").rglob("*.md")))
+DOCUMENTS = (
+    "README.md", "CONTRIBUTING.md", "notebooks/exercises/solutions.md",
+    *sorted((CHECKOUT / "docs").rglob("*.md")),
+)  # fmt: skip
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 README_BYTES, SUMMARY_ROWS = 8192, 6
 
