@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
 from cmir_repro.experiments import shared
 from cmir_repro.report import results_page
@@ -19,8 +20,6 @@ def opened(small, monkeypatch, tmp_path):
     """The page in Chromium; nothing was asked of the network and no error is on the console."""
     if CHROMIUM is None:
         pytest.skip("chromium is not installed (apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
     monkeypatch.setattr(shared, "names", lambda: ["css/tirg-dim-mini", "css/tirg-full"])
     monkeypatch.setattr(answers, "ASKED", 4)
     path = results_page.write(tmp_path / "results.html")
@@ -43,33 +42,40 @@ def opened(small, monkeypatch, tmp_path):
     assert [one for one in said if one[0] in ("error", "warning")] == []
 
 
-def _methods(page):
-    return page.locator("#table tbody tr td:nth-child(5)").all_inner_texts()
+def _shows(page, methods):
+    """The table has these rows; waits, since the table is redrawn after the click is answered."""
+    cells = page.locator("#table tbody tr td:nth-child(5)")
+    expect(cells).to_have_text(methods, timeout=SLOW)
+
+
+def _says(page, place, text):
+    """A part of the page holds a text; waits likewise."""
+    expect(page.locator(place)).to_contain_text(text, timeout=SLOW)
 
 
 def test_a_reader_sorts_filters_compares_and_opens_curves_and_figures(opened):
     page = opened
-    assert _methods(page) == ["Image only", "TIRG", "TIRG + DIM"]
+    _shows(page, ["Image only", "TIRG", "TIRG + DIM"])
     head = page.locator("#table thead th", has_text="method").first
-    for _ in range(2):
-        head.locator(".dt-column-title").click()
-    assert _methods(page) == ["TIRG + DIM", "TIRG", "Image only"]
+    head.locator(".dt-column-title").click()
+    expect(head).to_have_attribute("aria-sort", "ascending", timeout=SLOW)
+    head.locator(".dt-column-title").click()
+    _shows(page, ["TIRG + DIM", "TIRG", "Image only"])
     page.locator(".dt-search input").fill("TIRG")
-    assert _methods(page) == ["TIRG + DIM", "TIRG"]
+    _shows(page, ["TIRG + DIM", "TIRG"])
 
     rows = page.locator("#table tbody tr")
     rows.nth(1).click()
     rows.nth(0).press("Enter")  # by keyboard
-    assert "TIRG, seed 0 and TIRG + DIM, seed 0" in page.locator("#chosen").inner_text()
-    assert "cmir run --seed 2" in page.locator("#facts").inner_text()
+    _says(page, "#chosen", "TIRG, seed 0 and TIRG + DIM, seed 0")
+    _says(page, "#facts", "cmir run --seed 2")
     page.click("#go")
-    verdict = page.locator("#verdict").inner_text()
-    assert verdict.startswith("TIRG + DIM, seed 0 gains ")
+    _says(page, "#verdict", "TIRG + DIM, seed 0 gains ")
     assert page.locator("#gained li img").first.evaluate("x => x.naturalWidth") > 0
     page.wait_for_selector("#scatter .scatterlayer path")
 
     page.select_option("#first", "run-0")
-    assert "against Image only, seed 0" in page.locator("#verdict").inner_text()
+    _says(page, "#verdict", "against Image only, seed 0")
 
     before = page.locator("#answer-shown h3").all_inner_texts()
     assert before == ["TIRG, trained at full", "TIRG + DIM"]
@@ -82,7 +88,7 @@ def test_a_reader_sorts_filters_compares_and_opens_curves_and_figures(opened):
     page.click("#curve-clear")
     page.select_option("#curve-run", "run-2")
     page.click("#curve-add")
-    assert page.locator("#curve-validation .legendtext").count() == 1
+    expect(page.locator("#curve-validation .legendtext")).to_have_count(1, timeout=SLOW)
 
     figure = page.locator("#figure-recall-css-mini-3d-3d")
     figure.scroll_into_view_if_needed()
@@ -97,4 +103,4 @@ def test_a_filter_of_a_column_lists_its_values(opened):
     head = page.locator("#table thead th", has_text="method").first
     head.locator("button[aria-haspopup]").last.click()
     page.locator(".dtcc-dropdown button", has_text="Image only").click()
-    assert _methods(page) == ["Image only"]
+    _shows(page, ["Image only"])
