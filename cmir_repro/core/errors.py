@@ -62,9 +62,6 @@ def first(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
-SEEDS = 2**32  # seeds are below it: what every generator here can be made of
-
-
 MAX_SIDE = 4096  # of a prepared picture in pixels, our choice: 50 MB
 
 
@@ -73,6 +70,9 @@ def check_size(size: int) -> int:
     if isinstance(size, bool) or not isinstance(size, Integral) or not 1 <= size <= MAX_SIDE:
         raise InputError(f"size {size!r} must be a whole number from 1 to {MAX_SIDE} pixels")
     return int(size)
+
+
+SEEDS = 2**32  # seeds are below it: what every generator here can be made of
 
 
 def check_seed(seed: int | None) -> int | None:

@@ -24,6 +24,7 @@ from cmir_repro.experiments.experiment import Experiment, Run
 from cmir_repro.experiments.job import Job
 from cmir_repro.experiments.presets.dim import DIMRun
 from cmir_repro.models.compositors import COMPOSITORS
+from cmir_repro.models.image import ImageFeatures
 from cmir_repro.systems.dim import Composed
 
 UNKNOWN_WORD = "unk"
@@ -110,10 +111,14 @@ class ComposedExperiment(Experiment):
         if len(query) != 2:
             raise InputError("ask with a picture, by its id or file, and what is to change in it")
         source, text = map(str, query)
+        found = self.compose(system, system.encode(self.task.picture(source)), text)
+        return found, source if self.protocol.drop_source else ""
+
+    def compose(self, system: nn.Module, source: ImageFeatures, text: str) -> np.ndarray:
+        """The query (1, E) float32 of an encoded picture and a sentence."""
         words, lengths = map(torch.from_numpy, self.tokens.encode([text]))
         told = system.text(words.to(self.device), lengths.to(self.device))
-        found = system.query(system.encode(self.task.picture(source)), told)
-        return found.float().cpu().numpy(), source if self.protocol.drop_source else ""
+        return system.query(source, told).float().cpu().numpy()
 
     def features(self, system: nn.Module, job: Job) -> Embedded:
         return self.embed(system, "test")

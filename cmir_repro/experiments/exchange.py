@@ -40,7 +40,6 @@ def _towers(part: Retrieval, scale: str, chunk: int = 256) -> Vectors:
     pictures, net = images_of(f"css/{scale}", "3d"), OwnTowers(TOWERS, "cpu", texts=False)
     parts = [part.gallery[start : start + chunk] for start in range(0, len(part.gallery), chunk)]
     gallery = np.concatenate([net.images(pictures.take(rows), grid=False) for rows in parts])
-    net = OwnTowers(TOWERS, "cpu", texts=True)
     texts, numbers = np.unique(part.texts, return_inverse=True)
     said = [
         net.texts(texts[start : start + chunk].tolist(), False, 0)[0]

@@ -113,11 +113,8 @@ class Composed:
     @torch.no_grad()
     def _ask(self, source: str, text: str) -> np.ndarray:
         """As `ComposedExperiment.ask`, but a source is encoded once for all its sentences."""
-        asked, device = self.experiment, self.experiment.device
         self.read(source)
-        numbers, lengths = map(torch.from_numpy, asked.tokens.encode([text]))
-        told = self.system.text(numbers.to(device), lengths.to(device))
-        return self.system.query(self._encoded[source], told).float().cpu().numpy()
+        return self.experiment.compose(self.system, self._encoded[source], text)
 
     @torch.no_grad()
     def _vector(self, name: str, picture: np.ndarray) -> np.ndarray:

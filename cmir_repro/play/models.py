@@ -32,13 +32,11 @@ def composed(dataset: str, methods: Sequence[str] = tuple(SHIPPED)) -> list[Comp
     if dataset != "css":
         runs = [run(dim.configure(dataset, "auto", SCALE, method)) for method in methods]
         return [Composed(done.record.method, done.system, done.experiment) for done in runs]
-    found = {method: shared.load(SHIPPED[method]) for method in methods}
-    task = None
-    models = []
-    for method, model in found.items():
+    found = []
+    for method in methods:
+        model = shared.load(SHIPPED[method])
         experiment = model.experiment(SCALE)
-        if task is not None:  # pictures are read once
-            experiment.task = task
-        task = experiment.task
-        models.append(Composed(method, model.model, experiment))
-    return models
+        if found:  # pictures are read once
+            experiment.task = found[0].experiment.task
+        found.append(Composed(method, model.model, experiment))
+    return found

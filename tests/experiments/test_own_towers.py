@@ -6,7 +6,7 @@ import tiny_runs
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.feature_store import FeatureStore
-from cmir_repro.experiments import embed, export, shared
+from cmir_repro.experiments import embed, exchange, export, ledger, shared
 from cmir_repro.experiments.own_towers import OwnTowers
 
 
@@ -47,3 +47,10 @@ def test_models_of_other_systems_grids_and_pictures_of_other_sizes_are_refused(f
 def test_a_name_that_is_no_model_of_ours_is_looked_for_as_a_folder(tmp_path):
     with pytest.raises(InputError, match="no whole AutoImageProcessor in the folder 'nothing'"):
         embed.towers("nothing", "cpu", texts=False)
+
+
+def test_the_weight_of_the_exchange_page_is_what_validation_chose(monkeypatch):
+    monkeypatch.delenv("CMIR_COMMITTED")
+    found = ledger.records(ledger.COMMITTED, kinds=("features",), system="dim", scale="mini")
+    chosen = {r.validation["weight"] for r in found if r.method.startswith("Weighted sum of AAI")}
+    assert chosen == {exchange.WEIGHT}

@@ -40,9 +40,9 @@ def test_a_picture_has_sentences_of_which_its_own_are_right(sentences):
     scores = sentences.sentences @ sentences.images[row]
     best = np.argsort(-scores, kind="stable")
     rank = 1 + int(np.argmax(sentences.pairs.image_of[best] == row))
-    assert f"rank <b>{rank}</b>" in sentences.told.value
+    assert f"rank <b>{rank}</b>" in sentences.texts.value
     for at in best[:8]:
-        assert sentences.pairs.texts[at] in sentences.told.value
+        assert sentences.pairs.texts[at] in sentences.texts.value
 
 
 def test_tags_name_categories(tags):
@@ -65,7 +65,7 @@ def test_a_tag_is_right_where_it_fits_the_picture(tags):
     assert own <= fits
     for category in np.array(tags.found.categories)[tags.found.labels[row]]:
         assert set(category.split()) <= fits
-    assert ("✓" in tags.told.value) or ("✗" in tags.told.value)
+    assert ("✓" in tags.texts.value) or ("✗" in tags.texts.value)
 
 
 def test_data_sets_of_photographs_are_listed_where_there_are_some(monkeypatch, tmp_path):

@@ -23,10 +23,9 @@ from cmir_repro.data.css.scenes import (
     COLOR,
     COLORS,
     EMPTY,
-    SHAPE,
-    SHAPES,
-    SIZE,
+    FIELDS,
     SIZES,
+    matching,
 )
 
 VERSION = 1  # of groups, sentences and candidates; raise it when any of them changes on purpose
@@ -34,8 +33,8 @@ PARAPHRASES = 3  # sentences a group at most
 OTHER_SOURCES = 3  # sources on which a group's edit is also shown
 FORMS = ("make colour", "make size", "remove", "add", "add, one thing unsaid", "two edits")
 NAMED = ("place", "size", "colour", "shape")
-_FIELDS = {"size": SIZE, "colour": COLOR, "shape": SHAPE}
-_VALUES = {"size": SIZES, "colour": COLORS, "shape": SHAPES}
+_FIELDS = {name: field for name, (field, _) in FIELDS.items()}
+_VALUES = {name: words for name, (_, words) in FIELDS.items()}
 ANSWER = "answer"
 # Kinds of hard negatives, each a scene that is wrong in one way only.
 UNEDITED, ELSEWHERE = "unedited source", "same edit, other source"
@@ -206,13 +205,8 @@ def _descriptions(scene: np.ndarray, cell: int, rng: np.random.Generator) -> lis
 
 def _match(scene: np.ndarray, thing: np.ndarray, cell: int, what: Sequence[str]) -> np.ndarray:
     """(9,) bool: the objects that a description fits."""
-    match = scene[:, COLOR] != EMPTY
-    for name in what:
-        if name == "place":
-            match = match & (np.arange(len(CELLS)) == cell)
-        else:
-            match = match & (scene[:, _FIELDS[name]] == thing[_FIELDS[name]])
-    return match
+    values = {name: thing[_FIELDS[name]] for name in what if name != "place"}
+    return matching(scene, cell if "place" in what else None, **values)
 
 
 def _words(thing: np.ndarray, cell: int, what: Sequence[str]) -> str:
@@ -264,8 +258,7 @@ def _without(scene: np.ndarray, cells: int | np.ndarray) -> np.ndarray:
 
 
 def _allowed(scene: np.ndarray) -> bool:
-    there = scene[scene[:, COLOR] != EMPTY]
-    return bool(world.allowed_pairs("test")[there[:, COLOR], there[:, SHAPE]].all())
+    return bool(world.permitted(scene, world.allowed_pairs("test")))
 
 
 def _draw(rng: np.random.Generator, of: np.ndarray) -> int:

@@ -18,15 +18,14 @@ from cmir_repro.data.css.scenes import (
     COLOR,
     COLORS,
     EMPTY,
-    SHAPE,
+    FIELDS,
     SHAPES,
-    SIZE,
     SIZES,
+    matching,
 )
 
 ANY = "object"  # the word for any shape
-VALUES = {"position": CELLS, "size": SIZES, "colour": COLORS, "shape": SHAPES}
-_FIELDS = {"size": (SIZE, SIZES), "colour": (COLOR, COLORS), "shape": (SHAPE, SHAPES)}
+VALUES = {"position": CELLS} | {name: words for name, (_, words) in FIELDS.items()}
 
 
 class Edit(NamedTuple):
@@ -62,17 +61,15 @@ class Edit(NamedTuple):
         """
         if self.verb == "add":
             return self._added(scene)
-        match = scene[:, COLOR] != EMPTY
-        if self.position:
-            match &= np.arange(len(CELLS)) == CELLS.index(self.position)
-        for name, (field, words) in _FIELDS.items():
-            if said := getattr(self, name):
-                match &= scene[:, field] == words.index(said)
+        cell = CELLS.index(self.position) if self.position else None
+        said = {name: getattr(self, name) for name in FIELDS if getattr(self, name)}
+        values = {name: FIELDS[name][1].index(word) for name, word in said.items()}
+        match = matching(scene, cell, **values)
         after = scene.copy()
         if self.verb == "remove":
             after[match] = EMPTY
         else:
-            field, words = _FIELDS["size" if self.value in SIZES else "colour"]
+            field, words = FIELDS["size" if self.value in SIZES else "colour"]
             after[match, field] = words.index(self.value)
         return [after] if (after != scene).any() else []
 

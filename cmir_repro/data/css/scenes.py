@@ -32,3 +32,20 @@ SIZES = ("small", "large")
 MATERIALS = ("rubber", "metal")
 CELLS = tuple(f"{y}-{x}" for y in ("top", "middle", "bottom") for x in ("left", "center", "right"))
 COLOR, SHAPE, SIZE, MATERIAL = range(4)
+# What a sentence may say of an object besides its cell: where it stands in a scene, and its words.
+FIELDS = {"size": (SIZE, SIZES), "colour": (COLOR, COLORS), "shape": (SHAPE, SHAPES)}
+
+
+def matching(scenes: np.ndarray, cell: int | None = None, **values: int) -> np.ndarray:
+    """(..., 9) bool: the objects of scenes (..., 9, 4) that a description fits.
+
+    Args:
+        cell: where they are, or None for anywhere.
+        values: by the names of FIELDS, those that are said.
+    """
+    match = scenes[..., COLOR] != EMPTY
+    if cell is not None:
+        match = match & (np.arange(len(CELLS)) == cell)
+    for name, value in values.items():
+        match = match & (scenes[..., FIELDS[name][0]] == value)
+    return match

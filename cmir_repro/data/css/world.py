@@ -20,6 +20,7 @@ from cmir_repro.data.css.scenes import (
     SHAPES,
     SIZE,
     SIZES,
+    matching,
 )
 
 VERSION = 1  # of scenes, sentences and pictures; raise it when any of them changes on purpose
@@ -134,14 +135,11 @@ def _edit(rng, base, allowed):
     color, shape, size, _ = base[scene, cell].tolist()
     named = rng.random(4) < P_NAMED
     named[rng.integers(4)] |= not named.any()
-    match = base[..., COLOR] != EMPTY  # (N, 9)
-    if named[0]:
-        match = match & (np.arange(len(CELLS)) == cell)
-    for is_named, field, value in zip(
-        named[1:], (SIZE, COLOR, SHAPE), (size, color, shape), strict=True
-    ):
-        if is_named:
-            match = match & (base[..., field] == value)
+    values = {"size": size, "colour": color, "shape": shape}
+    said = {
+        name: v for (name, v), is_said in zip(values.items(), named[1:], strict=True) if is_said
+    }
+    match = matching(base, cell if named[0] else None, **said)  # (N, 9)
     words = [
         CELLS[cell] if named[0] else "",
         SIZES[size] if named[1] else "",
@@ -158,7 +156,7 @@ def _edit(rng, base, allowed):
         after = base.copy()
         after[..., field] = np.where(match, value, base[..., field])
         text = _sentence("make", *words, names[value])
-    applies = (after != base).any((1, 2)) & _permitted(after, allowed)
+    applies = (after != base).any((1, 2)) & permitted(after, allowed)
     return text, form, lambda sources: after[sources], applies
 
 
@@ -187,9 +185,10 @@ def _add(rng, base, allowed):
     return text, "add", outcome, free[:, cell] if says_cell else free.any(1)
 
 
-def _permitted(scenes: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+def permitted(scenes: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """Whether scenes (..., 9, 4) show pairs of colour and shape of `allowed_pairs` alone: (...)."""
     empty = scenes[..., COLOR] == EMPTY
-    return (empty | allowed[scenes[..., COLOR], scenes[..., SHAPE]]).all(1)
+    return (empty | allowed[scenes[..., COLOR], scenes[..., SHAPE]]).all(-1)
 
 
 def _sentence(*words: str) -> str:

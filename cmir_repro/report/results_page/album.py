@@ -12,7 +12,7 @@ from cmir_repro.data.prepared import Prepared
 from cmir_repro.report import words
 
 SIZE = 84, 60  # pixels, at most
-MOST_BYTES = 1_600_000  # of all pictures, encoded
+MOST_SIGNS = 2_100_000  # of all pictures, encoded
 NONE = -1  # no picture
 
 
@@ -22,7 +22,7 @@ class Album:
     Attributes:
         pictures: WebP in base64, one a picture, in the order they were asked for.
         lost: a sentence for each data set whose pictures are not here.
-        left_out: how many did not fit into MOST_BYTES.
+        left_out: how many did not fit into MOST_SIGNS.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Album:
         self._place: dict[tuple[str, str, str], int] = {}
         self._opened: dict[tuple[str, str], Prepared | None] = {}
         self._rows: dict[tuple[str, str], dict[str, int]] = {}
-        self._bytes = 0
+        self._signs = 0
 
     def data(self, dataset: str, scale: str, manifest: str) -> Prepared | None:
         """A data set as records name it; None, and a sentence in `lost`, where it is not here.
@@ -77,13 +77,18 @@ class Album:
         row = self._rows[data.info["name"], scale].get(image)
         if row is None or view not in data.views:
             return NONE
-        picture = Image.fromarray(data.take(view, np.array([row]))[0])
-        picture.thumbnail(SIZE)
-        buffer = io.BytesIO()
-        picture.save(buffer, "WEBP", quality=60, method=4)
-        if self._bytes + buffer.tell() > MOST_BYTES:
+        encoded = webp(Image.fromarray(data.take(view, np.array([row]))[0]), SIZE, quality=60)
+        if self._signs + len(encoded) > MOST_SIGNS:
             self.left_out += 1
             return NONE
-        self._bytes += buffer.tell()
-        self.pictures.append(base64.b64encode(buffer.getvalue()).decode())
+        self._signs += len(encoded)
+        self.pictures.append(encoded)
         return len(self.pictures) - 1
+
+
+def webp(picture: Image.Image, most: tuple[int, int], quality: int) -> str:
+    """A picture as WebP in base64; it is made to fit into so many pixels, in place."""
+    picture.thumbnail(most)
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=quality, method=4)
+    return base64.b64encode(buffer.getvalue()).decode()

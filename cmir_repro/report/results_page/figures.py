@@ -1,7 +1,5 @@
 """The figures of the notebooks, each with the command and the records it is made from."""
 
-import base64
-import io
 import shlex
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from cmir_repro.experiments import ledger
 from cmir_repro.experiments.ledger import Record
 from cmir_repro.report import words
 from cmir_repro.report.plots import captions
+from cmir_repro.report.results_page.album import webp
 
 WIDTH = 1100  # pixels, at most
 
@@ -82,13 +81,11 @@ def _shown(name: str, path: Path) -> dict | None:
             picture = image.convert("RGB")
     except InputError:
         return None
-    picture.thumbnail((WIDTH, 4 * WIDTH))
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=80, method=4)
+    encoded = webp(picture, (WIDTH, 4 * WIDTH), quality=80)
     of = captions.described(name)
     return {
         "caption": said or (of.caption if of else ""),
-        "image": base64.b64encode(buffer.getvalue()).decode(),
+        "image": encoded,
         "width": picture.width,
         "height": picture.height,
     }
