@@ -241,3 +241,7 @@ def prepare(
 
     arrays = {TEXT: tags, LABELS: labels_}
     return checks.tell(labelled_release.finish(name, record, table, arrays, draw))
+
+
+if __name__ == "__main__":
+    options.as_command(__file__)
