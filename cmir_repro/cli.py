@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cmir_repro import benchmark_commands, feature_commands
+from cmir_repro import benchmark_commands, feature_commands, gallery_commands
 from cmir_repro.command_line import Preset, Scripts, Ties, group, trained
 from cmir_repro.core import paths
 from cmir_repro.core.config import parse
@@ -354,8 +354,8 @@ def merge(
 
 
 app.add_typer(ledger, name="ledger")
-feature_commands.add_to(app)
-benchmark_commands.add_to(app)
+for commands in (feature_commands, benchmark_commands, gallery_commands):
+    commands.add_to(app)
 
 
 def _budget(seconds: int | None, hours: float | None) -> int | None:

@@ -9,7 +9,7 @@ from cmir_repro.core.protocol import preset
 from cmir_repro.core.weights import weights_file
 from cmir_repro.data import registry, sentences
 from cmir_repro.data.augment import DRAWS
-from cmir_repro.data.feature_store import FeatureRows
+from cmir_repro.data.feature_rows import FeatureRows
 from cmir_repro.data.feature_texts import FeatureTexts
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.sampling import SAMPLERS

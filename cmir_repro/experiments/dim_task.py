@@ -10,7 +10,7 @@ from torch import Tensor
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
 from cmir_repro.data import training_pairs as pairs
-from cmir_repro.data.feature_store import FeatureRows
+from cmir_repro.data.feature_rows import FeatureRows
 from cmir_repro.data.feature_texts import FeatureTexts
 from cmir_repro.data.labelled import IMAGE
 from cmir_repro.data.prepare.pictures import load_pictures
