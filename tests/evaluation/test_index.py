@@ -142,7 +142,7 @@ def test_ids_of_any_signs_come_back(tmp_path):
 
 
 def test_the_bound_of_memory_chooses_the_kind(tmp_path, features):
-    assert made(features, tmp_path / "large", memory=0.1).kind == "exact"
+    assert made(features, tmp_path / "large", memory=0.2).kind == "exact"
     small = N * D * 4 / 2**30 * 0.9
     refused(lambda: made(features, tmp_path / "no", memory=small), "is too small: ivfpq of 10,000")
     assert build.needed("ivfpq", N, D, 16, 50, 1000) < build.needed("ivfpq", N, D, 16, 50, 9000)

@@ -21,6 +21,7 @@ from cmir_repro.evaluation.nearest import load_faiss
 
 GIB = 2**30
 PART = 2**18  # items of a part, our choice
+BASE = 96 * 2**20  # bytes that faiss and arrays take whatever the gallery, as measured
 BUILDING = "building"
 
 
@@ -103,10 +104,10 @@ def build(
 def needed(kind: str, count: int, dimension: int, code: int, cells: int, part: int = PART) -> int:
     """Bytes of memory that building takes at most beside the libraries, by this model.
 
-    24 bytes an item for ids, and a block of rows; of IVF-PQ the vectors that it is trained on,
-    twice, the cells' centroids and a part's codes.
+    BASE, 24 bytes an item for ids, and a block of rows; of IVF-PQ the vectors that it is trained
+    on, twice, the cells' centroids and a part's codes.
     """
-    block = 3 * listing.BLOCK * dimension * 4
+    block = BASE + 3 * listing.BLOCK * dimension * 4
     if kind == "exact":
         return 24 * count + block + min(part, count) * dimension * 4
     training = 2 * min(count, ivfpq.PER_CELL * max(cells, 256)) * dimension * 4
