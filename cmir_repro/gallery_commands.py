@@ -13,7 +13,7 @@ Feature = Annotated[Path, typer.Argument(metavar="FEATURES", help="file or folde
 
 def add_to(app: typer.Typer) -> None:
     """Make the functions of this module commands."""
-    for function in (index, search):
+    for function in (index, search, shards):
         app.command()(function)
 
 
@@ -59,3 +59,17 @@ def search(
 
     count = asking.write_lists(folder, queries, out, depth, probe, rerank, batch)
     print(f"{paths.shown(out)}: the lists of {count:,} queries")
+
+
+def shards(
+    source: Annotated[
+        str, typer.Argument(metavar="FOLDER", help="pictures, or a prepared data set")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="for the shards")],
+    count: Annotated[int, typer.Option(min=1, help="pictures a shard")] = 1000,
+) -> None:
+    """Write pictures as WebDataset shards, which own-folder reads."""
+    from cmir_repro.data.prepare import picture_shards
+
+    written = picture_shards.write(source, out, count)
+    print(f"{paths.shown(out)}: {written:,} pictures")

@@ -25,8 +25,8 @@ from cmir_repro.training import loop
 NAMES = (
     "run", "grid", "score", "record", "score-images-sentences", "score-labels",
     "score-triplets", "score-judged", "score-css-x", "server-file", "lists",
-    "leaderboard", "embed", "baselines", "index", "search", "tables", "report", "audit", "export",
-    "reproduce", "prepare", "verify", "ledger",
+    "leaderboard", "embed", "baselines", "index", "search", "shards", "tables", "report", "audit",
+    "export", "reproduce", "prepare", "verify", "ledger",
 )  # fmt: skip
 PREPARE = [["prepare", name] for name in SCRIPTS]
 COMMANDS = [*([name] for name in NAMES), ["ledger", "merge"], *PREPARE]
