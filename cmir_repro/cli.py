@@ -301,12 +301,16 @@ def export(
 
 @app.command()
 def verify(
-    dataset: Annotated[str, typer.Argument(metavar="DATA", help="css, or one that was prepared")],
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATA", help="css, one that was prepared, or an index")
+    ],
     scale: Scale = "mini",
 ) -> None:
-    """Read a prepared data set whole; status 1: a file is not as written."""
+    """Read prepared data, or an index, whole; status 1: a file is not as written."""
     from cmir_repro.data import digests, registry
 
+    if gallery_commands.is_index(dataset):
+        return gallery_commands.verify(Path(dataset))
     folder = registry.folder(dataset, scale)
     differing = digests.verify(folder)
     for line in differing:

@@ -73,3 +73,18 @@ def shards(
 
     written = picture_shards.write(source, out, count)
     print(f"{paths.shown(out)}: {written:,} pictures")
+
+
+def is_index(name: str) -> bool:
+    """Whether `cmir verify` is given the folder of an index."""
+    from cmir_repro.evaluation.index import card
+
+    return (Path(name) / card.NAME).is_file()
+
+
+def verify(folder: Path) -> None:
+    """Read the files of an index whole; an `InputError` names the first that differs."""
+    from cmir_repro.evaluation.index import card
+
+    card.read(folder, whole=True)
+    print(f"{paths.shown(folder)}: every file is as it was written")

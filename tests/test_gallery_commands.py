@@ -31,3 +31,19 @@ def test_a_gallery_is_indexed_and_searched(tmp_path):
     result = cmir("search", tmp_path / "index", tmp_path / "w.npz", "-o", lists)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "queries have 5 dimensions" in result.stderr
+
+
+def test_an_index_is_verified_whole(tmp_path):
+    """A sample of a large file may miss one changed byte, a digest of it does not."""
+    vectors = np.random.default_rng(0).normal(size=(2_000, 64))
+    save_features(tmp_path / "g.npz", np.array([f"g{n}" for n in range(2_000)]), vectors)
+    said("index", tmp_path / "g.npz", "-o", tmp_path / "index")
+    assert "every file is as it was written" in said("verify", tmp_path / "index")
+    path = tmp_path / "index" / "vectors-00000.npy"
+    data = bytearray(path.read_bytes())
+    data[6_000] ^= 1  # between two pieces of the sample
+    path.write_bytes(data)
+    assert "2,000 vectors" in said("index", tmp_path / "g.npz", "-o", tmp_path / "index")
+    result = cmir("verify", tmp_path / "index")
+    assert result.exit_code == 2
+    assert "vectors-00000.npy is damaged" in result.stderr

@@ -184,6 +184,11 @@ def test_a_broken_off_index_goes_on_and_is_the_same(tmp_path, features, near, ki
     assert not (tmp_path / "index" / build.BUILDING).exists()
 
 
+def test_one_that_was_killed_before_its_plan_was_whole_goes_on(tmp_path):
+    (tmp_path / "index" / build.BUILDING / ".partial-1-elsewhere-x").mkdir(parents=True)
+    assert made(few(tmp_path / "f"), tmp_path / "index").count == 30
+
+
 def test_a_finished_index_is_found_and_not_built_again(tmp_path, monkeypatch):
     features = few(tmp_path / "f")
     first = made(features, tmp_path / "index")
@@ -198,6 +203,15 @@ def test_other_features_do_not_go_on_with_it(tmp_path):
     refused(lambda: made(other, tmp_path / "index"), "holds an index of other features")
     (tmp_path / "index" / card.NAME).unlink()
     refused(lambda: made(other, tmp_path / "index"), "is not empty and holds no index")
+
+
+@pytest.mark.parametrize(
+    "other", [{"cells": 51}, {"code": 4}, {"seed": 1}, {"kind": "exact"}], ids=lambda o: min(o)
+)
+def test_other_settings_are_another_index(near, features, other):
+    same = {"kind": "ivfpq", "cells": 50, "code": 8, "part": 3000}
+    assert made(features, near, **same).cells == 50
+    refused(lambda: made(features, near, **same | other), "holds an index of other features or se")
 
 
 def test_a_beginning_of_others_is_refused(tmp_path, monkeypatch):

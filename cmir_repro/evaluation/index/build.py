@@ -119,11 +119,15 @@ def _found(folder: Path, features: Path, asked: Asked) -> Card:
     there = [[shard.name, shard.bytes] for shard in card.shards]
     names = [name[:2] for name in asked.files]
     same = card.seed == asked.seed and asked.kind in ("auto", card.kind)
+    if card.kind == "ivfpq":
+        same &= asked.cells in (0, card.cells)
+        same &= card.code == ivfpq.code_for(card.dimension, asked.code)
     if not same or there != names or listing.digest_of(features) != card.features:
         raise InputError(
             f"{folder} holds an index of other features or settings ({card.kind}, {card.count:,} "
             "items); name another folder or delete it"
         )
+    shutil.rmtree(folder / BUILDING, ignore_errors=True)  # of one killed right after the card
     return card
 
 
@@ -140,7 +144,9 @@ def _looked(features: Path, folder: Path, asked: Asked, progress: bool) -> Found
             )
         if found.exists():
             return config.read(found, Found, "delete the folder")
-    elif folder.is_dir() and any(not left.name.startswith(".") for left in folder.iterdir()):
+    elif folder.is_dir() and any(
+        left.name != BUILDING and not left.name.startswith(".") for left in folder.iterdir()
+    ):
         raise InputError(f"the folder {folder} is not empty and holds no index; name a new one")
     write_json(plan, asked.model_dump())
     listed = listing.look(features, folder, progress)
