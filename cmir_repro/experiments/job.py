@@ -4,8 +4,10 @@ A finished run is found again by its configuration, its data and the versions of
 numbers, and is not repeated; a broken-off one goes on where it stopped.
 """
 
+import os
 import shutil
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import pandas as pd
 from accelerate import PartialState
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 
 from cmir_repro.core import files, locks, paths
 from cmir_repro.core.config import read
+from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import Protocol
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.experiments import identity, ledger, versions
@@ -21,14 +24,26 @@ from cmir_repro.training import checkpoint
 from cmir_repro.training.loop import Batches, train
 
 
-def alone(name: str) -> AbstractContextManager:
+@contextmanager
+def alone(name: str) -> Iterator[None]:
     """Be the only one that trains in the folder of a name; where another does, wait for it.
 
-    Of several processes that share one training the first asks for all.
+    Of several processes that share one training the first asks for all, and all wait.
+
+    Raises:
+        InputError: the environment tells of other processes, which this one knows nothing of.
     """
-    if not PartialState().is_main_process:
-        return nullcontext()
-    return locks.alone(paths.runs() / name, f"trains {name}")
+    state = PartialState()
+    told = os.environ.get("WORLD_SIZE", "1")
+    if told.isdecimal() and int(told) != state.num_processes:
+        raise InputError(
+            f"WORLD_SIZE is {told}, but {name} is trained by {state.num_processes} process; start "
+            "several by accelerate launch, or unset WORLD_SIZE"
+        )
+    first = state.is_main_process
+    with locks.alone(paths.runs() / name, f"trains {name}") if first else nullcontext():
+        state.wait_for_everyone()
+        yield
 
 
 class Job:
@@ -97,8 +112,10 @@ class Job:
     def save_fitted(self, tensors: dict[str, Tensor]) -> None:
         """Leave behind what `train` does, for a model that is fitted in one go."""
         facts = {"step": 0, "config": self.identity, "seconds": 0.0, "cpu_seconds": 0.0}
-        files.write_text(self.folder / "log.jsonl", "")
-        checkpoint.save(self.folder, "last", tensors, facts)
+        if PartialState().is_main_process:
+            files.write_text(self.folder / "log.jsonl", "")
+            checkpoint.save(self.folder, "last", tensors, facts)
+        PartialState().wait_for_everyone()
 
     def record(
         self, system: nn.Module, result: dict, queries: pd.DataFrame, command: str

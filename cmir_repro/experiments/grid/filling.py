@@ -5,6 +5,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
+
 from cmir_repro.core.device import choose
 from cmir_repro.core.errors import InputError
 from cmir_repro.data import registry
@@ -26,6 +29,7 @@ from cmir_repro.experiments.grid.cells import ALL, SEEDS, cells
 from cmir_repro.experiments.grid.drive import Here, Pool, drive
 from cmir_repro.experiments.grid.estimates import Estimates, shown
 from cmir_repro.experiments.presets.base import RunConfig
+from cmir_repro.training import together
 from cmir_repro.training.stop import Stop
 
 
@@ -80,6 +84,9 @@ def fill(
     for dataset in datasets or ():
         _known(dataset, list_only)
     missing = [cell for cell in every if not identity.current(cell)]
+    if several := not list_only and _processes(backend, device):
+        missing = broadcast_object_list([missing])[0]  # another grid may have done one just now
+        say = say if several.is_main_process else _silent
     there = [identity.name(cell) for cell in every if cell not in missing]
     say(f"{len(there)} of {len(every)} cells are in the ledger")
     report = _Report(missing, backend, say)
@@ -158,6 +165,23 @@ class _Report:
     def _time(self) -> str:
         beside = f" with {self.workers} workers" if self.workers > 1 else ""
         return f"{self.estimates.total(self.left.values(), self.workers)}{beside}"
+
+
+def _processes(backend: settings.Backend, device: str) -> PartialState | None:
+    """The processes that do each cell together, where there are several."""
+    found = together.start(device)
+    if found.num_processes == 1:
+        return None
+    if not isinstance(backend, settings.Here):
+        raise InputError(
+            f"backend {backend.backend!r} starts processes of its own, a cell each; accelerate "
+            "launch goes without --backend, all processes at one cell"
+        )
+    return found
+
+
+def _silent(line: str) -> None:
+    """What the first process says the others need not say."""
 
 
 def _known(dataset: str, list_only: bool) -> None:
