@@ -95,18 +95,18 @@ SYSTEMS = {
     "hash heads": (hasher, hashed, 5),
     "dcmh": (two_nets, labelled, 5),
 }
+INTERRUPTED = {1: lambda: signal.raise_signal(signal.SIGINT)}  # in the second step
 MOVED = ("dim", "aai", "crcgs")  # between numbers of processes; the others train as these do
 
 
 class Shares:
-    """A process's rows of made-up batches; in the batch of step `stop` Ctrl-C is pressed."""
+    """A process's rows of made-up batches; `at[step]` is called before that step's batch."""
 
-    def __init__(self, whole, rows, stop=None):
-        self.whole, self.rows, self.stop = whole, rows, stop
+    def __init__(self, whole, rows, at=None):
+        self.whole, self.rows, self.at = whole, rows, at or {}
 
     def __call__(self, step, rank, processes):
-        if step == self.stop:
-            signal.raise_signal(signal.SIGINT)
+        self.at.get(step, lambda: None)()
         mine = share(self.rows, rank, processes)
         return {name: x[mine] for name, x in self.whole(step, self.rows).items()}
 
@@ -114,12 +114,12 @@ class Shares:
         return str(step)
 
 
-def trained(name, folder, stop=None, validate=None, identity=IDENTITY, **changes):
+def trained(name, folder, at=None, validate=None, identity=IDENTITY, **changes):
     """A system after its steps, and its log."""
     make, whole, rows = SYSTEMS[name]
     system, config = make(), TrainConfig.make(**TRAINING | {"batch": rows} | changes)
     how = {"identity": identity, "validate": validate, "progress": False}
-    return system, train(system, Shares(whole, rows, stop), config, folder, **how)
+    return system, train(system, Shares(whole, rows, at), config, folder, **how)
 
 
 def found(system: nn.Module, log: list[dict]) -> dict:
@@ -131,4 +131,4 @@ def found(system: nn.Module, log: list[dict]) -> dict:
 def broken_off(name, folder):
     """Trained for two of the steps only, with a checkpoint."""
     with pytest.raises(KeyboardInterrupt, match="step 2;"):
-        trained(name, folder, stop=1)
+        trained(name, folder, at=INTERRUPTED)

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import tiny_runs
 import torch
-import torch.distributed as dist
 from accelerate import PartialState
-from shared_batches import MOVED, SYSTEMS, broken_off, found, trained
+from shared_batches import INTERRUPTED, MOVED, SYSTEMS, broken_off, found, trained
 from torch import nn
 
 from cmir_repro.core.distributed import anyone, gather
@@ -18,6 +17,7 @@ from cmir_repro.experiments import run as experiments
 from cmir_repro.experiments.grid.cell import DONE, take
 from cmir_repro.experiments.presets import crcgs, dim
 from cmir_repro.training import together
+from cmir_repro.training.together import LostProcess
 
 WHOLE = ("dim", "aai", "crcgs", "cca")
 
@@ -111,12 +111,18 @@ def main(rank: int, port: int, root: Path, data: Path, tiny: css.Scale) -> None:
 
     # One of the two is told to stop; both do, after the same step.
     try:
-        trained("dim", root / "stopped", stop=1 if rank == 1 else None, log_every=3)
+        trained("dim", root / "stopped", at=INTERRUPTED if rank else None, log_every=3)
     except KeyboardInterrupt as error:
         out["stopped"] = str(error)
     keep("stopped", *trained("dim", root / "stopped"))
 
     for name, run in whole_runs(root, tiny).items():
         out[f"{name} scores"] = run.queries["ap" if "ap" in run.queries else "rank"]
-    np.savez(root / f"{rank}.npz", **out)
-    dist.destroy_process_group()
+    out["lost"] = ""
+    if rank:
+        np.savez(root / "1.npz", **out)
+    try:  # the other one is gone in the middle of a training, as if it were killed
+        trained("dim", root / "lost", at={2: lambda: os._exit(0)} if rank else None)
+    except LostProcess as error:
+        out["lost"] = str(error)
+    np.savez(root / "0.npz", **out)

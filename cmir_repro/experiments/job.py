@@ -4,7 +4,6 @@ A finished run is found again by its configuration, its data and the versions of
 numbers, and is not repeated; a broken-off one goes on where it stopped.
 """
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -15,7 +14,6 @@ from torch import Tensor, nn
 
 from cmir_repro.core import files, locks, paths
 from cmir_repro.core.config import read
-from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import Protocol
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.experiments import identity, ledger, versions
@@ -29,17 +27,8 @@ def alone(name: str) -> Iterator[None]:
     """Be the only one that trains in the folder of a name; where another does, wait for it.
 
     Of several processes that share one training the first asks for all, and all wait.
-
-    Raises:
-        InputError: the environment tells of other processes, which this one knows nothing of.
     """
     state = PartialState()
-    told = os.environ.get("WORLD_SIZE", "1")
-    if told.isdecimal() and int(told) != state.num_processes:
-        raise InputError(
-            f"WORLD_SIZE is {told}, but {name} is trained by {state.num_processes} process; start "
-            "several by accelerate launch, or unset WORLD_SIZE"
-        )
     first = state.is_main_process
     with locks.alone(paths.runs() / name, f"trains {name}") if first else nullcontext():
         state.wait_for_everyone()

@@ -7,19 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from textwrap import shorten
 
 import torch
 import torch.distributed as dist
 from accelerate import PartialState
 from torch import nn
-from torch.distributed.distributed_c10d import _set_pg_timeout as set_timeout
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from cmir_repro.core.distributed import place
 from cmir_repro.core.errors import InputError
 from cmir_repro.training import checkpoint
 
-JOINING, PATIENCE = timedelta(minutes=10), timedelta(hours=3)  # our choice
+LAUNCHED = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # what a launcher sets besides
+# For processes that start late, and while the first one validates or prepares data (our choice).
+PATIENCE = timedelta(hours=1)
 # How gloo, NCCL and torch's store begin or name what they say when a process is gone.
 SIGNS = ("connection closed", "connection reset", "broken pipe", "connection refused")
 SIGNS += ("timed out", "timeout", "nccl", "gloo", "tcpstore", "socket")
@@ -36,18 +38,21 @@ def start(device: str) -> PartialState:
         device: "cpu" or "cuda"; of several GPUs each process takes its own.
 
     Raises:
-        InputError: not all of them come.
+        InputError: the environment tells of processes that do not come.
     """
+    told = os.environ.get("WORLD_SIZE", "1")
+    lacking = [name for name in LAUNCHED if name not in os.environ]
+    if told != "1" and lacking:
+        raise InputError(
+            f"WORLD_SIZE is {told}, but {lacking[0]} is not set; start several processes by "
+            "accelerate launch or torchrun, or unset WORLD_SIZE"
+        )
     try:
-        state = PartialState(cpu=device == "cpu", timeout=JOINING)
+        return PartialState(cpu=device == "cpu", timeout=PATIENCE)
     except dist.DistError as error:
         raise InputError(
-            f"{os.environ.get('WORLD_SIZE')} processes were to come together (WORLD_SIZE) and did "
-            f"not within {JOINING}: {error}"
+            f"{told} processes were to come together (WORLD_SIZE) and did not: {error}"
         ) from error
-    if state.num_processes > 1:  # while the first one validates or prepares data, others wait
-        set_timeout(PATIENCE, dist.group.WORLD)
-    return state
 
 
 @contextmanager
@@ -55,16 +60,17 @@ def ending_together() -> Iterator[None]:
     """Inside, that another process is gone is an error of one line.
 
     Raises:
-        LostProcess: it is; what it waited for tells nothing more.
+        LostProcess: it is.
     """
     try:
         yield
-    except (RuntimeError, OSError) as error:
+    except RuntimeError as error:
         if place()[1] == 1 or not any(sign in str(error).lower() for sign in SIGNS):
             raise
         raise LostProcess(
             f"process {place()[0]} ends, for another one of its run is gone or stuck; that one's "
-            "lines say why; the last checkpoint is whole, and the same command goes on"
+            "lines say why; the last checkpoint is whole, and the same command goes on "
+            f"({shorten(str(error), 160)})"
         ) from error
 
 

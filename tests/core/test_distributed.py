@@ -15,8 +15,9 @@ from shared_batches import MOVED, SYSTEMS, broken_off, found, trained
 from two_processes import WHOLE, configured, main, whole_runs
 
 from cmir_repro.core.distributed import anyone, gather, share
+from cmir_repro.core.errors import InputError
 from cmir_repro.experiments import identity, ledger
-from cmir_repro.training import checkpoint
+from cmir_repro.training import checkpoint, together
 
 TOLERANCE = 1e-5
 
@@ -152,6 +153,20 @@ def test_processes_stop_together_and_resume(both, alone):
 def test_processes_that_do_not_fit_together_say_so_in_one_line(what, said, both):
     for rank, one in enumerate(both):
         assert str(one[f"no {what}"]).startswith(said.format(rank))
+
+
+def test_where_one_process_is_gone_the_other_ends_in_one_line(both):
+    said = str(both[0]["lost"])
+    assert said.startswith("process 0 ends, for another one of its run is gone or stuck; ")
+    assert "the same command goes on (" in said
+    assert "\n" not in said
+
+
+def test_a_number_of_processes_that_nobody_started_is_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(InputError, match="WORLD_SIZE is 4, but RANK is not set; start several"):
+        together.start("cpu")
 
 
 def test_whole_runs_are_those_of_one_process(both, root, tiny_css, tmp_path, monkeypatch):
