@@ -126,6 +126,7 @@ class Job:
             # ledger, leaves nothing half done. One that is finished here alone is saved next time.
             files.write_json(path, record.model_dump())
             ledger.save(record, queries, self._rows())
+        PartialState().wait_for_everyone()  # to whom the record is there then
         return record
 
     def _written(self, record: ledger.Record) -> bool:
@@ -144,6 +145,7 @@ class Job:
         record = self._record(system, found, command, kind="search", run=name)
         if PartialState().is_main_process:
             ledger.save(record, None, self._rows())
+        PartialState().wait_for_everyone()
         return record
 
     def log(self) -> pd.DataFrame:

@@ -165,10 +165,7 @@ def train(
     accelerator = Accelerator(
         cpu=device == "cpu",
         mixed_precision="bf16" if config.precision == "bf16" else "no",
-        # Buffers are the same everywhere: queues and statistics are of the whole batch.
-        kwargs_handlers=[
-            DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
-        ],
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
     chief = accelerator.is_main_process
     together.meet(folder, identity, config.batch)
@@ -179,6 +176,8 @@ def train(
     state = _State(folder, identity, system, parts)
     state.resume()
     wrapped, *prepared = accelerator.prepare(system, *parts.values())
+    # Buffers are the same everywhere, queues and statistics of the whole batch: none need travel.
+    wrapped.broadcast_buffers = False
     parts = dict(zip(parts, prepared, strict=True))
     forward = torch.compile(wrapped) if config.compile else wrapped
     generator = torch.Generator()
