@@ -92,6 +92,8 @@ def fill(
     report = _Report(missing, backend, say)
     if missing and list_only:
         say(report.rest())
+        for line in report.estimates.by_system(missing):
+            say(line)
     if missing and not list_only:
         _prepare(missing, device, progress)
         _run(report, device, seconds, progress)
