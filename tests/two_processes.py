@@ -13,7 +13,9 @@ from torch import nn
 from cmir_repro.core.distributed import anyone, gather
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.css import dataset as css
+from cmir_repro.experiments import grid
 from cmir_repro.experiments import run as experiments
+from cmir_repro.experiments.grid import settings
 from cmir_repro.experiments.grid.cell import DONE, take
 from cmir_repro.experiments.presets import crcgs, dim
 from cmir_repro.training import together
@@ -75,12 +77,15 @@ def refusals(rank, root):
         return "nothing"
 
     cpu, net = torch.device("cpu"), nn.Sequential(nn.BatchNorm1d(2))
-    other = {"run": {"seed": rank}}
+    other, workers = {"run": {"seed": rank}}, settings.Local(backend="local")
     return {
         "no rows": said(gather, torch.ones(3), 3),
         "no batch": said(together.meet, root / "refused", {}, 1),
         "no identity": said(trained, "dim", root / "refused", identity=other),
         "no folder": said(trained, "dim", root / f"of {rank}"),
+        "no config": said(experiments.run, dim.configure(seed=rank)),
+        "no workers": said(grid.fill, "dim", device="cpu", backend=workers),
+        "no data": said(take, dim.configure(dataset="fashion200k")),
         "no batch norm": said(together.normalise_together, net, cpu),
     }
 
@@ -93,7 +98,6 @@ def main(rank: int, port: int, root: Path, data: Path, tiny: css.Scale) -> None:
     torch.set_num_threads(1)
     PartialState(cpu=True)
     out = {name: x.numpy() for name, x in functions(rank).items()}
-    out |= refusals(rank, root)
 
     def keep(name, system, log):
         out.update({f"{name} {key}": x for key, x in found(system, log).items()})
@@ -118,6 +122,7 @@ def main(rank: int, port: int, root: Path, data: Path, tiny: css.Scale) -> None:
 
     for name, run in whole_runs(root, tiny).items():
         out[f"{name} scores"] = run.queries["ap" if "ap" in run.queries else "rank"]
+    out |= refusals(rank, root)
     out["lost"] = ""
     if rank:
         np.savez(root / "1.npz", **out)

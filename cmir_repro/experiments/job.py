@@ -18,7 +18,7 @@ from cmir_repro.core.protocol import Protocol
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.experiments import identity, ledger, versions
 from cmir_repro.experiments.presets.base import RunConfig
-from cmir_repro.training import checkpoint
+from cmir_repro.training import checkpoint, together
 from cmir_repro.training.loop import Batches, train
 
 
@@ -72,7 +72,7 @@ class Job:
             **facts,
         }
         self.selected = "last" if config.train.selection == "last" else "best"
-        with PartialState(cpu=device == "cpu").main_process_first():
+        with together.first_before_others():
             self._clear_if_other()
         self.finished = (self.folder / "record.json").exists()
 

@@ -32,6 +32,7 @@ import torch
 from cmir_repro import __version__
 from cmir_repro.core import paths
 from cmir_repro.core.config import checked
+from cmir_repro.core.distributed import place
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import parse_json, read_json, write_json, write_text
 from cmir_repro.experiments import query_table
@@ -277,7 +278,9 @@ def hardware(device: str) -> dict:
     """Which machine ran it."""
     gpu = torch.cuda.get_device_name() if device != "cpu" else None
     mine = getattr(os, "sched_getaffinity", None)  # Linux only
-    return {"cpu": _cpu(), "cores": len(mine(0)) if mine else os.cpu_count(), "gpu": gpu}
+    found = {"cpu": _cpu(), "cores": len(mine(0)) if mine else os.cpu_count(), "gpu": gpu}
+    processes = place()[1]
+    return found | ({"processes": processes} if processes > 1 else {})
 
 
 def software() -> dict:

@@ -31,9 +31,9 @@ def trained(
 def _trained(
     config: RunConfig, device: str, progress: bool
 ) -> Iterator[tuple[Experiment, Job, nn.Module]]:
-    processes = together.start(device)
+    together.start(device)
     together.agree("config", config.model_dump(mode="json"))
-    with processes.main_process_first():
+    with together.first_before_others():
         experiment = SYSTEMS[config.system].experiment(config, device, progress)
     # The name is that of what was asked for, so that asking again, or a grid, finds the run.
     name, config = identity.name(config), experiment.suit()

@@ -177,7 +177,8 @@ def train(
     state.resume()
     wrapped, *prepared = accelerator.prepare(system, *parts.values())
     # Buffers are the same everywhere, queues and statistics of the whole batch: none need travel.
-    wrapped.broadcast_buffers = False
+    if wrapped is not system:
+        wrapped.broadcast_buffers = False
     parts = dict(zip(parts, prepared, strict=True))
     forward = torch.compile(wrapped) if config.compile else wrapped
     generator = torch.Generator()

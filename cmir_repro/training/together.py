@@ -56,6 +56,19 @@ def start(device: str) -> PartialState:
 
 
 @contextmanager
+def first_before_others() -> Iterator[None]:
+    """What is in here the first process does before the others; where it fails, they try too."""
+    rank, processes = place()
+    if rank:
+        dist.barrier()
+    try:
+        yield
+    finally:
+        if processes > 1 and not rank:
+            dist.barrier()
+
+
+@contextmanager
 def ending_together() -> Iterator[None]:
     """Inside, that another process is gone is an error of one line.
 

@@ -5,6 +5,7 @@ are above 1; everything that is drawn, dropout too, is the same.
 """
 
 import socket
+import time
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.experiments import identity, ledger
 from cmir_repro.training import checkpoint, together
 
-TOLERANCE = 1e-5
+TOLERANCE, PATIENCE = 1e-5, 400
 
 
 def near(a, b, name=""):
@@ -43,7 +44,15 @@ def both(root, tiny_root):
         port = free.getsockname()[1]
     # What both import is imported once: torch alone takes seconds.
     mp.set_forkserver_preload(["torch._dynamo", "cmir_repro.experiments.run"])
-    mp.start_processes(main, (port, root, tiny_root, TINY), nprocs=2, start_method="forkserver")
+    pair = mp.start_processes(
+        main, (port, root, tiny_root, TINY), nprocs=2, join=False, start_method="forkserver"
+    )
+    end = time.monotonic() + PATIENCE
+    while not pair.join(timeout=1):
+        if time.monotonic() > end:
+            for process in pair.processes:
+                process.kill()
+            pytest.fail(f"two processes wait for each other after {PATIENCE} seconds")
     return [np.load(root / f"{rank}.npz") for rank in range(2)]
 
 
@@ -146,7 +155,10 @@ def test_processes_stop_together_and_resume(both, alone):
         ("rows", "process {} of 2 has 3 rows of 3, not rows"),
         ("batch", "a batch of 1 cannot be shared by 2 processes; start at most 1"),
         ("identity", "processes 0 and 1 differ: config.run.seed is 0 in 0, 1 in 1; start all"),
+        ("config", "processes 0 and 1 differ: config.train.seed is 0 in 0, 1 in 1; start all"),
         ("folder", "process 1 does not see "),
+        ("workers", "backend 'local' starts processes of its own, a cell each; accelerate launch"),
+        ("data", "fashion200k-photo-mini-tirg-s0-"),
         ("batch norm", "part '0' of the net has batch norm, which several processes share on GPUs"),
     ],
 )

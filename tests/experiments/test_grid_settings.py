@@ -86,6 +86,10 @@ def test_times_are_of_the_method_or_else_of_the_system_or_unknown(monkeypatch, t
     gpu = {"cpu": "a chip", "cores": 2, "gpu": "a card"}
     keep(made_up("TIRG", 4, seconds=5000.0, steps=400, cpu_seconds=1.0, hardware=gpu))
     assert [Estimates().seconds(cell) for cell in (tirg, film)] == [80.0, 400.0]
+    # Of several processes the seconds are those of all.
+    four = gpu | {"processes": 4}
+    keep(made_up("MRN", 0, seconds=100.0, steps=400, cpu_seconds=1.0, hardware=four))
+    assert Estimates().seconds(mrn) == 400.0
     assert [shown(x) for x in (None, 119, 120, 7200)] == ["unknown", "119 s", "2.0 min", "2.0 h"]
 
 

@@ -25,10 +25,14 @@ class Estimates:
 
     def add(self, record: ledger.Record) -> None:
         """Learn from one more record."""
+        processes = record.hardware.get("processes", 1)
         for key in _keys(record.system, record):
-            self.found.setdefault(key, []).append(record.seconds / (record.steps or 1))
-            # On a GPU the processor waits or does not, as it happens.
-            if record.cpu_seconds is not None and record.hardware["gpu"] is None:
+            seconds = record.seconds * processes / (record.steps or 1)
+            self.found.setdefault(key, []).append(seconds)
+            # On a GPU the processor waits or does not, as it happens; of several processes a record
+            # has that of the first.
+            alone = processes == 1 and record.hardware["gpu"] is None
+            if record.cpu_seconds is not None and alone:
                 per_step = record.cpu_seconds / (record.steps or 1)
                 self.worked.setdefault(key, []).append(per_step)
 
