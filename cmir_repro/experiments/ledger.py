@@ -13,7 +13,6 @@ import contextlib
 import difflib
 import hashlib
 import json
-import os
 import platform
 import re
 import resource
@@ -30,7 +29,7 @@ import pandas as pd
 import torch
 
 from cmir_repro import __version__
-from cmir_repro.core import paths
+from cmir_repro.core import paths, processes
 from cmir_repro.core.config import checked
 from cmir_repro.core.distributed import place
 from cmir_repro.core.errors import InputError, one_of
@@ -277,10 +276,9 @@ def code(own: str = "") -> dict:
 def hardware(device: str) -> dict:
     """Which machine ran it."""
     gpu = torch.cuda.get_device_name() if device != "cpu" else None
-    mine = getattr(os, "sched_getaffinity", None)  # Linux only
-    found = {"cpu": _cpu(), "cores": len(mine(0)) if mine else os.cpu_count(), "gpu": gpu}
-    processes = place()[1]
-    return found | ({"processes": processes} if processes > 1 else {})
+    found = {"cpu": _cpu(), "cores": processes.cores(), "gpu": gpu}
+    together = place()[1]
+    return found | ({"processes": together} if together > 1 else {})
 
 
 def software() -> dict:
