@@ -126,13 +126,14 @@ def meet(folder: Path, identity: dict, batch: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         mark.touch()
     dist.barrier()
-    seen = _everyone(mark.exists())
+    seen, folders = zip(*_everyone((mark.exists(), str(folder))), strict=True)
     if place()[0] == 0:
         mark.unlink()
     if not all(seen):
+        rank = seen.index(False)
         raise InputError(
-            f"process {seen.index(False)} does not see {folder} of process 0; give all processes "
-            "one CMIR_HOME, on a disk that their machines share"
+            f"process {rank} does not see {folders[0]} of process 0 at {folders[rank]}; give all "
+            "processes one CMIR_HOME, on a disk that their machines share"
         )
 
 
