@@ -1,5 +1,6 @@
 """The grid from end to end: what is missing, done by a backend, and told line by line."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -8,8 +9,8 @@ from typing import NamedTuple
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
-from cmir_repro.core.device import choose
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.device import DEVICES, choose
+from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.data import registry
 from cmir_repro.experiments import identity, ledger
 from cmir_repro.experiments.grid import settings
@@ -69,7 +70,7 @@ def fill(
 
     Args:
         system, scale, datasets, tasks, methods, seeds, search: see `cells`.
-        device: "cpu" or "cuda"; by default what there is.
+        device: "cpu", "cuda" or "auto", what there is, by default; of jobs, where they run.
         backend: where; by default in this process.
         seconds: stop after so long, at the end of a step; by default when all is done.
         list_only: only tell what is missing.
@@ -78,7 +79,11 @@ def fill(
     Raises:
         InputError: an unknown name, a data set that is not prepared, or nothing can be run.
     """
-    device, backend = choose(device), backend or settings.Here()
+    backend = backend or settings.Here()
+    one_of("device", device or "auto", DEVICES)
+    # Jobs choose where they are: who hands them out may have no GPU.
+    theirs = device or "auto" if isinstance(backend, settings.Slurm | settings.Dask) else None
+    device = choose("auto" if theirs else device)
     load(backend.imports)
     every = cells(system, scale, datasets, tasks, methods, seeds, search)
     for dataset in datasets or ():
@@ -96,7 +101,7 @@ def fill(
             say(line)
     if missing and not list_only:
         _prepare(missing, device, progress)
-        _run(report, device, seconds, progress)
+        _run(report, theirs or device, seconds, progress)
         report.end()
         if report.failed and not report.run and len(set(report.failed.values())) == 1:
             raise InputError(next(iter(report.failed.values())))
@@ -171,15 +176,15 @@ class _Report:
 
 def _processes(backend: settings.Backend, device: str) -> PartialState | None:
     """The processes that do each cell together, where there are several."""
-    found = together.start(device)
-    if found.num_processes == 1:
-        return None
-    if not isinstance(backend, settings.Here):
+    if isinstance(backend, settings.Here):
+        found = together.start(device)
+        return found if found.num_processes > 1 else None
+    if os.environ.get("WORLD_SIZE", "1") != "1":
         raise InputError(
             f"backend {backend.backend!r} starts processes of its own, a cell each; accelerate "
             "launch goes without --backend, all processes at one cell"
         )
-    return found
+    return None
 
 
 def _silent(line: str) -> None:
