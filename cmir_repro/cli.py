@@ -69,6 +69,7 @@ def run(
     """Train and score one model, or find it in the ledger."""
     from cmir_repro.core.device import choose
     from cmir_repro.experiments import run as runs
+    from cmir_repro.experiments.experiment import say
     from cmir_repro.experiments.systems import SYSTEMS
 
     one_of("system", system, SYSTEMS)
@@ -85,14 +86,13 @@ def run(
     typed += [word for name, value in names.items() for word in (f"--{name}", value)]
     typed += ["--recipe", recipe] if recipe else []
     typed += [word for text in setting or [] for word in ("-s", text)]
-    for name, path in files.items():
-        typed += [f"--{name.replace('_', '-')}", str(path)]
+    typed += [w for k, path in files.items() for w in (f"--{k.replace('_', '-')}", str(path))]
     with trained():
         record = runs.run(config, device=choose(device), command=shlex.join(typed)).record
-    print(f"{config.method} on {config.dataset}, {config.task}, scale {scale}, seed {seed}")
+    say(f"{config.method} on {config.dataset}, {config.task}, scale {scale}, seed {seed}")
     for name, metric in record.result["metrics"].items():
-        print(f"{name:<24}{metric['value']:>9.2f}  [{metric['low']:.2f}, {metric['high']:.2f}]")
-    print(f"record: {paths.shown(paths.results() / 'records' / f'{record.run}.json')}")
+        say(f"{name:<24}{metric['value']:>9.2f}  [{metric['low']:.2f}, {metric['high']:.2f}]")
+    say(f"record: {paths.shown(paths.results() / 'records' / f'{record.run}.json')}")
 
 
 @app.command()

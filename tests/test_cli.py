@@ -257,8 +257,9 @@ def test_a_cell_that_cannot_be_run_is_one_line_and_the_others_go_on(quick, monke
     listed = said("grid", "dim", *ONE_CELL, "--seed", "1", "--list").splitlines()
     assert listed[0] == "1 of 2 cells are in the ledger"
     assert listed[1].startswith("1 cells are left: ")
-    assert listed[2].startswith("css-3d-3d-mini-image-only-s0-")
-    assert listed[2].endswith(" s")
+    assert listed[2].startswith("dim: 1 cells, ")
+    assert listed[3].startswith("css-3d-3d-mini-image-only-s0-")
+    assert listed[3].endswith(" s")
 
 
 def test_prepare_says_where_the_data_are(tiny_css):

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from cmir_repro.core.distributed import share
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
 from cmir_repro.data import training_pairs as pairs
@@ -209,14 +210,7 @@ class QueryBatches:
 
     def __call__(self, step: int, rank: int = 0, processes: int = 1) -> dict[str, Tensor]:
         """See train.Batches; keys as `Composed.forward` wants them."""
-        batch = self.config.batch
-        if batch % processes:
-            raise InputError(
-                f"batch {batch} cannot be shared by {processes} processes; "
-                "choose a multiple of their number"
-            )
-        share = batch // processes
-        mine = slice(rank * share, (rank + 1) * share)
+        mine = share(self.config.batch, rank, processes)
         # All processes draw the whole batch, so that sentences have one number everywhere.
         source, target, tokens, lengths, sentence = (x[mine] for x in self._queries(step))
         device = self.task.device
