@@ -51,8 +51,8 @@ class OwnTowers:
             InputError: a grid is asked for.
         """
         _no_grid(grid)
-        height, width, _ = self.shape
-        scaled = (picture.convert("RGB").resize((width, height), Resampling.BILINEAR) for picture in pictures)
+        size = self.shape[1], self.shape[0]
+        scaled = (picture.convert("RGB").resize(size, Resampling.BILINEAR) for picture in pictures)
         arrays = [np.asarray(picture) for picture in scaled]
         side = self.net.encode_images(torch.from_numpy(np.stack(arrays)).to(self.device))
         return self.net.vector(side, "image").float().cpu().numpy()

@@ -58,6 +58,7 @@ def test_a_name_that_is_no_model_of_ours_is_looked_for_as_a_folder(tmp_path):
 
 def test_the_weight_of_the_exchange_page_is_what_validation_chose(monkeypatch):
     monkeypatch.delenv("CMIR_COMMITTED")
-    found = ledger.records(ledger.COMMITTED, kinds=("features",), system="dim", scale="mini", task="3d-3d")
+    where = {"system": "dim", "scale": "mini", "task": "3d-3d"}
+    found = ledger.records(ledger.COMMITTED, kinds=("features",), **where)
     chosen = {r.validation["weight"] for r in found if r.method.startswith("Weighted sum of AAI")}
     assert chosen == {exchange.WEIGHT}
