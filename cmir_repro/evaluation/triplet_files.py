@@ -47,13 +47,8 @@ def _queries(folder: Path, text: str) -> Path:
 
 def _spelt_as(found: Features, ids: np.ndarray) -> np.ndarray:
     """(T,) ids such as "val/dress/00012", or "dress/12" where the file spells them so."""
-    short = np.array([_short(name) for name in ids.tolist()])
+    short = np.array([releases.released_id(name) for name in ids.tolist()])
     return short if set(found.ids.tolist()) & set(short.tolist()) else ids
-
-
-def _short(name: str) -> str:
-    *category, number = name.split("/")[1:]
-    return "/".join([*category, str(int(number))])
 
 
 def score_files(

@@ -170,8 +170,9 @@ def mteb_fashioniq(root: Path, split: str = "val") -> Judged:
     label = found.images.set_index("image")["label"]
     queries = found.queries[found.queries["split"] == split]
     asked = zip(
-        queries["query"], label[queries["source"]], queries["caption_1"], queries["caption_2"],
-        ([x] for x in label[queries["target"]]), strict=True,
+        map(fashioniq_cirr.released_id, queries["query"]), label[queries["source"]],
+        queries["caption_1"], queries["caption_2"], ([x] for x in label[queries["target"]]),
+        strict=True,
     )  # fmt: skip
     return _merged(asked, found.images["label"])
 
@@ -225,7 +226,7 @@ def _cirr(root: Path, split: str) -> tuple[np.ndarray, pd.DataFrame]:
 
 def _asked(queries: pd.DataFrame) -> tuple[list[str], list[str], list[np.ndarray]]:
     """Ids, sources and answers of CIRR's queries."""
-    ids = [name.rpartition("/")[2] for name in queries["query"]]
+    ids = [fashioniq_cirr.released_id(name) for name in queries["query"]]
     right = [np.array([x] if x else [], str) for x in queries["target"]]
     return ids, queries["source"].tolist(), right
 
@@ -282,12 +283,6 @@ def _one_gallery(ids, source, relevant, *, images, **more) -> Judged:
         raise InputError("the list of images names one twice; get the annotations again")
     every = np.full(len(ids), "all")
     return Judged(np.array(ids), relevant, every, {"all": images}, np.array(source), **more)
-
-
-def _short(name: str) -> str:
-    """val/dress/00012 -> dress/12"""
-    _, category, number = name.split("/")
-    return f"{category}/{int(number)}"
 
 
 def _picture(place: str, entry: object) -> str:

@@ -122,6 +122,12 @@ def cirr(root: Path) -> Annotations:
     return Annotations(_image_table(images), pd.DataFrame(queries, columns=columns), files, absent)
 
 
+def released_id(name: str) -> str:
+    """ "val/dress/00012" -> "dress/12": category and place; of CIRR "val/12" -> "12", the pairid."""
+    *category, number = name.split("/")[1:]
+    return "/".join([*category, str(int(number))])
+
+
 def join(captions: Sequence[str]) -> str:
     """Captions as one sentence, "a and b".
 

@@ -65,6 +65,16 @@ def test_the_leaderboard_merges_queries_and_adds_answers(tmp_path):
     assert len(judged.images) == 24  # of all splits
 
 
+def test_queries_of_fashioniq_are_called_by_category_and_place(tmp_path):
+    """As docs/benchmarks.md says, and as `score-triplets` calls them."""
+    root = tiny_releases.fashioniq(tmp_path)
+    judged = benchmarks.mteb_fashioniq(root)
+    names = {name.rpartition("/")[0] for name in judged.ids.tolist()}
+    assert names == {"dress", "shirt", "toptee"}
+    assert all(name.rpartition("/")[2] == str(int(name.rpartition("/")[2])) for name in judged.ids)
+    assert {"dress/0", "shirt/0", "toptee/0"} <= set(judged.ids.tolist()) | judged.merged
+
+
 def test_the_leaderboards_counts(real_data):
     """As mteb/descriptive_stats prints them."""
     for name, queries, answers, images in (
