@@ -121,7 +121,7 @@ def of_lists(judged: Judged, lists: Mapping[str, RankedList], protocol: Protocol
     """Rankings of which only the first places are known.
 
     Args:
-        lists: query id -> its list, at least as long as the protocol looks.
+        lists: query id -> its list, at least as long as the protocol looks; others may be there.
 
     Raises:
         InputError: a query has no list, or one that is too short, holds an item twice or an item
@@ -131,13 +131,7 @@ def of_lists(judged: Judged, lists: Mapping[str, RankedList], protocol: Protocol
     if missing:
         raise InputError(
             f"{len(missing)} of {len(judged.ids)} queries have no ranked list, first "
-            f"{missing[0]!r}; rank all of them"
-        )
-    unknown = sorted(lists.keys() - set(judged.ids.tolist()))
-    if unknown and not judged.open_ended:
-        raise InputError(
-            f"{len(unknown)} ranked lists are of no query, first {unknown[0]!r}; leave them out, "
-            "or check the split"
+            f"{missing[0]!r}; rank all of them, or check the split"
         )
     kinds = judged.marked()
     parts: dict[str, list[tuple[np.ndarray, Groups]]] = {kind: [] for kind in kinds}

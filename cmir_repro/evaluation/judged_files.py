@@ -7,7 +7,6 @@ queries (Q,) str, images (N,) str and scores or distances (Q, N); or ranked list
 `ranked_lists`. For own/judged the annotations are TREC's judgements instead.
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,8 +103,6 @@ def read_source(source: Path, judged: Judged) -> Source:
     if source.is_dir():
         images = align(load_features(source / "images.npz"), judged.images)
         queries = load_features(source / "queries.npz")
-        asked = ~np.isin(queries.ids, list(judged.merged))
-        queries = replace(queries, ids=queries.ids[asked], features=queries.features[asked])
         found = scoring.of_features(align(queries, judged.ids), images, judged.images)
         return Source("features", found)
     if source.suffix == ".npz":

@@ -93,6 +93,22 @@ def test_queries_that_the_leaderboard_merged_may_be_in_the_file(tmp_path):
     assert score_files(tmp_path, root, preset("mteb/cirr"))["queries"] == 1
 
 
+def test_one_file_of_images_serves_every_rule_of_a_benchmark(tmp_path):
+    """The gallery is what the annotations say, and what else a file holds is not ranked."""
+    root = tiny_releases.cirr(tmp_path / "cirr")
+    every, val = benchmarks.mteb_cirr(root), benchmarks.cirr(root)
+    assert len(every.images) > len(val.images)
+    draw = np.random.default_rng(0)
+    images = draw.normal(size=(len(every.images), D))
+    save_features(tmp_path / "queries.npz", val.ids, draw.normal(size=(len(val.ids), D)))
+    found = []
+    for kept in (np.isin(every.images, val.images), np.ones(len(images), bool)):
+        save_features(tmp_path / "images.npz", every.images[kept], images[kept])
+        found.append(score_files(tmp_path, root, preset("cirr/recall")))
+    assert found[0] == found[1]
+    assert found[0]["gallery"] == len(val.images)
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [

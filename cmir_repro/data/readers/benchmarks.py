@@ -260,10 +260,9 @@ def _merged(asked, images) -> Judged:
     """Queries (id, source, text, text, answers), one for each source and texts that have any."""
     first: dict[tuple, str] = {}
     answers: dict[str, dict[str, None]] = {}
-    source, merged = {}, set()
+    source = {}
     for name, image, a, b, right in asked:
         kept = first.setdefault((image, a, b), name)
-        merged |= {name} - {kept}
         source[kept] = image
         answers.setdefault(kept, {}).update(dict.fromkeys(right))
     ids = [name for name, right in answers.items() if right]
@@ -272,7 +271,6 @@ def _merged(asked, images) -> Judged:
         [source[name] for name in ids],
         [np.array(list(answers[name])) for name in ids],
         images=np.array(list(dict.fromkeys(images))),
-        merged=frozenset(merged | (answers.keys() - set(ids))),
     )
 
 

@@ -123,7 +123,7 @@ def cirr(root: Path) -> Annotations:
 
 
 def released_id(name: str) -> str:
-    """ "val/dress/00012" -> "dress/12": category and place; of CIRR "val/12" -> "12", the pairid."""
+    """Category and place, "val/dress/00012" -> "dress/12"; of CIRR the pairid, "val/12" -> "12"."""
     *category, number = name.split("/")[1:]
     return "/".join([*category, str(int(number))])
 
