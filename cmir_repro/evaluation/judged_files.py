@@ -144,6 +144,10 @@ def _places(path: Path, key: str, found: np.ndarray, needed: np.ndarray) -> list
 
 def _own(source: Path, judgements: Path) -> Judged:
     """What TREC's judgements ask; each query's gallery is what the source ranks for it."""
+    if judgements.is_dir():
+        raise InputError(
+            f"{judgements} is a folder; the annotations of {OWN} are a file of TREC's judgements"
+        )
     answers = ranked_lists.read_judgements(judgements)
     ids = np.array(list(answers))
     relevant = list(answers.values())

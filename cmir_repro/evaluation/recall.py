@@ -263,6 +263,7 @@ def score_files(
     Raises:
         InputError: as in `load_features` and `ranks`.
     """
+    check_scorer(protocol, "recall")
     q, g = load_features(queries, query_ids), load_features(gallery, gallery_ids)
     truth = truth or truth_of(q, g, need_source=protocol.drop_source)
     _check_targets(truth, protocol, g.path)

@@ -143,7 +143,7 @@ def _image_table(rows: list[tuple]) -> pd.DataFrame:
 def _read(root: Path, name: str, kind: type, files: dict[str, str]) -> list | dict:
     """The JSON value of a file of the release; its digest goes into `files`."""
     path = root / name
-    value = read_json(path, kind, "--root is the folder with captions/ and image_splits/")
+    value = read_json(path, kind, "the release has folders captions and image_splits")
     files[name] = sha256(path)
     return value
 
