@@ -17,7 +17,7 @@ from cmir_repro.data.judged import Judged
 from cmir_repro.evaluation import recall
 from cmir_repro.evaluation.measures import Marked, Rankings, first_ranks, value
 from cmir_repro.evaluation.ranked_lists import RankedList
-from cmir_repro.evaluation.tie_groups import Groups, joined, of_few
+from cmir_repro.evaluation.tie_groups import Groups, joined, levelled, of_few
 
 # (rows of queries, names of items) -> (b, n) number, higher is better.
 Scores = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -105,15 +105,22 @@ def _columns(judged: Judged, query: int, names, place: Mapping[str, int], protoc
     return np.array([place[name] for name in names.tolist()], np.int64)
 
 
-def top(judged: Judged, scores: Scores, protocol: Protocol, depth: int) -> dict[str, RankedList]:
-    """The first `depth` items of each query with their scores; ties in the order of the gallery."""
+def top(
+    judged: Judged, scores: Scores, protocol: Protocol, depth: int, tolerance: float | None = None
+) -> dict[str, RankedList]:
+    """The first `depth` items of each query with their scores; ties in the order of the gallery.
+
+    What ties by the tolerance of `of_scores` has one and the same score, so that scoring the lists
+    gives what scoring the scores does.
+    """
+    tolerance = protocol.tie_tolerance if tolerance is None else tolerance
     found = {}
     for query, name in enumerate(judged.ids.tolist()):
         items = judged.galleries[judged.gallery[query]]
         items = items[items != judged.left_out(query, protocol)]
         values = np.asarray(scores(np.array([query]), items))[0]
-        best = np.argsort(-values, kind="stable")[:depth]
-        found[name] = RankedList(items[best], values[best])
+        order = np.argsort(-values, kind="stable")
+        found[name] = RankedList(items[order[:depth]], levelled(values[order], tolerance)[:depth])
     return found
 
 

@@ -81,7 +81,7 @@ def write_lists(
     """Write the first `depth` items of each query, and what is right as PATH.qrels."""
     if depth < 1:
         raise InputError(f"depth must be at least 1, got {depth}")
-    found = given.lists or scoring.top(judged, given.scores, protocol, depth)
+    found = given.lists or scoring.top(judged, given.scores, protocol, depth, given.tolerance)
     ranked_lists.write(path, found)
     answers = dict(zip(judged.ids.tolist(), judged.relevant, strict=True))
     ranked_lists.write_judgements(Path(f"{path}.qrels"), answers)

@@ -5,6 +5,7 @@ between fields. Parquet has the columns query, item and, optionally, score, rows
 an object of query -> list of items, best first; the keys version and metric are CIRR's.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,8 +150,10 @@ def _scores(found: RankedList) -> np.ndarray:
 
 
 def _of_json(path: Path) -> dict[str, RankedList]:
-    found = {}
-    for query, items in read_json(path, dict).items():
+    found, value = {}, read_json(path, dict)
+    if twice := _twice(path):
+        raise InputError(f"{path}: query {twice!r:.80} occurs twice; leave one of its lists out")
+    for query, items in value.items():
         if query in HEADER:
             continue
         plain = isinstance(items, list) and all(type(item) in (int, str) for item in items)
@@ -158,6 +161,18 @@ def _of_json(path: Path) -> dict[str, RankedList]:
             raise InputError(f"{path}, query {query!r}: must be a list of ids, got {items!r:.40}")
         found[query] = RankedList(np.array([str(item) for item in items], str))
     return found
+
+
+def _twice(path: Path) -> str | None:
+    """A key that the object in a JSON file has twice, which parsers pass over; it was parsed."""
+    found: list[str] = []
+
+    def counted(pairs: list[tuple[str, object]]) -> None:
+        seen: set[str] = set()
+        found.extend(key for key, _ in pairs if key in seen or seen.add(key))
+
+    json.loads(path.read_bytes(), object_pairs_hook=counted)
+    return found[0] if found else None
 
 
 def _of_parquet(path: Path) -> pd.DataFrame:

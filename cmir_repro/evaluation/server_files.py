@@ -47,7 +47,7 @@ def write(file: Path, protocol: str, annotations: Path, source: Path, split: str
     server, rule = SERVERS[protocol], preset(protocol)
     judged = benchmarks.of_protocol(protocol)(Path(annotations), split)
     given = judged_files.read_source(source, judged)
-    lists = given.lists or scoring.top(judged, given.scores, rule, server.places)
+    lists = given.lists or scoring.top(judged, given.scores, rule, server.places, given.tolerance)
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in server.header.items()]
     for name, found in lists.items():
         items = [server.kind(item) for item in found.items[: server.places].tolist()]

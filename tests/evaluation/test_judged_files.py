@@ -56,6 +56,25 @@ def test_every_form_scores_the_same(circo, tmp_path):
         assert found["metrics"] == wanted["metrics"]
 
 
+@pytest.mark.parametrize("name", ["run.trec", "run.parquet"])
+def test_what_ties_among_features_ties_in_their_lists(name, tmp_path):
+    """Cosines closer than 1e-6, and chains of them: their order is nobody's choice."""
+    root = tiny_benchmarks.circo(tmp_path / "circo")
+    judged = benchmarks.circo(root)
+    draw = np.random.default_rng(0)
+    angle = draw.integers(0, 6, len(judged.images)) / 6 + draw.random(len(judged.images)) * 4e-6
+    images = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    save_features(tmp_path / "images.npz", judged.images, images)
+    save_features(tmp_path / "queries.npz", judged.ids, draw.normal(size=(len(judged.ids), 2)))
+    wanted = score_files(tmp_path, root, RULE, lists=tmp_path / name)
+    assert score_files(tmp_path / name, root, RULE)["metrics"] == wanted["metrics"]
+    exact = scoring.of_features(
+        *(np.load(tmp_path / f"{x}.npz")["features"] for x in ("queries", "images")), judged.images
+    )
+    untied = scoring.of_scores(judged, exact, RULE, 0.0)
+    assert scoring.summary(judged, untied, RULE)["metrics"] != wanted["metrics"]
+
+
 def test_lists_and_judgements_score_as_the_benchmark_without_it(circo, tmp_path):
     root, folder, _, _ = circo
     score_files(folder, root, RULE, lists=tmp_path / "run.trec", depth=50)

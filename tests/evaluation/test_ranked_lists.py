@@ -67,6 +67,7 @@ def test_judgements(tmp_path):
         ("a.trec", "\n", "holds no ranked list"),
         ("a.json", '{"1": "x"}', "query '1': must be a list of ids, got 'x'"),
         ("a.json", '{"1": [[1]]}', "query '1': must be a list of ids"),
+        ("a.json", '{"1": ["x"], "2": ["x"], "1": ["y"]}', "query '1' occurs twice; leave one of"),
         ("a.json", "[1]", "is no dict or empty"),
         ("a.parquet", "no", "is missing or no readable parquet"),
         ("a.csv", "no", "must end in .json, .parquet, .trec"),
