@@ -25,9 +25,16 @@ _LEFT_OUT = -1e30  # below every score
 _WHOLE = ("mAP", "mAP by trapezoids", "MRR")  # without a k they look at every place
 
 
-def of_features(queries: np.ndarray, images: np.ndarray, names: np.ndarray) -> Scores:
-    """Cosines. queries: (Q, D) number; images: (N, D) number, of (N,) str names."""
-    queries, images = recall.unit_rows(queries, "query"), recall.unit_rows(images, "image")
+def of_features(
+    queries: np.ndarray, images: np.ndarray, names: np.ndarray, ids: np.ndarray | None = None
+) -> Scores:
+    """Cosines. queries: (Q, D) number, of (Q,) str ids; images: (N, D) number, of (N,) str names.
+
+    Raises:
+        InputError: widths differ, or a row is zero or not finite; it is named.
+    """
+    queries = recall.unit_rows(queries, "query", ids=ids)
+    images = recall.unit_rows(images, "image", ids=names)
     recall.check_widths(queries, images)
     place = {name: row for row, name in enumerate(names.tolist())}
 
@@ -194,8 +201,12 @@ def summary(judged: Judged, found: Rankings, protocol: Protocol, seed: int = 0) 
             that these data do not have.
     """
     check_scorer(protocol, "judged")
-    if not all(len(names) for names in judged.relevant):
-        raise InputError("this split has no answers to score by; its server has them")
+    asked = zip(judged.ids, judged.relevant, strict=True)
+    if lacking := [name for name, right in asked if not len(right)]:
+        raise InputError(
+            f"{len(lacking)} of {len(judged.ids)} queries have no answers to score by, first "
+            f"{str(lacking[0])!r}; of a test split its server has them"
+        )
     names = dict.fromkeys((*protocol.measures, *(f"R@{k}" for k in protocol.cutoffs)))
     members = _members(judged)
     random = found.at_random()

@@ -184,6 +184,12 @@ def _of_parquet(path: Path) -> pd.DataFrame:
     if lacking := [name for name in ("query", "item") if name not in table]:
         has = ", ".join(map(str, table.columns))
         raise InputError(f"{path} has no column {' and no '.join(lacking)} (it has {has:.80})")
+    for name in ("query", "item"):
+        kind, empty = table[name].dtype, np.flatnonzero(table[name].isna())
+        if len(empty):
+            raise InputError(f"{path}: the {name} of row {empty[0] + 1} is empty; name every row's")
+        if kind.kind == "f":
+            raise InputError(f"{path}: the column {name} is {kind}; ids are text or whole numbers")
     table = table.astype({"query": str, "item": str})
     if "score" in table:
         table["score"] = _numbers(path, table["score"])
@@ -201,7 +207,8 @@ def _numbers(path: Path, column: pd.Series) -> pd.Series:
     found = pd.to_numeric(column, errors="coerce")
     bad = np.flatnonzero(~np.isfinite(found.to_numpy(np.float64)))
     if len(bad):
-        raise InputError(f"{path}: the score of row {bad[0] + 1} is {column.iloc[bad[0]]!r:.40}")
+        value = str(column.iloc[bad[0]])
+        raise InputError(f"{path}: the score of row {bad[0] + 1} is {value!r:.40}; give a number")
     return found.astype(np.float64)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import InputError, naming, one_of
 from cmir_repro.core.protocol import CAPTIONS, Protocol
 from cmir_repro.core.scorers import check_scorer
 from cmir_repro.data.prepared import Prepared
@@ -81,7 +81,8 @@ def score_files(
             raise InputError(
                 f"{path} does not exist; {protocol.name} needs queries with the text {text!r}"
             )
-    return fashioniq_cirr.score(triplets, *from_files(triplets, folder), protocol, seed)
+    with naming(folder):
+        return fashioniq_cirr.score(triplets, *from_files(triplets, folder), protocol, seed)
 
 
 def _triplets(folder: Path, name: str, split: str) -> tuple[Triplets, list[str]]:

@@ -252,7 +252,7 @@ def test_scores_that_are_no_numbers_and_answers_that_are_not_there():
 def test_a_split_without_answers_is_not_scored(tmp_path):
     judged = benchmarks.circo(tiny_benchmarks.circo(tmp_path), "test")
     assert judged.target is None
-    with pytest.raises(InputError, match="has no answers"):
+    with pytest.raises(InputError, match="12 of 12 queries have no answers to score by, first '0'"):
         scored(judged, "circo/official")
 
 

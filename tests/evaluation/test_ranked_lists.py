@@ -80,6 +80,19 @@ def test_files_that_cannot_be_used(name, text, message, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        (["a", None], "the item of row 2 is empty; name every row's"),
+        ([1.0, 2.0], "the column item is float64; ids are text or whole numbers"),
+    ],
+)
+def test_ids_of_parquet_are_no_numbers_with_a_point(items, message, tmp_path):
+    pd.DataFrame({"query": ["1", "1"], "item": items}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / "a.parquet")
+
+
 def test_parquet_needs_its_columns(tmp_path):
     pd.DataFrame({"query": ["a"], "image": ["b"]}).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(InputError, match=r"has no column item \(it has query, image\)"):

@@ -98,13 +98,24 @@ def test_the_leaderboards_counts(real_data):
             "image '5' is not in the list of images",
         ),
         ("circo", lambda e: e.clear(), "val.json is no list or empty"),
+        ("circo", lambda e: e[0].update(gt_img_ids="123"), "gt_img_ids is '123', expected"),
+        ("circo", lambda e: e[0]["gt_img_ids"].append(e[0]["gt_img_ids"][0]), "an image twice"),
+        ("circo", lambda e: e[0].update(semantic_aspects="a"), "semantic_aspects is 'a', expected"),
+        ("lasco", lambda e: e[0].update({"target-image": []}), "entry 0: target-image is empty"),
+        ("genecis", lambda e: e[0].update(target="x"), "entry 0, target is no dictionary"),
+        ("genecis", lambda e: e[0]["gallery"].append(1), "entry 0, gallery is no dictionary"),
     ],
 )
 def test_annotations_that_cannot_be_used(name, edit, message, tmp_path):
-    root = tiny_benchmarks.circo(tmp_path)
-    change(root / "annotations/val.json", edit)
+    files = {
+        "circo": "annotations/val.json",
+        "lasco": "lasco_val.json",
+        "genecis": "genecis/change_object.json",
+    }
+    root = MAKE[name](tmp_path)
+    change(root / files[name], edit)
     with pytest.raises(InputError, match=message) as caught:
-        benchmarks.circo(root)
+        benchmarks.READERS[name](root)
     assert "\n" not in str(caught.value)
 
 
