@@ -103,7 +103,11 @@ def test_the_leaderboards_counts(real_data):
         ("circo", lambda e: e[0].update(semantic_aspects="a"), "semantic_aspects is 'a', expected"),
         ("lasco", lambda e: e[0].update({"target-image": []}), "entry 0: target-image is empty"),
         ("genecis", lambda e: e[0].update(target="x"), "entry 0, target is no dictionary"),
-        ("genecis", lambda e: e[0]["gallery"].append(1), "entry 0, gallery is no dictionary"),
+        (
+            "genecis",
+            lambda e: e[0]["gallery"].__setitem__(0, 1),
+            "entry 0, gallery is no dictionary",
+        ),
     ],
 )
 def test_annotations_that_cannot_be_used(name, edit, message, tmp_path):
