@@ -88,7 +88,7 @@ def test_files_that_are_no_vectors_of_one_space_are_refused(tiny_css, files, tmp
     with pytest.raises(InputError, match=r"images.npz: features of one row are \(2, 6\)"):
         training_free.record(*sets)
     wide = tiny_features.of(tiny_css, tmp_path / "wide", (6,), (7,))
-    with pytest.raises(InputError, match=r"images.npz has 6 .* texts.safetensors has 7 numbers"):
+    with pytest.raises(InputError, match=r"images.npz has 6 .*texts.safetensors has 7 numbers"):
         training_free.record(*wide)
 
 
