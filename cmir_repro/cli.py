@@ -6,15 +6,13 @@ once. What cannot be used ends in one line on stderr and status 2.
 
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cmir_repro import benchmark_commands, feature_commands
-from cmir_repro.command_line import Preset, Scripts, Ties, group
+from cmir_repro.command_line import Preset, Scripts, Ties, group, trained
 from cmir_repro.core import paths
 from cmir_repro.core.config import parse
 from cmir_repro.core.errors import InputError, check_seed, one_of
@@ -89,7 +87,7 @@ def run(
     typed += [word for text in setting or [] for word in ("-s", text)]
     for name, path in files.items():
         typed += [f"--{name.replace('_', '-')}", str(path)]
-    with _training():
+    with trained():
         record = runs.run(config, device=choose(device), command=shlex.join(typed)).record
     print(f"{config.method} on {config.dataset}, {config.task}, scale {scale}, seed {seed}")
     for name, metric in record.result["metrics"].items():
@@ -326,14 +324,18 @@ def reproduce(
         bool, typer.Option("--in-place", help="write over notebooks/, cleaned (maintainers)")
     ] = False,
     check: Annotated[bool, typer.Option("--check", help="what make test runs")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="notebooks at a time; default: 2 on a CPU")
+    ] = None,
 ) -> None:
     """Run the notebooks in order, into your workspace."""
     from cmir_repro import reproduce as notebooks
 
+    workers = workers or notebooks.at_a_time()
     if check:
-        raise typer.Exit(notebooks.check())
-    with _training():
-        notebooks.reproduce(dataset, scale, in_place)
+        raise typer.Exit(notebooks.check(workers))
+    with trained():
+        notebooks.reproduce(dataset, scale, in_place, workers)
 
 
 @ledger.command()
@@ -382,17 +384,6 @@ def _finish(result: dict, table: str, out: Path | None) -> None:
     if out:
         write_json(out, result)
     print(table)
-
-
-@contextmanager
-def _training() -> Iterator[None]:
-    """Training that cannot go on is told in one line as well."""
-    from cmir_repro.training.loop import TrainingError
-
-    try:
-        yield
-    except TrainingError as error:
-        raise InputError(str(error)) from error
 
 
 def main() -> None:

@@ -5,6 +5,8 @@ And options that several modules of commands have.
 
 import errno
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -112,3 +114,14 @@ def shortened(text: str, room: int) -> str:
     if len(text) <= room:
         return text
     return text[: room - 2].rsplit(" ", 1)[0].rstrip(" ,:;") + " …"
+
+
+@contextmanager
+def trained() -> Iterator[None]:
+    """Training that cannot go on is told in one line as well."""
+    from cmir_repro.training.loop import TrainingError
+
+    try:
+        yield
+    except TrainingError as error:
+        raise InputError(str(error)) from error

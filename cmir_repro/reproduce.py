@@ -3,27 +3,22 @@
 What they make goes to the user's workspace, so that a checkout stays as it is.
 """
 
-import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
-from papermill.exceptions import PapermillExecutionError
 
-from cmir_repro.core import parameters, paths
+from cmir_repro.core import paths, processes
 from cmir_repro.core.device import choose, scale_for
-from cmir_repro.core.errors import InputError, naming
+from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import write_text
+from cmir_repro.core.processes import environment
+from cmir_repro.notebook_runs import Job, declared, execute, side_by_side
 from cmir_repro.report import pages, results_page, yours
 
-CELL_SECONDS = 6 * 3600  # papermill's own default is to wait forever
-# Errors only: a kernel on this machine's own loopback warns that its messages are not encrypted.
-KERNEL_LOG = "--IPKernelApp.log_level=40"
 # A widget is nothing without the kernel that made it; what stands beside it is seen without one.
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -38,52 +33,6 @@ def notebooks() -> list[Path]:
     if checkout is None:
         raise InputError("the notebooks are not installed; type this in a clone of the repository")
     return sorted((checkout / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-
-
-def declared(notebook: Path) -> dict[str, parameters.Parameter]:
-    """What the cell tagged `parameters` declares, name -> parameter."""
-    cells = nbformat.read(notebook, as_version=4).cells
-    source = next((cell.source for cell in cells if "parameters" in _tags(cell)), "")
-    return parameters.declared(source)
-
-
-def execute(notebook: Path, out: Path, values: dict) -> float:
-    """Run one notebook with papermill; its progress bars show on this terminal.
-
-    Args:
-        values: of its parameters, name -> value.
-
-    Returns:
-        Seconds it took.
-
-    Raises:
-        InputError: the notebook has no such parameters, and nothing is run; or a cell failed, and
-            `out` holds all up to there.
-    """
-    import papermill
-
-    with naming(notebook.name):
-        parameters.check(declared(notebook), values)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    started = time.perf_counter()
-    try:
-        papermill.execute_notebook(
-            notebook,
-            out,
-            parameters=values,
-            cwd=notebook.parent,
-            kernel_name="python3",
-            execution_timeout=CELL_SECONDS,
-            progress_bar=False,
-            extra_arguments=[KERNEL_LOG],
-            stdout_file=sys.stdout,
-            stderr_file=sys.stderr,
-        )
-    except PapermillExecutionError as error:
-        raise InputError(
-            f"{notebook.name}, cell {error.cell_index}: {error.ename}: {error.evalue}"
-        ) from error
-    return time.perf_counter() - started
 
 
 def clean(notebook: nbformat.NotebookNode, keep_parameters: bool = False) -> nbformat.NotebookNode:
@@ -119,13 +68,21 @@ def clean(notebook: nbformat.NotebookNode, keep_parameters: bool = False) -> nbf
     return notebook
 
 
-def reproduce(dataset: str = "css", scale: str = "auto", in_place: bool = False) -> None:
+def at_a_time() -> int:
+    """How many notebooks are run side by side where nothing is said: two, on a CPU with cores."""
+    return min(2, processes.cores()) if choose() == "cpu" else 1
+
+
+def reproduce(
+    dataset: str = "css", scale: str = "auto", in_place: bool = False, workers: int = 1
+) -> None:
     """The notebooks at a scale, then the tables, all into the user's workspace.
 
     Args:
         scale: "mini", "full", "paper" or "auto": see `device.scale_for`.
         in_place: write notebooks and figures over the committed ones too, the notebooks cleaned,
             and the tables of the committed ledger into the pages; for maintainers.
+        workers: notebooks at a time.
 
     Raises:
         InputError: an unknown name, a cell that fails, or records that make no tables.
@@ -137,16 +94,16 @@ def reproduce(dataset: str = "css", scale: str = "auto", in_place: bool = False)
     moved = {"CMIR_HOME": paths.home()}  # notebooks run in a folder of their own
     if in_place:
         moved["CMIR_FIGURES"] = paths.committed_figures()
-    with _environment(**moved):
-        for number, notebook in enumerate(every, 1):
-            which = f"[{number}/{len(every)}] {notebook.name}"
-            print(which, flush=True)
-            out = folder / notebook.name
-            seconds = execute(notebook, out, _had(notebook, dataset=dataset, scale=size))
-            print(f"{which}: {seconds:.0f} s", flush=True)
-            _write(clean(nbformat.read(out, as_version=4), keep_parameters=True), out)
+    jobs = [
+        Job(notebook, folder / notebook.name, _had(notebook, dataset=dataset, scale=size))
+        for notebook in every
+    ]
+    with environment(**moved):
+        for number, (job, seconds) in enumerate(_executed(jobs, workers), 1):
+            print(f"[{number}/{len(jobs)}] {job.notebook.name}: {seconds:.0f} s", flush=True)
+            _write(clean(nbformat.read(job.out, as_version=4), keep_parameters=True), job.out)
             if in_place:
-                _write(clean(nbformat.read(out, as_version=4)), notebook)
+                _write(clean(nbformat.read(job.out, as_version=4)), job.notebook)
         made, opened = yours.write(), _results_page()
         if in_place:
             pages.write()
@@ -156,7 +113,7 @@ def reproduce(dataset: str = "css", scale: str = "auto", in_place: bool = False)
               f"all results: {opened}")  # fmt: skip
 
 
-def check() -> int:
+def check(workers: int = 1) -> int:
     """Every notebook end to end at mini, nbval on the committed ones, then the science tests.
 
     Works in a workspace of its own, where only prepared data and weights are the user's, and on
@@ -169,22 +126,36 @@ def check() -> int:
         root = Path(temporary)
         shared = {"CMIR_DATA": paths.data(), "CMIR_WEIGHTS": paths.weights()}
         emptied = {"CMIR_RUNS": "", "CMIR_FIGURES": "", "CUDA_VISIBLE_DEVICES": ""}
-        with _environment(**shared, **emptied, CMIR_HOME=root, CMIR_RESULTS=root / "first"):
+        with environment(**shared, **emptied, CMIR_HOME=root, CMIR_RESULTS=root / "first"):
             if differing := pages.check():
                 print(pages.complaint(differing))
                 return 1
             print("the tables of README and docs/results agree with the ledger", flush=True)
-            for notebook in notebooks():
-                seconds = execute(notebook, root / notebook.name, _had(notebook, scale="mini"))
-                print(f"{notebook.name} ran end to end in {seconds:.0f} s", flush=True)
+            jobs = [
+                Job(notebook, root / notebook.name, _had(notebook, scale="mini"))
+                for notebook in notebooks()
+            ]
+            for job, seconds in _executed(jobs, workers):
+                print(f"{job.notebook.name} ran end to end in {seconds:.0f} s", flush=True)
             # What the notebooks show is committed: a ledger without the runs of the first pass.
-            with _environment(CMIR_RESULTS=root / "second"):
+            each = processes.threads(max(1, processes.cores() // workers))
+            with environment(**each, CMIR_RESULTS=root / "second"):
                 for what in (["--nbval", *map(str, notebooks())], ["-m", "science"]):
                     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *what]
+                    command += ["-n", str(workers), "--dist", "loadfile"] if workers > 1 else []
                     done = subprocess.run(command, cwd=paths.checkout(), check=False)
                     if done.returncode:
                         return done.returncode
     return 0
+
+
+def _executed(jobs: list[Job], workers: int) -> Iterator[tuple[Job, float]]:
+    if workers > 1:
+        yield from side_by_side(jobs, workers)
+        return
+    for job in jobs:
+        print(job.notebook.name, flush=True)
+        yield job, execute(*job)
 
 
 def _results_page() -> str:
@@ -197,18 +168,6 @@ def _results_page() -> str:
 
 def _write(notebook: nbformat.NotebookNode, path: Path) -> None:
     write_text(path, nbformat.writes(notebook).rstrip("\n") + "\n")  # as nbformat.write ends it
-
-
-@contextmanager
-def _environment(**values: object) -> Iterator[None]:
-    """Variables of the environment, for a while; kernels and tests that are started see them."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update({name: str(value) for name, value in values.items()})
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _had(notebook: Path, **values: object) -> dict[str, object]:

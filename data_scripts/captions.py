@@ -163,3 +163,7 @@ def _drawn(found: Captions, seed: int | None, shares: tuple[float, float]) -> tu
     split = writing.drawn_splits(len(found.images), val, test, seed)
     found = found._replace(images=found.images.assign(split=split))
     return found, {"splits": {"seed": seed, "val": val, "test": test}}
+
+
+if __name__ == "__main__":
+    options.as_command(__file__)

@@ -93,3 +93,7 @@ def prepare(
     return prepare_release(
         RELEASE, root, name, images, size, allow_missing, partial, image_features
     )
+
+
+if __name__ == "__main__":
+    options.as_command(__file__)

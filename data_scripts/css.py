@@ -327,3 +327,7 @@ def prepare(
     else:
         data = css.prepare(scale or "mini", choose(device))
     return checks.tell(data)
+
+
+if __name__ == "__main__":
+    options.as_command(__file__)

@@ -15,6 +15,7 @@ from cmir_repro.data.css.diagnostic import Group
 from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.writer import Content
 from cmir_repro.data.prepared import Prepared
+from data_scripts import options
 
 NAME, PART, SEED = "css-x", "test", 1  # another seed than the world's, so no scene is trained on
 CANDIDATES = "candidates.parquet"
@@ -118,3 +119,7 @@ def _jitter(like: np.ndarray) -> np.ndarray:
     from cmir_repro.data.css import render_3d  # torch: seconds that nobody waits for --help
 
     return render_3d.draw_jitter(SEED, np.arange(len(like)), like)
+
+
+if __name__ == "__main__":
+    options.as_command(__file__)

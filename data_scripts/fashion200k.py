@@ -363,3 +363,7 @@ def prepare(
         )
 
     return checks.tell(writer.prepare(NAME, provenance, make))
+
+
+if __name__ == "__main__":
+    options.as_command(__file__)

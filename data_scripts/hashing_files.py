@@ -224,3 +224,7 @@ def prepare(
         }
         arrays = {TEXT: text, LABELS: labels}
         return checks.tell(labelled_release.finish(name, record, table, arrays, draw))
+
+
+if __name__ == "__main__":
+    options.as_command(__file__)

@@ -23,7 +23,7 @@ from cmir_repro.data.prepare.pictures import (
     pixel_digests,
 )
 from cmir_repro.data.prepared import SPLITS, Prepared
-from cmir_repro.data.readers.files import located, own_splits, read_csv
+from cmir_repro.data.readers.files import check_numbers, located, own_splits, read_csv
 from cmir_repro.data.tokenizers import clean
 from cmir_repro.data.words import absent, has_word
 from data_scripts import options
@@ -87,6 +87,7 @@ def _read(
     if split is not None:
         found["split"] = split.array
     values = table[list(settings.labels)].apply(lambda c: c.str.lower().str.split().str.join(" "))
+    check_numbers(csv, values)
     values = values.mask(values.apply(lambda column: column.map(absent)))
     named = pd.DataFrame({column: f"{column}: " + values[column] for column in values})
     names = [name for column in named for name in sorted(named[column].dropna().unique())]
@@ -241,3 +242,7 @@ def prepare(
 
     arrays = {TEXT: tags, LABELS: labels_}
     return checks.tell(labelled_release.finish(name, record, table, arrays, draw))
+
+
+if __name__ == "__main__":
+    options.as_command(__file__)

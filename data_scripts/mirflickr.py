@@ -138,3 +138,7 @@ def _numbered(folder: Path) -> tuple[np.ndarray, list[Path]]:
         raise InputError(f"{folder} has no tags1.txt ...; --root names the folder above meta/")
     numbers = sorted(found)
     return np.array(numbers, dtype=np.int64), [found[number] for number in numbers]
+
+
+if __name__ == "__main__":
+    options.as_command(__file__)

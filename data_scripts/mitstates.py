@@ -379,3 +379,7 @@ def prepare(
         return _content(listed, protocol, [*left_out, *absent], draw)
 
     return checks.tell(writer.prepare(NAME, provenance, make))
+
+
+if __name__ == "__main__":
+    options.as_command(__file__)

@@ -199,3 +199,7 @@ def prepare(
         allow_missing=allow_missing,
         partial=partial,
     )
+
+
+if __name__ == "__main__":
+    options.as_command(__file__)

@@ -1,5 +1,7 @@
 """Options that several scripts have, spelt once."""
 
+import runpy
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -64,3 +66,13 @@ def one_given(**given: object) -> str:
 def names(text: str) -> tuple[str, ...]:
     """Names with commas between."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def as_command(file: str) -> None:
+    """Make `python data_scripts/NAME.py ...` the command `cmir prepare NAME ...`.
+
+    Args:
+        file: the script's __file__.
+    """
+    sys.argv = ["cmir", "prepare", Path(file).stem.replace("_", "-"), *sys.argv[1:]]
+    runpy.run_module("cmir_repro", run_name="__main__")

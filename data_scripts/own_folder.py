@@ -105,3 +105,7 @@ def prepare(
 
     same = {"licence": licence, "sources": [source] if source else []}
     return checks.tell(writer.prepare(name, provenance, make, same))
+
+
+if __name__ == "__main__":
+    options.as_command(__file__)

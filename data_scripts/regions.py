@@ -166,3 +166,7 @@ def prepare(
         draw,
     )
     return checks.tell(data)
+
+
+if __name__ == "__main__":
+    options.as_command(__file__)

@@ -139,3 +139,7 @@ def prepare(
     labels = np.eye(len(categories), dtype=np.uint8)[numbers]
     arrays = {TEXT: text, LABELS: labels, IMAGE: picture}
     return checks.tell(labelled_release.finish(name, record, images, arrays, release="Wikipedia"))
+
+
+if __name__ == "__main__":
+    options.as_command(__file__)

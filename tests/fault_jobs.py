@@ -253,5 +253,5 @@ JOBS = {
     "merge": Job("ledger merge {root}/theirs", _theirs),
     "tables": Job("tables", _records),
     "grid worker": Job("grid dim --dataset css --task 3d-3d --method TIRG --seed 0", _world),
-    "reproduce": Job("reproduce --scale mini", _notebooks),
+    "reproduce": Job("reproduce --scale mini --workers 1", _notebooks),
 }

@@ -366,10 +366,11 @@ def test_tables_go_to_the_workspace_or_into_the_pages(monkeypatch, workspace):
 def test_reproduce_hands_over_what_was_typed(monkeypatch):
     calls = []
     monkeypatch.setattr("cmir_repro.reproduce.reproduce", lambda *given: calls.append(given))
-    monkeypatch.setattr("cmir_repro.reproduce.check", lambda: 4)
+    monkeypatch.setattr("cmir_repro.reproduce.check", lambda workers: 4)
+    monkeypatch.setattr("cmir_repro.reproduce.at_a_time", lambda: 2)
     said("reproduce")
-    said("reproduce", "--dataset", "photos", "--scale", "mini", "--in-place")
-    assert calls == [("css", "auto", False), ("photos", "mini", True)]
+    said("reproduce", "--dataset=photos", "--scale=mini", "--in-place", "--workers=3")
+    assert calls == [("css", "auto", False, 2), ("photos", "mini", True, 3)]
     assert cmir("reproduce", "--check").exit_code == 4
 
 

@@ -270,8 +270,13 @@ def _first(words: list[str], others: list[str]) -> str:
     return next((word for word in words if word not in others), words[-1])
 
 
+def replacing(before: str, after: str) -> str:
+    """The sentence that replaces a word, or the value of an attribute."""
+    return f"replace {before} with {after}"
+
+
 def _replace(before: np.ndarray | list[str], after: np.ndarray | list[str]) -> list[str]:
-    return [f"replace {x} with {y}" for x, y in zip(before, after, strict=True)]
+    return [*map(replacing, before, after)]
 
 
 def _lowered(images: pd.DataFrame, name: str) -> np.ndarray:

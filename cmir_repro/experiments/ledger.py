@@ -13,7 +13,6 @@ import contextlib
 import difflib
 import hashlib
 import json
-import os
 import platform
 import re
 import resource
@@ -30,7 +29,7 @@ import pandas as pd
 import torch
 
 from cmir_repro import __version__
-from cmir_repro.core import paths
+from cmir_repro.core import paths, processes
 from cmir_repro.core.config import checked
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import parse_json, read_json, write_json, write_text
@@ -276,8 +275,7 @@ def code(own: str = "") -> dict:
 def hardware(device: str) -> dict:
     """Which machine ran it."""
     gpu = torch.cuda.get_device_name() if device != "cpu" else None
-    mine = getattr(os, "sched_getaffinity", None)  # Linux only
-    return {"cpu": _cpu(), "cores": len(mine(0)) if mine else os.cpu_count(), "gpu": gpu}
+    return {"cpu": _cpu(), "cores": processes.cores(), "gpu": gpu}
 
 
 def software() -> dict:

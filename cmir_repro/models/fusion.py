@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.models.token_set import TokenSet
+from cmir_repro.models.token_set import Packing, TokenSet
 
 
 class FusionOutput(NamedTuple):
@@ -61,11 +61,12 @@ class FusionEncoder(nn.Module):
         Args:
             attention: also give the maps, which costs B * H * L * N numbers a layer.
         """
-        x, source, maps = text.tokens, self.image_norm(image.tokens), []
+        words = Packing(text.real)
+        x, source, maps = words.pack(text.tokens), self.image_norm(image.tokens), []
         for layer in self.layers:
-            x, seen = layer(x, text.real, source, image.real, attention)
+            x, seen = layer(x, words, source, image.real, attention)
             maps.append(seen)
-        tokens = TokenSet.padded(self.norm(x), text.lengths).tokens
+        tokens = words.unpack(self.norm(x))
         return FusionOutput(tokens[:, 0], tokens, maps if attention else None)
 
 
@@ -81,14 +82,19 @@ class _Layer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, x: Tensor, real: Tensor, source: Tensor, source_real: Tensor, ask: bool
+        self,
+        x: Tensor,  # (T, D), the words of all sentences
+        words: Packing,
+        source: Tensor,
+        source_real: Tensor,
+        ask: bool,
     ) -> tuple[Tensor, Tensor | None]:
-        words = self.norms[0](x)
-        found, _ = self.self_attention(words, words, real, False)
-        x = x + self.dropout(found)
-        found, seen = self.cross_attention(self.norms[1](x), source, source_real, ask)
-        x = x + self.dropout(found)
-        return x + self.dropout(self.net(self.norms[2](x))), seen
+        told = self.norms[0](x)
+        found, _ = self.self_attention(told, words, None, words.real, False)
+        x = x + words.dropout(found, self.dropout)
+        found, seen = self.cross_attention(self.norms[1](x), words, source, source_real, ask)
+        x = x + words.dropout(found, self.dropout)
+        return x + words.dropout(self.net(self.norms[2](x)), self.dropout), seen
 
 
 class _Attention(nn.Module):
@@ -100,11 +106,16 @@ class _Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(
-        self, x: Tensor, source: Tensor, real: Tensor, ask: bool
+        self, x: Tensor, words: Packing, source: Tensor | None, real: Tensor, ask: bool
     ) -> tuple[Tensor, Tensor | None]:
+        query = words.unpack(self.query(x))
+        if source is None:  # the words themselves
+            key, value = words.unpack(self.key(x)), words.unpack(self.value(x))
+        else:
+            key, value = self.key(source), self.value(source)
         q, k, v = (
             y.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, H, L or N, D / H)
-            for y in (self.query(x), self.key(source), self.value(source))
+            for y in (query, key, value)
         )
         allowed, weights = real[:, None, None], None  # (B, 1, 1, N)
         if ask:  # the fused kernels never build the weights
@@ -113,4 +124,4 @@ class _Attention(nn.Module):
             found = weights.to(v.dtype) @ v
         else:
             found = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
-        return self.out(found.transpose(1, 2).flatten(2)), weights
+        return self.out(words.pack(found.transpose(1, 2).flatten(2))), weights

@@ -12,12 +12,13 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.weights import from_disk, weights_file
 from cmir_repro.models.image import FEATURES
-from cmir_repro.models.token_set import TokenSet, real_positions
+from cmir_repro.models.token_set import Packing, TokenSet, real_positions
 
 SAVED_BERT = "bert"  # shape and weights come from a folder
 BERTS = {"bert-base": {}}  # transformers' own defaults are those of Devlin et al. 2019
@@ -149,10 +150,30 @@ class SmallTransformer(nn.Module):
         if length > longest:
             raise InputError(f"a sentence has {length} tokens, the encoder takes {longest}; cut it")
         x = self.words(input_ids) + self.positions.weight[:length]  # (B, L, D)
-        padding = ~real_positions(lengths, length)
+        packing = Packing(real_positions(lengths, length))
+        x = packing.pack(x)
         for layer in self.layers:
-            x = layer(x, src_key_padding_mask=padding)
-        return TokenSet.padded(self.norm(x), lengths)
+            x = _encoded(layer, x, packing)
+        return TokenSet(packing.unpack(self.norm(x)), lengths)
+
+
+def _encoded(layer: nn.TransformerEncoderLayer, x: Tensor, packing: Packing) -> Tensor:
+    """(T, D) -> (T, D), what the layer computes, norm first, without its work on padding.
+
+    Dropout draws as the layer does, which has sets last behind its attention.
+    """
+    attention = layer.self_attn
+    told = F.linear(layer.norm1(x), attention.in_proj_weight, attention.in_proj_bias)
+    q, k, v = (
+        y.unflatten(2, (attention.num_heads, -1)).transpose(1, 2)  # (B, H, L, D / H)
+        for y in packing.unpack(told).chunk(3, dim=2)
+    )
+    p = attention.dropout if layer.training else 0.0
+    found = F.scaled_dot_product_attention(q, k, v, packing.real[:, None, None], dropout_p=p)
+    found = attention.out_proj(packing.pack(found.transpose(1, 2).flatten(2)))
+    x = x + packing.dropout(found, layer.dropout1, places_first=True)
+    inner = packing.dropout(layer.activation(layer.linear1(layer.norm2(x))), layer.dropout)
+    return x + packing.dropout(layer.linear2(inner), layer.dropout2)
 
 
 class BiGRU(nn.Module):

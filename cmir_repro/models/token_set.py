@@ -6,7 +6,7 @@ Letters: B sets, N places of the largest, D width. Places beyond a set's length 
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class TokenSet(NamedTuple):
@@ -31,6 +31,46 @@ class TokenSet(NamedTuple):
         """Sets whose padding is not zero yet, (B, N, D) and (B,)."""
         real = real_positions(lengths, tokens.shape[1])
         return cls(tokens.masked_fill(~real[..., None], 0), lengths)
+
+
+class Packing:
+    """The real places of B sets of N places as T rows, so that layers pass over the padding.
+
+    What a layer gives for a row is what it gives for the place; only attention needs the sets.
+
+    Args:
+        real: (B, N) bool, False in padding.
+    """
+
+    def __init__(self, real: Tensor) -> None:
+        self.real, self.sets = real, real.shape
+        rows = real.flatten().nonzero().squeeze(1)
+        self.rows = None if len(rows) == real.numel() else rows  # None: there is no padding
+
+    def pack(self, x: Tensor) -> Tensor:
+        """(B, N, C) -> (T, C)"""
+        x = x.flatten(0, 1)
+        return x if self.rows is None else x.index_select(0, self.rows)
+
+    def unpack(self, x: Tensor) -> Tensor:
+        """(T, C) -> (B, N, C), zero in padding."""
+        if self.rows is not None:
+            x = x.new_zeros(self.sets.numel(), x.shape[1]).index_copy(0, self.rows, x)
+        return x.unflatten(0, self.sets)
+
+    def dropout(self, x: Tensor, layer: nn.Dropout, places_first: bool = False) -> Tensor:
+        """(T, C) -> (T, C), as the layer drops from sets with padding: the same random numbers.
+
+        Args:
+            places_first: draw place by place, where `nn.MultiheadAttention` has sets last.
+        """
+        if not (layer.training and layer.p):
+            return x
+        B, N = self.sets
+        shape = (N, B) if places_first else (B, N)
+        kept = x.new_empty(*shape, x.shape[1]).bernoulli_(1 - layer.p)
+        kept = self.pack(kept.transpose(0, 1) if places_first else kept)
+        return x * kept.div_(1 - layer.p)
 
 
 def real_positions(lengths: Tensor, N: int) -> Tensor:

@@ -6,7 +6,8 @@ import ipywidgets as widgets
 
 from cmir_repro.data.css import edits, world
 from cmir_repro.data.css.scenes import CELLS, COLORS, SHAPES, SHAPES_3D, SIZES
-from cmir_repro.play.questions import Questions, Scenes
+from cmir_repro.data.training_pairs import replacing
+from cmir_repro.play.questions import Attributes, Questions, Scenes
 
 
 class SceneMenus(widgets.HBox):
@@ -60,6 +61,36 @@ class SceneMenus(widgets.HBox):
         self._changed(edits.Edit(**parts).text)
 
 
+class AttributeMenus(widgets.HBox):
+    """One drop-down an attribute, which has the source's value until a reader replaces one.
+
+    Args:
+        questions: of the data set. changed: as above.
+    """
+
+    def __init__(self, questions: Attributes, changed: Callable[[str], None]) -> None:
+        self._questions, self._changed, self._quiet = questions, changed, False
+        self.parts = {name: _menu(name, values, 150) for name, values in questions.values.items()}
+        for menu in self.parts.values():
+            menu.observe(self._told, "value")
+        columns = [widgets.VBox([widgets.Label(name), menu]) for name, menu in self.parts.items()]
+        super().__init__(columns, layout=widgets.Layout(flex_flow="row wrap"))
+
+    def show(self, text: str, source: str) -> None:
+        """Set the menus to the source's attributes and what a sentence replaces of them."""
+        self._quiet = True
+        self._of = self._questions.of_source(source)
+        edit = self._questions.edit(source, text)
+        for name, value in {**self._of, **dict([edit] if edit else [])}.items():
+            self.parts[name].value = value
+        self._quiet = False
+
+    def _told(self, change: dict) -> None:
+        before = self._of[change["owner"].cmir_name]
+        if not self._quiet and change["new"] != before:
+            self._changed(replacing(before, change["new"]))
+
+
 class ListMenu(widgets.HBox):
     """One drop-down with the sentences that the data set has for the chosen picture.
 
@@ -87,10 +118,14 @@ class ListMenu(widgets.HBox):
             self._changed(change["new"])
 
 
-def of(questions: Questions, changed: Callable[[str], None]) -> SceneMenus | ListMenu:
+def of(
+    questions: Questions, changed: Callable[[str], None]
+) -> SceneMenus | AttributeMenus | ListMenu:
     """The menus that fit a data set."""
     if isinstance(questions, Scenes):
         return SceneMenus(changed)
+    if isinstance(questions, Attributes):
+        return AttributeMenus(questions, changed)
     return ListMenu(questions, changed)
 
 

@@ -4,12 +4,14 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from cmir_repro.data import registry
 from cmir_repro.data.css import dataset as css
 from cmir_repro.data.css import edits, render_3d, world
 from cmir_repro.data.css.scenes import CELLS, COLOR, COLORS, EMPTY, SHAPE, SHAPES_3D, SIZE, SIZES
 from cmir_repro.data.prepared import Prepared
+from cmir_repro.data.training_pairs import replacing
 
 SOURCES = 24  # pictures to choose from
 
@@ -145,14 +147,60 @@ class Scenes(Questions):
         return self._pictures[source, label]
 
 
+class Attributes(Questions):
+    """Photographs with attributes: any one can be replaced, and what is then right is known.
+
+    Attributes:
+        values: attribute -> its values in the gallery, sorted.
+    """
+
+    def __init__(self, data: Prepared, task: str) -> None:
+        super().__init__(data, task)
+        columns = data.info["training_pairs"]["columns"]
+        here = data.images.iloc[self.part.gallery]
+        self._of = pd.DataFrame(
+            {name: here[name].astype(str).str.lower().to_numpy() for name in columns}
+        )
+        self.values = {name: sorted(self._of[name].unique()) for name in columns}
+
+    def describe(self, row: int) -> str:
+        return ", ".join(f"{name}: {value}" for name, value in self._of.iloc[row].items())
+
+    def of_source(self, source: str) -> dict[str, str]:
+        """The attributes of a source."""
+        return self._of.iloc[self.row(source)].to_dict()
+
+    def edit(self, source: str, text: str) -> tuple[str, str] | None:
+        """The attribute that a sentence replaces, and by what; None for all other sentences."""
+        for name, value in self.of_source(source).items():
+            for other in self.values[name]:
+                if other != value and text.strip() == replacing(value, other):
+                    return name, other
+        return None
+
+    def truth(self, source: str, text: str) -> Truth:
+        """What is right by the attributes; other sentences as far as the data set says it."""
+        edit = self.edit(source, text)
+        if edit is None:
+            return super().truth(source, text)
+        wanted = {**self.of_source(source), edit[0]: edit[1]}
+        right = (self._of == pd.Series(wanted)).all(axis=1).to_numpy()
+        shown = self.picture(int(np.argmax(right))) if right.any() else None
+        return Truth(_count(right), right, shown)
+
+
 def of(data: Prepared, task: str) -> Questions:
     """The questions of a data set."""
+    if (data.info.get("training_pairs") or {}).get("rule") == "attributes":
+        return Attributes(data, task)
     rendered = data.info["provenance"]["kind"] == "rendered" and data.info["name"] == registry.CSS
     return Scenes(data, task) if rendered else Questions(data, task)
 
 
 def _count(right: np.ndarray) -> str:
     count = int(right.sum())
+    if not count:
+        return f"None of the {len(right):,} pictures of the gallery shows this."
     if count == 1:
         return f"One of the {len(right):,} pictures of the gallery shows this."
     return f"{count} of the {len(right):,} pictures of the gallery show this."

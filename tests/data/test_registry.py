@@ -1,6 +1,7 @@
 """Every data set is opened by its name; one that is not here is answered with what to type."""
 
 import inspect
+import runpy
 import shlex
 
 import command_line
@@ -20,6 +21,16 @@ def test_every_script_has_a_command_with_help_and_a_page(command):
     assert first.endswith(".")
     assert len(first) <= 90
     assert (paths.checkout() / "docs" / "data" / f"{SCRIPTS[command].page}.md").exists()
+
+
+@pytest.mark.parametrize("command", SCRIPTS)
+def test_a_script_run_as_a_file_is_its_command(command, monkeypatch, capsys):
+    file = paths.checkout() / "data_scripts" / f"{command.replace('-', '_')}.py"
+    monkeypatch.setattr("sys.argv", [str(file), "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(file), run_name="__main__")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(f"Usage: cmir prepare {command} ")
 
 
 def test_every_script_is_listed():

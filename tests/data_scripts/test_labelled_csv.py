@@ -2,6 +2,7 @@
 
 import command_line
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -231,3 +232,12 @@ def test_pictures_that_are_missing_are_counted_by_the_splits_of_the_csv(photos):
     found = run(photos, "--allow-missing").info["coverage"]
     assert found["val images"] == {"here": 0, "listed": 1}
     assert found["test images"] == {"here": 10, "listed": 10}
+
+
+def test_one_number_in_two_spellings_is_refused(photos):
+    path = photos.parent / "m.csv"
+    table = pd.read_csv(path, dtype=str).assign(kind=["1", "2.0", "1.0"] * 10)
+    table.to_csv(path, index=False)
+    refused(r"m\.csv: column 'kind' has '1' and '1\.0'", photos)
+    table.assign(kind=["01", "1", "1.5"] * 10).to_csv(path, index=False)
+    assert "kind: 01" in labelled(run(photos)).categories

@@ -324,6 +324,11 @@ def test_what_is_no_table_is_refused(photos, content):
     refused(photos, ATTRIBUTES, "photos.csv", r"photos\.csv")
 
 
+def test_one_number_in_two_spellings_is_refused(photos):
+    change(photos, "photos.csv", lambda table: table.assign(colour=["1", "1.0"] * 60))
+    refused(photos, ATTRIBUTES, "photos.csv", r"column 'colour' has '1' and '1\.0'")
+
+
 def test_a_test_of_which_nothing_is_left_is_refused(photos):
     def edit(table):
         return table.assign(Split=["test"] + ["train", "val"] * 59 + ["train"])

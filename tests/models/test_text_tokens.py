@@ -12,6 +12,7 @@ from transformers.utils import logging
 from cmir_repro.core.errors import InputError
 from cmir_repro.models.image import FEATURES
 from cmir_repro.models.text import SAVED_BERT, TEXT_TOKENS, BiGRU, TwoWayGRU, build_text_tokens
+from cmir_repro.models.token_set import real_positions
 
 D, V = 8, 40
 SIZES = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16}
@@ -97,6 +98,31 @@ def test_only_encoders_with_a_first_mark_have_a_cls_token():
 def test_layers_start_from_different_numbers():
     first, second = build_text_tokens("transformer", D, V).layers
     assert not torch.equal(first.linear1.weight, second.linear1.weight)
+
+
+@pytest.mark.parametrize("lengths", [[9, 2, 5, 1], [9, 9, 9, 9]], ids=["padded", "full"])
+def test_layers_are_torchs_own_dropout_and_gradients_included(lengths):
+    """Padding is passed over, but each random number falls where torch's layer has it."""
+    torch.manual_seed(0)
+    encoder, lengths = build_text_tokens("transformer", 16, 30).train(), torch.tensor(lengths)
+    ids = torch.randint(30, (4, 9))
+    real = real_positions(lengths, 9)
+
+    def torchs() -> torch.Tensor:
+        x = encoder.words(ids) + encoder.positions.weight[:9]
+        for layer in encoder.layers:
+            x = layer(x, src_key_padding_mask=~real)
+        return encoder.norm(x)[real]
+
+    found = []
+    for way in (torchs, lambda: encoder(ids, lengths).tokens[real]):
+        encoder.zero_grad()
+        torch.manual_seed(1)
+        states = way()
+        states.square().sum().backward()
+        found.append([states, *(p.grad for p in encoder.parameters())])
+    for theirs, ours in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_a_sentence_too_long_is_refused():

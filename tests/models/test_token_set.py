@@ -1,8 +1,10 @@
 """Padding is known from the lengths, and is zero."""
 
+import pytest
 import torch
+from torch import nn
 
-from cmir_repro.models.token_set import TokenSet, real_positions
+from cmir_repro.models.token_set import Packing, TokenSet, real_positions
 
 
 def test_padding_begins_at_the_length():
@@ -22,3 +24,17 @@ def test_a_full_set_has_no_padding():
     assert full.lengths.tolist() == [4, 4]
     assert full.lengths.dtype == torch.int64
     assert full.real.all()
+
+
+@pytest.mark.parametrize("lengths", [[2, 5, 1], [5, 5, 5]])
+def test_packed_places_come_back_and_are_dropped_as_sets_are(lengths):
+    sets = TokenSet.padded(torch.randn(3, 5, 4), torch.tensor(lengths))
+    packing, layer = Packing(sets.real), nn.Dropout(0.4)
+    packed = packing.pack(sets.tokens)
+    assert packed.shape == (sum(lengths), 4)
+    assert torch.equal(packing.unpack(packed), sets.tokens)
+    torch.manual_seed(0)
+    dropped = layer(sets.tokens)
+    torch.manual_seed(0)
+    assert torch.equal(packing.unpack(packing.dropout(packed, layer)), dropped)
+    assert packing.dropout(packed, layer.eval()) is packed

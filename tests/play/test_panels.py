@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import tiny_photos
 import tiny_runs
 
 from cmir_repro.core.files import write_json
-from cmir_repro.play import html, photographs
+from cmir_repro.play import html, photographs, questions
+from cmir_repro.play.composed_panel import ComposedPanel
 from cmir_repro.play.sentence_panel import SentencePanel
 from cmir_repro.play.tag_panel import TagPanel
 
@@ -66,6 +68,22 @@ def test_a_tag_is_right_where_it_fits_the_picture(tags):
     for category in np.array(tags.found.categories)[tags.found.labels[row]]:
         assert set(category.split()) <= fits
     assert ("✓" in tags.texts.value) or ("✗" in tags.texts.value)
+
+
+def test_an_attribute_of_a_photograph_is_replaced_by_a_menu(tmp_path):
+    asked = questions.of(tiny_photos.write(tmp_path / "mine"), "photo")
+    panel = ComposedPanel([], asked)
+    own = asked.of_source(panel.source)
+    shown = {name: menu.value for name, menu in panel.menus.parts.items()}
+    assert shown == own | {"colour": shown["colour"]}  # its query asks for another colour
+    assert asked.edit(panel.source, panel.words) == ("colour", shown["colour"])
+    panel.menus.parts["type"].value = "shoe"
+    assert panel.words == f"replace {own['type']} with shoe"
+    assert panel.menus.parts["colour"].value == own["colour"]
+    right = asked.truth(panel.source, panel.words).right
+    wanted = f"colour: {own['colour']}, type: shoe"
+    assert [asked.describe(row) for row in np.flatnonzero(right)] == [wanted] * right.sum()
+    assert asked.truth(panel.source, "something warmer").right is None
 
 
 def test_data_sets_of_photographs_are_listed_where_there_are_some(monkeypatch, tmp_path):

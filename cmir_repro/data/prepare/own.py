@@ -13,7 +13,7 @@ from cmir_repro.data.prepare.attributes import draw_queries, hold_out_pairs
 from cmir_repro.data.prepare.on_disk import inside
 from cmir_repro.data.prepare.pictures import first_of, pixel_digests
 from cmir_repro.data.prepared import SPLITS
-from cmir_repro.data.readers.files import need_columns, own_splits
+from cmir_repro.data.readers.files import check_numbers, need_columns, own_splits
 from cmir_repro.data.sampling import generator_of
 from cmir_repro.data.words import absent
 
@@ -91,6 +91,7 @@ def from_attributes(
     if len(twice):
         raise InputError(f"{csv}: {settings.id} {twice.iloc[0]!r} occurs twice; ids must differ")
     images = table[columns].apply(lambda c: c.str.lower().str.split().str.join(" "))
+    check_numbers(csv, images)
     images.insert(0, "image", table[settings.id])
     own = own_splits(csv, table, (settings.id, *columns))
     if own is not None:

@@ -46,8 +46,8 @@ def read_csv(file: Path, columns: Iterable[str] = (), separator: str | None = No
         separator: one of SEPARATORS; None: the one that most splits the header line.
 
     Raises:
-        InputError: the file is missing, not UTF-8, or empty; a quote is not closed or swallows
-            rows; a row has too many fields; a column is missing or there twice.
+        InputError: the file is missing, not UTF-8, or empty; a field is too long; a quote is not
+            closed or swallows rows; a row has too many fields; a column is missing or there twice.
     """
     file = Path(file)
     text = _text_of(file, "no readable CSV file in UTF-8")
@@ -61,6 +61,11 @@ def read_csv(file: Path, columns: Iterable[str] = (), separator: str | None = No
                 starts.append(last + 1)
             last = reader.line_num
     except csv.Error as error:
+        if "field limit" in str(error):
+            raise InputError(
+                f"{file}, line {last + 1}: a field has more than {csv.field_size_limit():,} "
+                "characters; close its quote, or shorten the text"
+            ) from error
         raise InputError(
             f"{file}, line {last + 1}: is no readable CSV from here on ({error}); correct the "
             "quotes, or double those that belong to a text"
@@ -96,6 +101,25 @@ def need_columns(file: Path, table: pd.DataFrame, columns: Iterable[str]) -> Non
     """Refuse a table that lacks one of the columns."""
     for column in columns:
         one_of(f"{file}: column", column, table.columns)
+
+
+def check_numbers(file: Path, table: pd.DataFrame) -> None:
+    """Refuse columns whose values would be compared as texts and hold one number in two spellings.
+
+    Tables write whole numbers with .0 once a value of the column was absent.
+
+    Raises:
+        InputError: a column has say 1 and 1.0.
+    """
+    for column in table:
+        values = pd.Series(table[column].dropna().unique(), dtype=str)
+        decimal = values[values.str.fullmatch(r"-?\d+\.0+")]
+        both = decimal[decimal.str.replace(r"\.0+", "", regex=True).isin(values)]
+        if len(both):
+            raise InputError(
+                f"{file}: column {column!r} has {both.iloc[0].partition('.')[0]!r} and "
+                f"{both.iloc[0]!r}, which are one number; write each number one way"
+            )
 
 
 def own_splits(

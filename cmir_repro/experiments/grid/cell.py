@@ -14,6 +14,7 @@ from accelerate.utils import broadcast_object_list
 
 from cmir_repro.core import locks, paths
 from cmir_repro.core.errors import InputError
+from cmir_repro.core.processes import THREADS
 from cmir_repro.experiments import identity
 from cmir_repro.experiments.grid.cells import command
 from cmir_repro.experiments.presets.base import RunConfig
@@ -98,7 +99,7 @@ def one_thread(threads: int = 1, nice: int = 0) -> None:
     """Give this process few threads, for others go beside it, and a lower priority."""
     import torch
 
-    os.environ |= dict.fromkeys(THREADS, str(threads))
+    os.environ |= {name: str(threads) for name in THREADS}
     torch.set_num_threads(threads)
     if nice:
         os.nice(nice)
@@ -117,10 +118,6 @@ def load(modules: Sequence[str]) -> None:
             importlib.import_module(name)
         except ImportError as error:
             raise InputError(f"imports: {name} cannot be imported: {error}") from error
-
-
-# What numerical libraries read when they are loaded.
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def _memory(error: Exception) -> bool:

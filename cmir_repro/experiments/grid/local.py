@@ -5,23 +5,21 @@ session of its own: Ctrl-C reaches the parent only, which asks each worker once.
 gone, by whatever, the workers keep a checkpoint and go.
 """
 
-import io
 import multiprocessing
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
+from cmir_repro.core import processes
 from cmir_repro.experiments.grid.cell import (
     DIED,
     STOPPED,
-    THREADS,
     Outcome,
     interruptible,
     load,
@@ -94,7 +92,7 @@ class Workers:
         process = context.Process(
             target=work, args=(theirs, self.settings, self.device), daemon=True
         )
-        with _few_threads(self.settings.threads):
+        with processes.environment(**processes.threads(self.settings.threads)):
             process.start()
         theirs.close()  # so that its end is the end of the pipe
         self.workers[number] = _Worker(number, process, conn)
@@ -118,8 +116,8 @@ def work(conn: Connection, settings: Local, device: str) -> None:
     """What a worker does: cells that it is told, until there is none or it is out of memory."""
     os.setsid()
     one_thread(settings.threads, settings.nice)
-    sys.stdout = _Told(conn)
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    sys.stdout = processes.Told(conn)
+    processes.stop_with_parent()
     with suppress(EOFError, OSError, KeyboardInterrupt), interruptible():
         load(settings.imports)
         while True:
@@ -130,41 +128,6 @@ def work(conn: Connection, settings: Local, device: str) -> None:
             conn.send(outcome)
             if outcome.state == DIED:
                 return
-
-
-class _Told(io.TextIOBase):
-    """Standard output of a worker: the newest line goes to the parent."""
-
-    def __init__(self, conn: Connection) -> None:
-        self.conn, self.lock = conn, threading.Lock()
-
-    def write(self, text: str) -> int:
-        lines = [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
-        if lines:
-            with self.lock, suppress(OSError):  # the parent is gone
-                self.conn.send(lines[-1])
-        return len(text)
-
-
-def _stop_with_parent() -> None:
-    """Ask this process to stop when its parent ends."""
-    connection.wait([multiprocessing.parent_process().sentinel])
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-@contextmanager
-def _few_threads(number: int) -> Iterator[None]:
-    """Processes that are started in here use so many threads from their first import on."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ |= dict.fromkeys(THREADS, str(number))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _cause(status: int) -> str:

@@ -29,6 +29,7 @@ def test_words_stay_words_and_blanks_at_their_ends_go(tmp_path):
         (b"a,b\n1,2\n3,4,5\n", "line 3: rows have more"),
         (b'a,b\n1,2\n3,"open\n4,5\n', "line 3: is no readable CSV"),
         (b"a,b\n", "has no rows"),
+        (b"a,b\n1,2\n3," + b"x" * 131_073 + b"\n", "line 3: a field has more than 131,072 ch"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path, content, message):
