@@ -20,6 +20,7 @@ from cmir_repro.data.readers.files import lines, read_json
 from cmir_repro.evaluation.tie_groups import Groups
 
 SUFFIXES = (".json", ".parquet", ".trec", ".run", ".txt", ".gz")
+WRITTEN = (".parquet", ".trec", ".run", ".txt")
 HEADER = ("version", "metric")  # of CIRR's files
 
 
@@ -87,12 +88,14 @@ def read(path: Path) -> dict[str, RankedList]:
 
 
 def write(path: Path, lists: Mapping[str, RankedList], tag: str = "cmir") -> None:
-    """Write lists as parquet or, with any other suffix, as a TREC run.
+    """Write lists as parquet or, by the suffix, as a TREC run.
 
     Raises:
-        InputError: an id has a blank in it, which a TREC run cannot hold.
+        InputError: another suffix, or an id has a blank in it, which a TREC run cannot hold.
     """
     path = Path(path)
+    if path.suffix not in WRITTEN:
+        raise InputError(f"{path} must end in {', '.join(WRITTEN)}")
     if path.suffix == ".parquet":
         rows = [(q, found.items, _scores(found)) for q, found in lists.items()]
         table = pd.DataFrame({

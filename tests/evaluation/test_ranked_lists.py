@@ -125,3 +125,9 @@ def test_lists_are_as_they_are_told(tmp_path):
     groups = found.checked("q", {"a", "b", "c"}, "").groups(np.array([True, False, True]))
     assert (groups.items.tolist(), groups.relevant.tolist()) == ([2, 1], [1, 1])
     assert groups.before.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "a"])
+def test_what_could_not_be_read_again_is_not_written(name, tmp_path):
+    with pytest.raises(InputError, match=r"must end in \.parquet, \.trec"):
+        write(tmp_path / name, LISTS)
