@@ -195,6 +195,8 @@ class QueryBatches:
             self.ids = np.concatenate([part.query_ids for part in parts])
             self.sentence = pd.factorize(texts)[0]
             self.coded = tokens.encode(texts)
+        elif isinstance(tokens, FeatureTexts):
+            tokens.encode(self.drawn.texts())  # what lacks is said before the first step
         if config.batch > len(self):
             raise InputError(
                 f"batch {config.batch} is larger than the {len(self)} "
