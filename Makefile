@@ -1,5 +1,5 @@
 # Two targets do everything from a bare checkout with Python >= 3.11, make and git:
-#   make reproduce    set-up, then notebooks 00..16, figures and tables, into cmir-workspace/;
+#   make reproduce    set-up, then notebooks 00..17, figures and tables, into cmir-workspace/;
 #                     SCALE=full: the published counts in small pictures, about two hours of one core
 #   make test         set-up, then lint, unit tests, the wheel, every notebook at mini, nbval, science,
 #                     and notebook 00 in a browser (Debian's chromium, which is installed where one may)
@@ -69,12 +69,13 @@ grid: setup
 	$(PY) -m cmir_repro grid --scale $(if $(filter auto,$(SCALE)),mini,$(SCALE)) --seconds $(SECONDS) || [ $$? -eq 3 ]
 	$(PY) -m cmir_repro tables
 
-# The first three write docs/performance.md, on one thread; the others print.
+# The first four write docs/performance.md, on one thread; the others print.
 bench: export OMP_NUM_THREADS = 1
 bench: setup
 	$(PY) tests/benchmarks/bench_scoring.py
 	$(PY) tests/benchmarks/bench_peers.py
 	$(PY) tests/benchmarks/bench_steps.py
+	$(PY) tests/benchmarks/bench_index.py
 	$(PY) tests/benchmarks/bench_render.py
 	$(PY) tests/benchmarks/bench_rerank.py
 	$(PY) tests/benchmarks/bench_play.py

@@ -111,6 +111,7 @@ def leaderboard(
     model: Annotated[str, typer.Option(metavar="NAME", help="of a card")] = "",
 ) -> None:
     """Results as MTEB or model cards keep them; or show such a file."""
+    from cmir_repro.core.errors import naming
     from cmir_repro.data.readers.files import read_json
     from cmir_repro.evaluation import leaderboard as forms
     from cmir_repro.experiments import ledger
@@ -119,7 +120,7 @@ def leaderboard(
         print(forms.text(forms.read(Path(result))))
         return
     known = result.endswith(".json")
-    forms.write(
-        out, read_json(Path(result), dict) if known else ledger.read(result).result, form, model
-    )
+    found = read_json(Path(result), dict) if known else ledger.read(result).result
+    with naming(result):
+        forms.write(out, found, form, model)
     print(out)

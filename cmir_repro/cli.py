@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cmir_repro import benchmark_commands, feature_commands
+from cmir_repro import benchmark_commands, feature_commands, gallery_commands
 from cmir_repro.command_line import Preset, Scripts, Ties, group, trained
 from cmir_repro.core import paths
 from cmir_repro.core.config import parse
@@ -69,6 +69,7 @@ def run(
     """Train and score one model, or find it in the ledger."""
     from cmir_repro.core.device import choose
     from cmir_repro.experiments import run as runs
+    from cmir_repro.experiments.experiment import say
     from cmir_repro.experiments.systems import SYSTEMS
 
     one_of("system", system, SYSTEMS)
@@ -85,14 +86,13 @@ def run(
     typed += [word for name, value in names.items() for word in (f"--{name}", value)]
     typed += ["--recipe", recipe] if recipe else []
     typed += [word for text in setting or [] for word in ("-s", text)]
-    for name, path in files.items():
-        typed += [f"--{name.replace('_', '-')}", str(path)]
+    typed += [w for k, path in files.items() for w in (f"--{k.replace('_', '-')}", str(path))]
     with trained():
         record = runs.run(config, device=choose(device), command=shlex.join(typed)).record
-    print(f"{config.method} on {config.dataset}, {config.task}, scale {scale}, seed {seed}")
+    say(f"{config.method} on {config.dataset}, {config.task}, scale {scale}, seed {seed}")
     for name, metric in record.result["metrics"].items():
-        print(f"{name:<24}{metric['value']:>9.2f}  [{metric['low']:.2f}, {metric['high']:.2f}]")
-    print(f"record: {paths.shown(paths.results() / 'records' / f'{record.run}.json')}")
+        say(f"{name:<24}{metric['value']:>9.2f}  [{metric['low']:.2f}, {metric['high']:.2f}]")
+    say(f"record: {paths.shown(paths.results() / 'records' / f'{record.run}.json')}")
 
 
 @app.command()
@@ -301,12 +301,16 @@ def export(
 
 @app.command()
 def verify(
-    dataset: Annotated[str, typer.Argument(metavar="DATA", help="css, or one that was prepared")],
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATA", help="css, one that was prepared, or an index")
+    ],
     scale: Scale = "mini",
 ) -> None:
-    """Read a prepared data set whole; status 1: a file is not as written."""
+    """Read prepared data, or an index, whole; status 1: a file is not as written."""
     from cmir_repro.data import digests, registry
 
+    if gallery_commands.is_index(dataset):
+        return gallery_commands.verify(Path(dataset))
     folder = registry.folder(dataset, scale)
     differing = digests.verify(folder)
     for line in differing:
@@ -354,8 +358,8 @@ def merge(
 
 
 app.add_typer(ledger, name="ledger")
-feature_commands.add_to(app)
-benchmark_commands.add_to(app)
+for commands in (feature_commands, benchmark_commands, gallery_commands):
+    commands.add_to(app)
 
 
 def _budget(seconds: int | None, hours: float | None) -> int | None:

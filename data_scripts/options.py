@@ -18,7 +18,9 @@ Archives = Annotated[
 Archive = Annotated[
     Path | None, typer.Option(metavar="FILE", help="zip of the released files, unpacked first")
 ]
-Images = Annotated[Path | None, typer.Option(metavar="FOLDER", help="folder with the pictures")]
+Images = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="folder with the pictures, or their shards")
+]
 ImageFeatures = Annotated[
     Path | None, typer.Option(metavar="FILE", help="of all images by id, instead of pictures")
 ]
@@ -41,7 +43,9 @@ TestImages = Annotated[int, typer.Option(help="images that are queries")]
 Suffix = Annotated[str, typer.Option(help="added to an id for the file name, say .jpg")]
 Csv = Annotated[Path, typer.Option(metavar="FILE", help="the table")]
 Separator = Annotated[str | None, typer.Option(help="between columns: , ; | or tab")]
-Pictures = Annotated[Path, typer.Option(metavar="FOLDER", help="folder with the pictures")]
+Pictures = Annotated[
+    Path, typer.Option(metavar="FOLDER", help="folder with the pictures, or their shards")
+]
 Licence = Annotated[str, typer.Option(help="recorded")]
 Source = Annotated[str | None, typer.Option(help="address they are from; recorded")]
 

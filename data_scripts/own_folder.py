@@ -10,6 +10,7 @@ from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.data.prepare import checks, writer
 from cmir_repro.data.prepare.own import Made, Settings, files_of, from_attributes, from_rows
+from cmir_repro.data.prepare.picture_shards import folder_of
 from cmir_repro.data.prepare.pictures import (
     VIEW,
     done_to,
@@ -104,7 +105,8 @@ def prepare(
         )
 
     same = {"licence": licence, "sources": [source] if source else []}
-    return checks.tell(writer.prepare(name, provenance, make, same))
+    with folder_of(images) as images:
+        return checks.tell(writer.prepare(name, provenance, make, same))
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ from cmir_repro.training import loop
 NAMES = (
     "run", "grid", "score", "record", "score-images-sentences", "score-labels",
     "score-triplets", "score-judged", "score-css-x", "server-file", "lists",
-    "leaderboard", "embed", "baselines", "tables", "report", "audit", "export", "reproduce",
-    "prepare", "verify", "ledger",
+    "leaderboard", "embed", "baselines", "index", "search", "shards", "tables", "report", "audit",
+    "export", "reproduce", "prepare", "verify", "ledger",
 )  # fmt: skip
 PREPARE = [["prepare", name] for name in SCRIPTS]
 COMMANDS = [*([name] for name in NAMES), ["ledger", "merge"], *PREPARE]
@@ -59,7 +59,7 @@ def refused(*arguments):
 @pytest.mark.parametrize("command", [[], *COMMANDS], ids=" ".join)
 def test_help_fits_a_screen(command):
     lines = said(*command, "--help").splitlines()
-    assert len(lines) <= 30
+    assert len(lines) <= 34
     assert max(map(len, lines)) <= 80
     assert lines[0].startswith(" ".join(["Usage:", "cmir", *command]))
 
@@ -257,8 +257,9 @@ def test_a_cell_that_cannot_be_run_is_one_line_and_the_others_go_on(quick, monke
     listed = said("grid", "dim", *ONE_CELL, "--seed", "1", "--list").splitlines()
     assert listed[0] == "1 of 2 cells are in the ledger"
     assert listed[1].startswith("1 cells are left: ")
-    assert listed[2].startswith("css-3d-3d-mini-image-only-s0-")
-    assert listed[2].endswith(" s")
+    assert listed[2].startswith("dim: 1 cells, ")
+    assert listed[3].startswith("css-3d-3d-mini-image-only-s0-")
+    assert listed[3].endswith(" s")
 
 
 def test_prepare_says_where_the_data_are(tiny_css):

@@ -35,7 +35,7 @@ def silent(notebook):
 
 
 # Executed before figures carried a text; delete the names when they are executed again.
-BEFORE = ("07_same_features_every_protocol", "16_css_x")
+BEFORE = ("07_same_features_every_protocol", "16_css_x", "17_large_galleries")
 
 
 @pytest.mark.parametrize("path", reproduce.notebooks(), ids=lambda path: path.stem)

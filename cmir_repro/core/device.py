@@ -5,6 +5,7 @@ from cmir_repro.core.errors import InputError, one_of
 # "mini" is a taste in minutes, "full" the published counts in small pictures with a small net, both
 # for a CPU; "paper" the published pictures and nets, for a GPU.
 SCALES = ("mini", "full", "paper")
+DEVICES = ("auto", "cpu", "cuda")
 
 
 def choose(wanted: str | None = None) -> str:
@@ -18,7 +19,7 @@ def choose(wanted: str | None = None) -> str:
     there = torch.cuda.is_available()
     if not wanted or wanted == "auto":
         return "cuda" if there else "cpu"
-    one_of("device", wanted, ("auto", "cpu", "cuda"))
+    one_of("device", wanted, DEVICES)
     if wanted == "cuda" and not there:
         raise InputError("device 'cuda' was asked for but torch sees no GPU; use 'cpu' or 'auto'")
     return wanted

@@ -22,10 +22,15 @@ class InputError(ValueError):
 
 @contextmanager
 def naming(culprit: object) -> Iterator[None]:
-    """Let the `InputError`s of what cannot know the file or folder begin with its name."""
+    """Let the `InputError`s of what cannot know the file or folder begin with its name.
+
+    Those that name it already, or a file in the folder, are left as they are.
+    """
     try:
         yield
     except InputError as error:
+        if str(culprit) in str(error):
+            raise
         raise InputError(f"{culprit}: {error}") from error
 
 

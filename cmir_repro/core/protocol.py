@@ -227,6 +227,7 @@ PRESETS = {
             drop_source=False,
             relevance="any scene that the sentence allows",
             cutoffs=(1, 5, 10),
+            aggregate=AGGREGATES[4],
             pool="diagnosed",
         ),
         # Anyone's ranked lists with judgements of relevance, as TREC's are scored.

@@ -19,6 +19,7 @@ AGGREGATES = (
     "mean over categories",
     "each direction, mean over folds",
     "mean average precision over queries",
+    "mean over groups of paraphrases",
 )
 DIRECTIONS = ("both",)
 SIMILARITIES = ("cosine", "hamming")  # of protocols with depths; others have cosine

@@ -22,16 +22,13 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.files import sha256
 from cmir_repro.data.readers import feature_arrays
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 NUMBERED = re.compile(r"(.+)-(\d{5})-of-(\d{5})")
 _CHUNK = 2**24  # numbers that are looked at together
@@ -63,11 +60,10 @@ class FeatureStore:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._shards = [_read(file) for file in _files(self.path)]
+        self._shards = [read_shard(file) for file in files_of(self.path)]
         first = self._shards[0]
         self.shape = first.features.shape[1:]
         for shard in self._shards:
-            _check(shard)
             if shard.features.shape[1:] != self.shape:
                 raise InputError(
                     f"{shard.path}: features of one row are {shard.features.shape[1:]}, and in "
@@ -89,11 +85,7 @@ class FeatureStore:
     @functools.cached_property
     def digest(self) -> str:
         """What tells this content apart: of a file its sha256, of a folder that of its files'."""
-        if self.path.is_file() and self.path.suffix != ".npy":
-            return sha256(self.path)
-        files = [file for shard in self._shards for file in feature_arrays.belonging(shard.path)]
-        lines = [f"{file.name} {sha256(file)}" for file in files]
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        return digest_of(self.path)
 
     def rows_of(self, ids: Sequence[str], what: str, prefix: str = "") -> np.ndarray:
         """The rows of ids, (len(ids),) int64.
@@ -144,27 +136,6 @@ class FeatureStore:
         ).astype(np.int64)
 
 
-class FeatureRows:
-    """Some rows of a store as batches ask for them: what `PictureStore` is of pictures.
-
-    Args:
-        rows: (N,) int64, of the store.
-        device: where batches are wanted.
-    """
-
-    def __init__(self, store: FeatureStore, rows: np.ndarray, device: str) -> None:
-        self.store, self.rows, self.device = store, rows, device
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def take(self, rows: np.ndarray) -> "Tensor":
-        """rows (B,) int64, positions among the N -> (B, *shape) float, on the device."""
-        import torch  # late: scripts that prepare data do without
-
-        return torch.from_numpy(self.store.take(self.rows[rows])).to(self.device)
-
-
 @functools.lru_cache(maxsize=4)
 def _opened(path: Path, stamp: tuple) -> FeatureStore:
     return FeatureStore(path)
@@ -177,12 +148,25 @@ def open_store(path: Path | str) -> FeatureStore:
         InputError: as `FeatureStore`.
     """
     path = Path(path)
-    stats = [file.stat() for file in _files(path)]
+    stats = [file.stat() for file in files_of(path)]
     return _opened(path, tuple((s.st_size, s.st_mtime_ns) for s in stats))
 
 
-def _files(path: Path) -> list[Path]:
-    """The files of a store in order, with no number of numbered shards left out."""
+def digest_of(path: Path) -> str:
+    """`FeatureStore.digest`, without opening the features."""
+    files = [each for file in files_of(path) for each in feature_arrays.belonging(file)]
+    if path.is_file() and len(files) == 1:
+        return sha256(path)
+    lines = [f"{file.name} {sha256(file)}" for file in files]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files of a store in order, with no number of numbered shards left out.
+
+    Raises:
+        InputError: there is none, a numbered shard is missing, or shards are of several sets.
+    """
     if not path.exists():
         raise InputError(f"{path} does not exist; `cmir embed` makes such features")
     if path.is_file():
@@ -208,8 +192,11 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _read(path: Path) -> Shard:
-    return Shard(path, *feature_arrays.read(path))
+def read_shard(path: Path) -> Shard:
+    """One file, every number of which was looked at; errors as `FeatureStore`."""
+    shard = Shard(path, *feature_arrays.read(path))
+    _check(shard)
+    return shard
 
 
 def _check(shard: Shard) -> None:

@@ -23,7 +23,6 @@ class Judged:
         target: (Q,) str, what recall counts where that is not any relevant item; or None.
         groups: of each query the groups it belongs to (categories, instances, aspects); or None.
         negatives: of each query the names of its explicit hard negatives, (h,) str; or None.
-        merged: ids of queries that were merged into others; features may hold them.
         open_ended: the galleries are not known; what a ranked list lacks was not found.
         notes: what the data lack or leave out, in words.
 
@@ -39,7 +38,6 @@ class Judged:
     target: np.ndarray | None = None
     groups: Sequence[tuple[str, ...]] | None = None
     negatives: Sequence[np.ndarray] | None = None
-    merged: frozenset[str] = frozenset()
     open_ended: bool = False
     notes: tuple[str, ...] = ()
 

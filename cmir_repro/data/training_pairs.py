@@ -11,6 +11,7 @@ without one word, or of an image's attributes without one. An image is drawn, th
 its caption, then another caption of that parent, then an image of it; each time uniformly.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -90,6 +91,17 @@ class Siblings:
         """What the vocabulary is built from."""
         return self._sentences
 
+    def texts(self) -> list[str]:
+        """Every text that a pair can have, sorted."""
+        found: set[str] = set()
+        for start, stop in itertools.pairwise([*np.unique(self._start), len(self._start)]):
+            places = np.arange(start, stop)
+            here, there = (part.ravel() for part in np.meshgrid(places, places))
+            siblings = self._own_start[here] != self._own_start[there]
+            here, there = self._order[here[siblings]], self._order[there[siblings]]
+            found.update(self._phrase(here, there))
+        return sorted(found)
+
 
 class SameNoun:
     """MIT-States' pairs: the text is the wanted adjective, two pairs in a row share the source.
@@ -129,6 +141,10 @@ class SameNoun:
     def sentences(self) -> list[str]:
         """The captions: what the vocabulary is built from."""
         return self._sentences
+
+    def texts(self) -> list[str]:
+        """Every text that a pair can have, sorted: the adjectives."""
+        return sorted(set(self._adjectives.tolist()))
 
 
 def build(rule: dict, images: pd.DataFrame) -> Siblings | SameNoun:

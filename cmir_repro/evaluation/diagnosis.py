@@ -28,7 +28,7 @@ POOLS = {
 
 
 class Diagnosis(NamedTuple):
-    """What `diagnose` found, in percent; intervals (95 %) are over groups of queries.
+    """What `diagnose` found, in percent: means over groups of queries, as are intervals (95 %).
 
     recall: a row a pool and cut-off: pool, needs, metric, value, low, high, chance.
     confused: a row a kind of negative: kind, first (how often one of that kind is ranked above
@@ -88,8 +88,11 @@ def diagnose(
     members = np.ones_like(answer), ~same_source & ~elsewhere, same_source, elsewhere
     pools = dict(zip(POOLS, members, strict=True))
 
-    def interval(values: np.ndarray, known: np.ndarray | slice = slice(None)) -> dict[str, float]:
-        of_group = pd.Series(100 * values[known]).groupby(group[known]).mean().to_numpy()
+    def of_groups(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+        return pd.Series(100 * values[known]).groupby(group[known]).mean().to_numpy()
+
+    def interval(values: np.ndarray, known: np.ndarray) -> dict[str, float]:
+        of_group = of_groups(values, known)
         low, high = intervals.bootstrap(of_group, generator=np.random.default_rng(seed))
         return {"value": float(of_group.mean()), "low": float(low), "high": float(high)}
 
@@ -104,7 +107,7 @@ def diagnose(
             if not there.any():
                 continue
             row = {"pool": name, "needs": POOLS[name], "metric": f"R@{k}"}
-            chance = 100 * float(random.hits(k)[there].mean())
+            chance = float(of_groups(random.hits(k), there).mean())
             recall.append(row | interval(found.hits(k), there) | {"chance": chance})
             if name == EVERYTHING and k == 1:
                 hits = found.hits(1)

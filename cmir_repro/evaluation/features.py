@@ -142,10 +142,12 @@ def save_features(path: Path, ids: np.ndarray, features: np.ndarray, **more: np.
 
 
 def align(found: Features, ids: np.ndarray) -> np.ndarray:
-    """The features in the order of `ids`, (len(ids), D).
+    """The features in the order of `ids`, (len(ids), D); the file may hold more.
+
+    So one file serves all rules and splits of a benchmark, whose annotations say what is ranked.
 
     Raises:
-        InputError: an id is missing from the file, or the file holds one that is not expected.
+        InputError: an id is missing from the file.
     """
     row = {name: i for i, name in enumerate(found.ids.tolist())}
     ids = [str(name) for name in ids]
@@ -153,14 +155,8 @@ def align(found: Features, ids: np.ndarray) -> np.ndarray:
     if missing:
         raise InputError(
             f"{found.path} lacks {len(missing)} of {len(ids)} expected ids, first {missing[0]!r}; "
-            "compute features for all of them"
-        )
-    unknown = row.keys() - set(ids)
-    if unknown:
-        first = next(name for name in row if name in unknown)
-        raise InputError(
-            f"{found.path} holds {len(unknown)} ids that are not expected, first {first!r}; "
-            "leave them out, or check the split"
+            f"its ids are like {found.ids[0].item()!r:.80}; compute features for all, or check the "
+            "split"
         )
     order = [row[name] for name in ids]
     in_order = order == list(range(len(row)))

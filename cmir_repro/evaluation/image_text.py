@@ -299,6 +299,7 @@ def score_files(
     Raises:
         InputError: as in `load_features` and `ranks`.
     """
+    check_scorer(protocol, "image_text")
     i, s = load_features(images, image_ids), load_features(sentences, sentence_ids)
     image_of = images_of(s, i)
     with naming(f"{i.path} and {s.path}"):

@@ -17,7 +17,7 @@ from cmir_repro.data.judged import Judged
 from cmir_repro.evaluation import recall
 from cmir_repro.evaluation.measures import Marked, Rankings, first_ranks, value
 from cmir_repro.evaluation.ranked_lists import RankedList
-from cmir_repro.evaluation.tie_groups import Groups, joined, of_few
+from cmir_repro.evaluation.tie_groups import Groups, joined, levelled, of_few
 
 # (rows of queries, names of items) -> (b, n) number, higher is better.
 Scores = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -25,9 +25,16 @@ _LEFT_OUT = -1e30  # below every score
 _WHOLE = ("mAP", "mAP by trapezoids", "MRR")  # without a k they look at every place
 
 
-def of_features(queries: np.ndarray, images: np.ndarray, names: np.ndarray) -> Scores:
-    """Cosines. queries: (Q, D) number; images: (N, D) number, of (N,) str names."""
-    queries, images = recall.unit_rows(queries, "query"), recall.unit_rows(images, "image")
+def of_features(
+    queries: np.ndarray, images: np.ndarray, names: np.ndarray, ids: np.ndarray | None = None
+) -> Scores:
+    """Cosines. queries: (Q, D) number, of (Q,) str ids; images: (N, D) number, of (N,) str names.
+
+    Raises:
+        InputError: widths differ, or a row is zero or not finite; it is named.
+    """
+    queries = recall.unit_rows(queries, "query", ids=ids)
+    images = recall.unit_rows(images, "image", ids=names)
     recall.check_widths(queries, images)
     place = {name: row for row, name in enumerate(names.tolist())}
 
@@ -105,15 +112,22 @@ def _columns(judged: Judged, query: int, names, place: Mapping[str, int], protoc
     return np.array([place[name] for name in names.tolist()], np.int64)
 
 
-def top(judged: Judged, scores: Scores, protocol: Protocol, depth: int) -> dict[str, RankedList]:
-    """The first `depth` items of each query with their scores; ties in the order of the gallery."""
+def top(
+    judged: Judged, scores: Scores, protocol: Protocol, depth: int, tolerance: float | None = None
+) -> dict[str, RankedList]:
+    """The first `depth` items of each query with their scores; ties in the order of the gallery.
+
+    What ties by the tolerance of `of_scores` has one and the same score, so that scoring the lists
+    gives what scoring the scores does.
+    """
+    tolerance = protocol.tie_tolerance if tolerance is None else tolerance
     found = {}
     for query, name in enumerate(judged.ids.tolist()):
         items = judged.galleries[judged.gallery[query]]
         items = items[items != judged.left_out(query, protocol)]
         values = np.asarray(scores(np.array([query]), items))[0]
-        best = np.argsort(-values, kind="stable")[:depth]
-        found[name] = RankedList(items[best], values[best])
+        order = np.argsort(-values, kind="stable")
+        found[name] = RankedList(items[order[:depth]], levelled(values[order], tolerance)[:depth])
     return found
 
 
@@ -121,7 +135,7 @@ def of_lists(judged: Judged, lists: Mapping[str, RankedList], protocol: Protocol
     """Rankings of which only the first places are known.
 
     Args:
-        lists: query id -> its list, at least as long as the protocol looks.
+        lists: query id -> its list, at least as long as the protocol looks; others may be there.
 
     Raises:
         InputError: a query has no list, or one that is too short, holds an item twice or an item
@@ -131,13 +145,7 @@ def of_lists(judged: Judged, lists: Mapping[str, RankedList], protocol: Protocol
     if missing:
         raise InputError(
             f"{len(missing)} of {len(judged.ids)} queries have no ranked list, first "
-            f"{missing[0]!r}; rank all of them"
-        )
-    unknown = sorted(lists.keys() - set(judged.ids.tolist()))
-    if unknown and not judged.open_ended:
-        raise InputError(
-            f"{len(unknown)} ranked lists are of no query, first {unknown[0]!r}; leave them out, "
-            "or check the split"
+            f"{missing[0]!r}; rank all of them, or check the split"
         )
     kinds = judged.marked()
     parts: dict[str, list[tuple[np.ndarray, Groups]]] = {kind: [] for kind in kinds}
@@ -193,8 +201,12 @@ def summary(judged: Judged, found: Rankings, protocol: Protocol, seed: int = 0) 
             that these data do not have.
     """
     check_scorer(protocol, "judged")
-    if not all(len(names) for names in judged.relevant):
-        raise InputError("this split has no answers to score by; its server has them")
+    asked = zip(judged.ids, judged.relevant, strict=True)
+    if lacking := [name for name, right in asked if not len(right)]:
+        raise InputError(
+            f"{len(lacking)} of {len(judged.ids)} queries have no answers to score by, first "
+            f"{str(lacking[0])!r}; of a test split its server has them"
+        )
     names = dict.fromkeys((*protocol.measures, *(f"R@{k}" for k in protocol.cutoffs)))
     members = _members(judged)
     random = found.at_random()

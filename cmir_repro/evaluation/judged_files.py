@@ -7,13 +7,12 @@ queries (Q,) str, images (N,) str and scores or distances (Q, N); or ranked list
 `ranked_lists`. For own/judged the annotations are TREC's judgements instead.
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, naming
 from cmir_repro.core.protocol import Protocol
 from cmir_repro.core.scorers import check_scorer
 from cmir_repro.data.judged import Judged
@@ -63,17 +62,29 @@ def score_files(
     if protocol.name.partition("[")[0] == OWN:
         judged = _own(source, Path(annotations))
     else:
-        read = benchmarks.of_protocol(protocol.name)
-        judged = read(Path(annotations), *([split] if split else []))
+        judged = asked(protocol.name, annotations, split)
     given = read_source(source, judged)
-    if given.lists is None:
-        found = scoring.of_scores(judged, given.scores, protocol, given.tolerance)
-    else:
-        found = scoring.of_lists(judged, given.lists, protocol)
-    result = scoring.summary(judged, found, protocol, seed)
+    with naming(source):
+        if given.lists is None:
+            found = scoring.of_scores(judged, given.scores, protocol, given.tolerance)
+        else:
+            found = scoring.of_lists(judged, given.lists, protocol)
+    with naming(annotations):
+        result = scoring.summary(judged, found, protocol, seed)
     if lists is not None:
         write_lists(lists, judged, given, protocol, depth)
     return {**result, "given": given.kind}
+
+
+def asked(protocol: str, annotations: Path, split: str | None = None) -> Judged:
+    """What a benchmark asks, from its release; errors name the release.
+
+    Raises:
+        InputError: no benchmark has this protocol, or the annotations are missing or impossible.
+    """
+    read = benchmarks.of_protocol(protocol)
+    with naming(annotations):
+        return read(Path(annotations), *([split] if split else []))
 
 
 def write_lists(
@@ -82,7 +93,7 @@ def write_lists(
     """Write the first `depth` items of each query, and what is right as PATH.qrels."""
     if depth < 1:
         raise InputError(f"depth must be at least 1, got {depth}")
-    found = given.lists or scoring.top(judged, given.scores, protocol, depth)
+    found = given.lists or scoring.top(judged, given.scores, protocol, depth, given.tolerance)
     ranked_lists.write(path, found)
     answers = dict(zip(judged.ids.tolist(), judged.relevant, strict=True))
     ranked_lists.write_judgements(Path(f"{path}.qrels"), answers)
@@ -104,9 +115,9 @@ def read_source(source: Path, judged: Judged) -> Source:
     if source.is_dir():
         images = align(load_features(source / "images.npz"), judged.images)
         queries = load_features(source / "queries.npz")
-        asked = ~np.isin(queries.ids, list(judged.merged))
-        queries = replace(queries, ids=queries.ids[asked], features=queries.features[asked])
-        found = scoring.of_features(align(queries, judged.ids), images, judged.images)
+        queries = align(queries, judged.ids)
+        with naming(source):
+            found = scoring.of_features(queries, images, judged.images, judged.ids)
         return Source("features", found)
     if source.suffix == ".npz":
         return _matrix(source, judged)
@@ -123,8 +134,10 @@ def _matrix(path: Path, judged: Judged) -> Source:
         if found.ndim != 1 or found.dtype.kind != "U" or len(set(found.tolist())) < len(found):
             raise InputError(f"{path}: {key} must be text, (N,), each once")
     if matrix.shape != tuple(map(len, names)) or matrix.dtype.kind not in "fiu":
-        wanted = "x".join(str(len(found)) for found in names)
-        raise InputError(f"{path}: {kinds[0]} must be {wanted} numbers, got {matrix.shape}")
+        wanted, got = ("x".join(map(str, shape)) for shape in (map(len, names), matrix.shape))
+        raise InputError(
+            f"{path}: {kinds[0]} must be {wanted} numbers, a row a query; got {got} {matrix.dtype}"
+        )
     rows, columns = (
         _places(path, key, found, needed)
         for key, found, needed in zip(("queries", "images"), names,
@@ -132,6 +145,12 @@ def _matrix(path: Path, judged: Judged) -> Source:
     )  # fmt: skip
     signed = matrix if kinds[0] == "scores" else -matrix.astype(np.float64)
     matrix = signed[np.ix_(rows, columns)]
+    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+    if len(bad):
+        raise InputError(
+            f"{path}: {kinds[0]} of {len(bad)} of {len(matrix)} queries are NaN or infinite, first "
+            f"{str(judged.ids[bad[0]])!r}; compute them again"
+        )
     return Source(kinds[0], scoring.of_matrix(matrix, judged.images), tolerance=0.0)
 
 
@@ -147,6 +166,10 @@ def _places(path: Path, key: str, found: np.ndarray, needed: np.ndarray) -> list
 
 def _own(source: Path, judgements: Path) -> Judged:
     """What TREC's judgements ask; each query's gallery is what the source ranks for it."""
+    if judgements.is_dir():
+        raise InputError(
+            f"{judgements} is a folder; the annotations of {OWN} are a file of TREC's judgements"
+        )
     answers = ranked_lists.read_judgements(judgements)
     ids = np.array(list(answers))
     relevant = list(answers.values())

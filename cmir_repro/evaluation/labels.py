@@ -154,6 +154,7 @@ def score_files(queries: Path, database: Path, protocol: Protocol, seed: int = 0
         InputError: as in `load_features` and `score`; the categories are missing; a query is in
             the database as well.
     """
+    check_scorer(protocol, "labels")
     q, d = load_features(queries), load_features(database)
     _check_overlap(q, d, protocol)
     categories = categories_of(q, d)

@@ -126,18 +126,30 @@ def _parts(result: Mapping) -> tuple[Mapping, dict[str, float]]:
 def _of_mteb(path: Path) -> dict[str, dict[str, float]]:
     value = read_json(path, dict)
     task, scores = json_fields(str(path), value, task_name=str, scores=dict)
+    if not scores:
+        raise InputError(f"{path}: scores are empty; get the file again")
     kinds = {name: kind for kind, name in NAMES.items()}
     found = {}
     for split, subsets in scores.items():
         for number, one in enumerate(subsets if isinstance(subsets, list) else [None]):
-            (main,) = json_fields(f"{path}, {split}, entry {number}", one, main_score=float)
-            metrics = {"main score": 100 * main}
-            for key, score in one.items():
+            place = f"{path}, {split}, entry {number}"
+            if not isinstance(one, dict):
+                raise InputError(f"{place} is no dictionary; get the file again")
+            metrics = {"main score": _percent(place, one, "main_score")}
+            for key in one:
                 kind, _, k = key.rpartition("_")
-                if kind in kinds and k.isdigit() and isinstance(score, float):
-                    metrics[f"{kinds[kind]}@{k}"] = 100 * score
+                if kind in kinds and k.isdigit():
+                    metrics[f"{kinds[kind]}@{k}"] = _percent(place, one, key)
             found[f"{task}, {split}, {one.get('hf_subset', 'default')}"] = metrics
     return found
+
+
+def _percent(place: str, scores: Mapping, key: str) -> float:
+    """A fraction of 1, which JSON may write as the whole number 0 or 1."""
+    value = scores.get(key)
+    if type(value) not in (int, float) or not 0 <= value <= 1:
+        raise InputError(f"{place}: {key} is {value!r:.40}, expected a fraction from 0 to 1")
+    return 100.0 * value
 
 
 def _of_card(path: Path) -> dict[str, dict[str, float]]:

@@ -5,6 +5,7 @@ between fields. Parquet has the columns query, item and, optionally, score, rows
 an object of query -> list of items, best first; the keys version and metric are CIRR's.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from cmir_repro.data.readers.files import lines, read_json
 from cmir_repro.evaluation.tie_groups import Groups
 
 SUFFIXES = (".json", ".parquet", ".trec", ".run", ".txt", ".gz")
+WRITTEN = (".parquet", ".trec", ".run", ".txt")
 HEADER = ("version", "metric")  # of CIRR's files
 
 
@@ -86,12 +88,14 @@ def read(path: Path) -> dict[str, RankedList]:
 
 
 def write(path: Path, lists: Mapping[str, RankedList], tag: str = "cmir") -> None:
-    """Write lists as parquet or, with any other suffix, as a TREC run.
+    """Write lists as parquet or, by the suffix, as a TREC run.
 
     Raises:
-        InputError: an id has a blank in it, which a TREC run cannot hold.
+        InputError: another suffix, or an id has a blank in it, which a TREC run cannot hold.
     """
     path = Path(path)
+    if path.suffix not in WRITTEN:
+        raise InputError(f"{path} must end in {', '.join(WRITTEN)}")
     if path.suffix == ".parquet":
         rows = [(q, found.items, _scores(found)) for q, found in lists.items()]
         table = pd.DataFrame({
@@ -149,8 +153,10 @@ def _scores(found: RankedList) -> np.ndarray:
 
 
 def _of_json(path: Path) -> dict[str, RankedList]:
-    found = {}
-    for query, items in read_json(path, dict).items():
+    found, value = {}, read_json(path, dict)
+    if twice := _twice(path):
+        raise InputError(f"{path}: query {twice!r:.80} occurs twice; leave one of its lists out")
+    for query, items in value.items():
         if query in HEADER:
             continue
         plain = isinstance(items, list) and all(type(item) in (int, str) for item in items)
@@ -158,6 +164,18 @@ def _of_json(path: Path) -> dict[str, RankedList]:
             raise InputError(f"{path}, query {query!r}: must be a list of ids, got {items!r:.40}")
         found[query] = RankedList(np.array([str(item) for item in items], str))
     return found
+
+
+def _twice(path: Path) -> str | None:
+    """A key that the object in a JSON file has twice, which parsers pass over; it was parsed."""
+    found: list[str] = []
+
+    def counted(pairs: list[tuple[str, object]]) -> None:
+        seen: set[str] = set()
+        found.extend(key for key, _ in pairs if key in seen or seen.add(key))
+
+    json.loads(path.read_bytes(), object_pairs_hook=counted)
+    return found[0] if found else None
 
 
 def _of_parquet(path: Path) -> pd.DataFrame:
@@ -169,6 +187,12 @@ def _of_parquet(path: Path) -> pd.DataFrame:
     if lacking := [name for name in ("query", "item") if name not in table]:
         has = ", ".join(map(str, table.columns))
         raise InputError(f"{path} has no column {' and no '.join(lacking)} (it has {has:.80})")
+    for name in ("query", "item"):
+        kind, empty = table[name].dtype, np.flatnonzero(table[name].isna())
+        if len(empty):
+            raise InputError(f"{path}: the {name} of row {empty[0] + 1} is empty; name every row's")
+        if kind.kind == "f":
+            raise InputError(f"{path}: the column {name} is {kind}; ids are text or whole numbers")
     table = table.astype({"query": str, "item": str})
     if "score" in table:
         table["score"] = _numbers(path, table["score"])
@@ -186,7 +210,8 @@ def _numbers(path: Path, column: pd.Series) -> pd.Series:
     found = pd.to_numeric(column, errors="coerce")
     bad = np.flatnonzero(~np.isfinite(found.to_numpy(np.float64)))
     if len(bad):
-        raise InputError(f"{path}: the score of row {bad[0] + 1} is {column.iloc[bad[0]]!r:.40}")
+        value = str(column.iloc[bad[0]])
+        raise InputError(f"{path}: the score of row {bad[0] + 1} is {value!r:.40}; give a number")
     return found.astype(np.float64)
 
 

@@ -121,8 +121,16 @@ def _counts(row: np.ndarray, relevant: np.ndarray, tolerance: np.float32) -> tup
     return above, r, np.count_nonzero(row >= best - tolerance) - above - r
 
 
-def unit_rows(features: np.ndarray, what: str, dtype: type = np.float32) -> np.ndarray:
+def unit_rows(
+    features: np.ndarray,
+    what: str,
+    dtype: type = np.float32,
+    ids: Sequence[str] | None = None,
+) -> np.ndarray:
     """Rows scaled to length 1, (N, D) of `dtype`, a copy.
+
+    Args:
+        ids: N, what errors call the rows; by default their numbers.
 
     Raises:
         InputError: not (N, D) of numbers, or a row that is zero or not finite, named by `what`.
@@ -137,9 +145,10 @@ def unit_rows(features: np.ndarray, what: str, dtype: type = np.float32) -> np.n
     bad = np.flatnonzero(~np.isfinite(largest) | (largest == 0))
     if len(bad):
         kind = "zero" if largest[bad[0]] == 0 else "not finite"
+        first = f"row {bad[0]}" if ids is None else f"that of {str(ids[bad[0]])!r:.80}"
         raise InputError(
             f"{len(bad)} of {len(features)} {what} features are zero or not finite, "
-            f"first row {bad[0]} ({kind}); its cosine is undefined"
+            f"first {first} ({kind}); its cosine is undefined, compute it again"
         )
     # Largest entry first: squares of very large or small entries leave float32.
     wide = np.promote_types(features.dtype, dtype)
@@ -263,14 +272,15 @@ def score_files(
     Raises:
         InputError: as in `load_features` and `ranks`.
     """
+    check_scorer(protocol, "recall")
     q, g = load_features(queries, query_ids), load_features(gallery, gallery_ids)
     truth = truth or truth_of(q, g, need_source=protocol.drop_source)
     _check_targets(truth, protocol, g.path)
     rows = truth.source_rows() if protocol.drop_source else None
+    arrays = align(q, truth.query_ids), align(g, truth.gallery_ids)
     with naming(f"{q.path} and {g.path}"):
         found, result = score(
-            align(q, truth.query_ids),
-            align(g, truth.gallery_ids),
+            *arrays,
             truth.query_labels,
             truth.gallery_labels,
             rows,

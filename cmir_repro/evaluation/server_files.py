@@ -13,7 +13,6 @@ from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import write_text
 from cmir_repro.core.protocol import preset
 from cmir_repro.data.judged import Judged
-from cmir_repro.data.readers import benchmarks
 from cmir_repro.data.readers.files import read_json
 from cmir_repro.evaluation import judged as scoring
 from cmir_repro.evaluation import judged_files, ranked_lists
@@ -45,12 +44,12 @@ def write(file: Path, protocol: str, annotations: Path, source: Path, split: str
     """
     one_of("protocol of a server", protocol, SERVERS)
     server, rule = SERVERS[protocol], preset(protocol)
-    judged = benchmarks.of_protocol(protocol)(Path(annotations), split)
+    judged = judged_files.asked(protocol, annotations, split)
     given = judged_files.read_source(source, judged)
-    lists = given.lists or scoring.top(judged, given.scores, rule, server.places)
+    lists = given.lists or scoring.top(judged, given.scores, rule, server.places, given.tolerance)
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in server.header.items()]
-    for name, found in lists.items():
-        items = [server.kind(item) for item in found.items[: server.places].tolist()]
+    for name in (name for name in judged.ids.tolist() if name in lists):  # others may be there
+        items = [server.kind(item) for item in lists[name].items[: server.places].tolist()]
         lines.append(f"{json.dumps(name)}: {json.dumps(items)}")
     write_text(Path(file), "{" + ",\n".join(lines) + "}\n")
     return check(file, protocol, annotations, split)
@@ -67,7 +66,7 @@ def check(file: Path, protocol: str, annotations: Path, split: str = "test") -> 
     """
     one_of("protocol of a server", protocol, SERVERS)
     file, server = Path(file), SERVERS[protocol]
-    judged = benchmarks.of_protocol(protocol)(Path(annotations), split)
+    judged = judged_files.asked(protocol, annotations, split)
     value = read_json(file, dict)
     for key, wanted in server.header.items():
         if value.get(key) != wanted:

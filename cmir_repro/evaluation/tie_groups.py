@@ -5,6 +5,7 @@ so nearly everything ties, and a sort would decide at random what a metric says;
 sorted by code: items are counted by distance. Letters: Q queries, N database items, C categories.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -195,6 +196,21 @@ def grouped(scores: np.ndarray, relevant: np.ndarray, tolerance: np.float32) -> 
         queries=b,
         size=N,
     )
+
+
+def levelled(scores: np.ndarray, tolerance: float) -> np.ndarray:
+    """Scores of one query, (n,) number, best first, where what ties has its group's best score.
+
+    Ties as in `cosine_groups`, so that a list of what comes out ties where it is equal.
+    """
+    scores, tolerance = np.asarray(scores, np.float32), np.float32(tolerance)
+    begins = np.concatenate([[True], -np.diff(scores) > tolerance])[: len(scores)]
+    first = np.flatnonzero(begins)  # of each chain
+    for start, stop in itertools.pairwise([*first, len(scores)]):
+        far = scores[start] - scores[start:stop]
+        if stop - start > 2 and far[-1] > tolerance:
+            begins[start + 1 : stop] |= np.diff(np.floor(far / tolerance)) > 0
+    return scores[np.flatnonzero(begins)][np.cumsum(begins) - 1]
 
 
 def _compiled(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import InputError, naming, one_of
 from cmir_repro.core.protocol import CAPTIONS, Protocol
 from cmir_repro.core.scorers import check_scorer
 from cmir_repro.data.prepared import Prepared
@@ -47,13 +47,8 @@ def _queries(folder: Path, text: str) -> Path:
 
 def _spelt_as(found: Features, ids: np.ndarray) -> np.ndarray:
     """(T,) ids such as "val/dress/00012", or "dress/12" where the file spells them so."""
-    short = np.array([_short(name) for name in ids.tolist()])
+    short = np.array([releases.released_id(name) for name in ids.tolist()])
     return short if set(found.ids.tolist()) & set(short.tolist()) else ids
-
-
-def _short(name: str) -> str:
-    *category, number = name.split("/")[1:]
-    return "/".join([*category, str(int(number))])
 
 
 def score_files(
@@ -86,7 +81,8 @@ def score_files(
             raise InputError(
                 f"{path} does not exist; {protocol.name} needs queries with the text {text!r}"
             )
-    return fashioniq_cirr.score(triplets, *from_files(triplets, folder), protocol, seed)
+    with naming(folder):
+        return fashioniq_cirr.score(triplets, *from_files(triplets, folder), protocol, seed)
 
 
 def _triplets(folder: Path, name: str, split: str) -> tuple[Triplets, list[str]]:

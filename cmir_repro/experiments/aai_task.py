@@ -4,12 +4,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cmir_repro.core.distributed import share
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
 from cmir_repro.core.weights import weights_file
 from cmir_repro.data import registry, sentences
 from cmir_repro.data.augment import DRAWS
-from cmir_repro.data.feature_store import FeatureRows
+from cmir_repro.data.feature_rows import FeatureRows
 from cmir_repro.data.feature_texts import FeatureTexts
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.sampling import SAMPLERS
@@ -119,11 +120,6 @@ class PairBatches:
 
     def __call__(self, step: int, rank: int = 0, processes: int = 1) -> dict[str, Tensor]:
         batch = self.config.batch
-        if batch % processes:
-            raise InputError(
-                f"batch {batch} cannot be shared by {processes} processes; "
-                "choose a multiple of their number"
-            )
         rows = self._rows(step)
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
         lengths = self.lengths[rows]
@@ -146,8 +142,7 @@ class PairBatches:
             "id": torch.from_numpy(self.split.image_of[rows]),
         }
         # All processes draw the whole batch, so that what is drawn does not depend on their number.
-        share = batch // processes
-        mine = slice(rank * share, (rank + 1) * share)
+        mine = share(batch, rank, processes)
         out = {name: x[mine].to(self.task.device) for name, x in whole.items()}
         for name in ("input_ids", "clean_input_ids"):
             out[name] = read_by_encoder(self.tokens, out[name])

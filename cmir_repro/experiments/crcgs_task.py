@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cmir_repro.core.distributed import share
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.paths import shown
 from cmir_repro.core.protocol import Protocol, hashed, preset
@@ -151,9 +152,7 @@ class LabelledBatches:
             )
 
     def __call__(self, step: int, rank: int = 0, processes: int = 1) -> dict[str, Tensor]:
-        if processes > 1:
-            raise InputError("this system compares all of a batch; train it in one process")
-        rows, task = self._rows(step), self.task
+        rows, task = self._rows(step)[share(self.config.batch, rank, processes)], self.task
         batch = {
             "image": task.images(rows),
             "features": torch.from_numpy(task.features[rows]).to(task.device),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, naming
 from cmir_repro.core.protocol import Protocol, preset
 from cmir_repro.data import registry
 from cmir_repro.data.css import diagnostic
@@ -54,7 +54,8 @@ def of_files(queries: Path, gallery: Path, protocol: Protocol, seed: int = 0) ->
     test = data.retrieval("test")
     wanted = (queries, test.query_ids), (gallery, test.gallery_ids)
     arrays = [align(load_features(Path(file)), ids) for file, ids in wanted]
-    return _diagnosed(data, *arrays, protocol, seed)
+    with naming(f"{queries} and {gallery}"):
+        return _diagnosed(data, *arrays, protocol, seed)
 
 
 def _diagnosed(data: Prepared, queries, gallery, protocol: Protocol, seed: int) -> Diagnosis:

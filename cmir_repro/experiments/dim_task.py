@@ -7,10 +7,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from cmir_repro.core.distributed import share
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
 from cmir_repro.data import training_pairs as pairs
-from cmir_repro.data.feature_store import FeatureRows
+from cmir_repro.data.feature_rows import FeatureRows
 from cmir_repro.data.feature_texts import FeatureTexts
 from cmir_repro.data.labelled import IMAGE
 from cmir_repro.data.prepare.pictures import load_pictures
@@ -194,6 +195,8 @@ class QueryBatches:
             self.ids = np.concatenate([part.query_ids for part in parts])
             self.sentence = pd.factorize(texts)[0]
             self.coded = tokens.encode(texts)
+        elif isinstance(tokens, FeatureTexts):
+            tokens.encode(self.drawn.texts())  # what lacks is said before the first step
         if config.batch > len(self):
             raise InputError(
                 f"batch {config.batch} is larger than the {len(self)} "
@@ -209,14 +212,7 @@ class QueryBatches:
 
     def __call__(self, step: int, rank: int = 0, processes: int = 1) -> dict[str, Tensor]:
         """See train.Batches; keys as `Composed.forward` wants them."""
-        batch = self.config.batch
-        if batch % processes:
-            raise InputError(
-                f"batch {batch} cannot be shared by {processes} processes; "
-                "choose a multiple of their number"
-            )
-        share = batch // processes
-        mine = slice(rank * share, (rank + 1) * share)
+        mine = share(self.config.batch, rank, processes)
         # All processes draw the whole batch, so that sentences have one number everywhere.
         source, target, tokens, lengths, sentence = (x[mine] for x in self._queries(step))
         device = self.task.device

@@ -105,7 +105,9 @@ def texts_of(place: Path | str) -> Source:
     if rule := data.info.get("training_pairs"):
         for split in ("train", "val"):
             rows = data.images[data.images["split"] == split]
-            found |= set(training_pairs.build(rule, rows).sentences()) if len(rows) else set()
+            if len(rows):
+                drawn = training_pairs.build(rule, rows)
+                found |= {*drawn.sentences(), *drawn.texts()}
     return _source(data.folder, sorted(found), sorted(found))
 
 

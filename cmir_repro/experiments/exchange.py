@@ -8,7 +8,7 @@ from cmir_repro.experiments import shared
 from cmir_repro.experiments.embed import images_of
 from cmir_repro.experiments.own_towers import OwnTowers
 
-MODELS = ("css/tirg-dim-mini", "css/tirg-full", "css/tirg-dim-full")
+MODELS = ("css/concatenation-full", "css/tirg-dim-mini", "css/tirg-full", "css/tirg-dim-full")
 TOWERS = "css/aai-mini"
 FORMULAS = ("image", "sum", "weighted sum")
 WEIGHT = 0.4  # of the text, in the weighted sum: what validation queries chose at mini

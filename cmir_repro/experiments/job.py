@@ -5,7 +5,8 @@ numbers, and is not repeated; a broken-off one goes on where it stopped.
 """
 
 import shutil
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import pandas as pd
 from accelerate import PartialState
@@ -17,18 +18,21 @@ from cmir_repro.core.protocol import Protocol
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.experiments import identity, ledger, versions
 from cmir_repro.experiments.presets.base import RunConfig
-from cmir_repro.training import checkpoint
+from cmir_repro.training import checkpoint, together
 from cmir_repro.training.loop import Batches, train
 
 
-def alone(name: str) -> AbstractContextManager:
+@contextmanager
+def alone(name: str) -> Iterator[None]:
     """Be the only one that trains in the folder of a name; where another does, wait for it.
 
-    Of several processes that share one training the first asks for all.
+    Of several processes that share one training the first asks for all, and all wait.
     """
-    if not PartialState().is_main_process:
-        return nullcontext()
-    return locks.alone(paths.runs() / name, f"trains {name}")
+    state = PartialState()
+    first = state.is_main_process
+    with locks.alone(paths.runs() / name, f"trains {name}") if first else nullcontext():
+        state.wait_for_everyone()
+        yield
 
 
 class Job:
@@ -68,7 +72,7 @@ class Job:
             **facts,
         }
         self.selected = "last" if config.train.selection == "last" else "best"
-        with PartialState(cpu=device == "cpu").main_process_first():
+        with together.first_before_others():
             self._clear_if_other()
         self.finished = (self.folder / "record.json").exists()
 
@@ -97,8 +101,10 @@ class Job:
     def save_fitted(self, tensors: dict[str, Tensor]) -> None:
         """Leave behind what `train` does, for a model that is fitted in one go."""
         facts = {"step": 0, "config": self.identity, "seconds": 0.0, "cpu_seconds": 0.0}
-        files.write_text(self.folder / "log.jsonl", "")
-        checkpoint.save(self.folder, "last", tensors, facts)
+        if PartialState().is_main_process:
+            files.write_text(self.folder / "log.jsonl", "")
+            checkpoint.save(self.folder, "last", tensors, facts)
+        PartialState().wait_for_everyone()
 
     def record(
         self, system: nn.Module, result: dict, queries: pd.DataFrame, command: str
@@ -120,6 +126,7 @@ class Job:
             # ledger, leaves nothing half done. One that is finished here alone is saved next time.
             files.write_json(path, record.model_dump())
             ledger.save(record, queries, self._rows())
+        PartialState().wait_for_everyone()  # to whom the record is there then
         return record
 
     def _written(self, record: ledger.Record) -> bool:
@@ -138,6 +145,7 @@ class Job:
         record = self._record(system, found, command, kind="search", run=name)
         if PartialState().is_main_process:
             ledger.save(record, None, self._rows())
+        PartialState().wait_for_everyone()
         return record
 
     def log(self) -> pd.DataFrame:

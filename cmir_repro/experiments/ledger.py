@@ -31,6 +31,7 @@ import torch
 from cmir_repro import __version__
 from cmir_repro.core import paths, processes
 from cmir_repro.core.config import checked
+from cmir_repro.core.distributed import place
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import parse_json, read_json, write_json, write_text
 from cmir_repro.experiments import query_table
@@ -275,7 +276,9 @@ def code(own: str = "") -> dict:
 def hardware(device: str) -> dict:
     """Which machine ran it."""
     gpu = torch.cuda.get_device_name() if device != "cpu" else None
-    return {"cpu": _cpu(), "cores": processes.cores(), "gpu": gpu}
+    found = {"cpu": _cpu(), "cores": processes.cores(), "gpu": gpu}
+    together = place()[1]
+    return found | ({"processes": together} if together > 1 else {})
 
 
 def software() -> dict:

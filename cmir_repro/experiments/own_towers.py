@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from PIL.Image import Resampling
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.experiments import shared
@@ -42,19 +43,17 @@ class OwnTowers:
 
     @torch.no_grad()
     def images(self, pictures: Sequence["Image.Image"], grid: bool) -> np.ndarray:
-        """B pictures of the size that the model was trained on -> (B, E) float32.
+        """B pictures -> (B, E) float32; those of another size than in training are scaled to it.
+
+        Bilinear and smoothed when shrinking, whatever that does to the proportions (our choice).
 
         Raises:
-            InputError: a grid is asked for, or a picture has another size.
+            InputError: a grid is asked for.
         """
         _no_grid(grid)
-        arrays = [np.asarray(picture.convert("RGB")) for picture in pictures]
-        for array in arrays:
-            if array.shape != self.shape:
-                raise InputError(
-                    f"{self.folder} reads pictures of {self.shape[1]} x {self.shape[0]} pixels, "
-                    f"one has {array.shape[1]} x {array.shape[0]}; --view chooses those of a kind"
-                )
+        size = self.shape[1], self.shape[0]
+        scaled = (picture.convert("RGB").resize(size, Resampling.BILINEAR) for picture in pictures)
+        arrays = [np.asarray(picture) for picture in scaled]
         side = self.net.encode_images(torch.from_numpy(np.stack(arrays)).to(self.device))
         return self.net.vector(side, "image").float().cpu().numpy()
 

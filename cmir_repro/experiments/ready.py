@@ -6,7 +6,8 @@ import numpy as np
 from torch import Tensor
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.data.feature_store import FeatureRows, FeatureStore, open_store
+from cmir_repro.data.feature_rows import FeatureRows
+from cmir_repro.data.feature_store import FeatureStore, open_store
 from cmir_repro.data.feature_texts import FeatureTexts
 from cmir_repro.experiments import ledger
 from cmir_repro.experiments.presets.base import FeatureFiles

@@ -116,6 +116,9 @@ class Code(TypedDict):
     own: NotRequired[str]
 
 
+MACHINE = ("cpu", "cores", "gpu")  # what is known of every run's
+
+
 class Hardware(TypedDict, total=False):
     """Which machine ran it; empty of features."""
 
@@ -123,6 +126,7 @@ class Hardware(TypedDict, total=False):
     cpu: str
     cores: Count | None
     gpu: str | None
+    processes: Count  # that trained it together, where there were several
 
 
 class Record(Config):
@@ -166,8 +170,8 @@ class Record(Config):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         """What tables show is there: of a run its hardware, of each scoring some metrics."""
-        if self.kind == "run" and len(self.hardware) < len(Hardware.__annotations__):
-            raise ValueError(f"hardware lacks one of {', '.join(Hardware.__annotations__)}")
+        if self.kind == "run" and not set(MACHINE) <= self.hardware.keys():
+            raise ValueError(f"hardware lacks one of {', '.join(MACHINE)}")
         if self.kind == "search":
             if self.result.keys() != {"validation"}:
                 raise ValueError("a search has result.validation and nothing of the test data")

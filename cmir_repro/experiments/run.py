@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from accelerate import PartialState
 from torch import nn
 
 from cmir_repro.experiments import identity, ledger, same_data
@@ -12,14 +11,29 @@ from cmir_repro.experiments.experiment import Experiment, Run, say
 from cmir_repro.experiments.job import Job, alone
 from cmir_repro.experiments.presets.base import RunConfig
 from cmir_repro.experiments.systems import SYSTEMS
+from cmir_repro.training import together
 
 
 @contextmanager
 def trained(
     config: RunConfig, device: str, progress: bool
 ) -> Iterator[tuple[Experiment, Job, nn.Module]]:
-    """A run as far as its training: experiment, job and net; nobody else is at it meanwhile."""
-    with PartialState(cpu=device == "cpu").main_process_first():  # each process takes its own GPU
+    """A run as far as its training: experiment, job and net; nobody else is at it meanwhile.
+
+    Raises:
+        LostProcess: of several processes that train it another one is gone.
+    """
+    with together.ending_together(), _trained(config, device, progress) as found:
+        yield found
+
+
+@contextmanager
+def _trained(
+    config: RunConfig, device: str, progress: bool
+) -> Iterator[tuple[Experiment, Job, nn.Module]]:
+    together.start(device)
+    together.agree("config", config.model_dump(mode="json"))
+    with together.first_before_others():
         experiment = SYSTEMS[config.system].experiment(config, device, progress)
     # The name is that of what was asked for, so that asking again, or a grid, finds the run.
     name, config = identity.name(config), experiment.suit()

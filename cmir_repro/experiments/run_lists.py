@@ -16,8 +16,8 @@ def write(run: str, file: Path, depth: int = 100, device: str = "cpu") -> list[P
 
     Args:
         run: name of a finished run whose checkpoint is here.
-        file: `.parquet`, or any other suffix for a TREC run. A system with two directions writes
-            one file each: NAME-i2t, NAME-t2i.
+        file: `.parquet`, or `.trec`, `.run` or `.txt` for a TREC run. A system with two directions
+            writes one file each: NAME-i2t, NAME-t2i.
 
     Raises:
         InputError: the run is not in the ledger, or has no checkpoint here; a name does not fit.

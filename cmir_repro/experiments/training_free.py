@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, naming
 from cmir_repro.evaluation import recall
 from cmir_repro.evaluation.training_free import (
     COMPOSE,
@@ -61,13 +61,14 @@ def record(
     experiment = ComposedExperiment(configure(dataset, task, scale, **files), progress=False)
     _check_vectors(experiment)
     test, name = vectors(experiment, "test"), name or Path(image_features or text_features).stem
-    kept = []
+    kept, files = [], " and ".join(map(str, _places(experiment).values()))
     for method in methods:
-        projection = projection_of(experiment) if method == PROJECTED else None
-        weight, validation = 0.5, {}
-        if method in WEIGHTED:
-            weight, validation = chosen(experiment, method)
-        queries, gallery = composed(method, test, weight, projection)
+        with naming(files):
+            projection = projection_of(experiment) if method == PROJECTED else None
+            weight, validation = 0.5, {}
+            if method in WEIGHTED:
+                weight, validation = chosen(experiment, method)
+            queries, gallery = composed(method, test, weight, projection)
         row = f"{method.capitalize()} of {name}, untrained"
         if vanished := int((~queries.any(-1)).sum()):
             print(f"{row}: left out, for {vanished:,} of {len(queries):,} queries come to nothing")
@@ -84,19 +85,45 @@ def record(
 
 
 def _check_vectors(experiment: ComposedExperiment) -> None:
-    ready, shapes = experiment.task.ready, experiment.task.shapes()
+    shapes = experiment.task.shapes()
     if "image_shape" not in shapes:
         raise InputError(
             f"{experiment.config.dataset} was prepared from pictures; name features of its images, "
             "--image-features"
         )
-    for store, key in ((ready.images, "image_shape"), (ready.texts, "text_shape")):
+    places = _places(experiment)
+    for key, place in places.items():
         if len(shapes[key]) > 1:
-            where = store.path if store else experiment.data.folder
             raise InputError(
-                f"{where}: features of one row are {tuple(shapes[key])}; what is composed without "
+                f"{place}: features of one row are {tuple(shapes[key])}; what is composed without "
                 "training needs one vector (D,)"
             )
+    if shapes["image_shape"] != shapes["text_shape"]:
+        said = [f"{place} has {shapes[key][0]} numbers a row" for key, place in places.items()]
+        raise InputError(
+            f"{' and '.join(said)}; what is composed without training needs two towers of one "
+            "model, with one space"
+        )
+    for split in ("val", "test"):
+        part, found = experiment.task.split(split), vectors(experiment, split)
+        _check_rows(places["image_shape"], part.gallery_ids, found.gallery)
+        _check_rows(places["text_shape"], part.texts, found.text)
+
+
+def _check_rows(place: Path, ids: np.ndarray, rows: np.ndarray) -> None:
+    zero = np.flatnonzero(~rows.any(axis=1))
+    if len(zero):
+        raise InputError(
+            f"{place}: the features of {str(ids[zero[0]])!r:.80} are zero, which has no cosine; "
+            "compute them again"
+        )
+
+
+def _places(experiment: ComposedExperiment) -> dict[str, Path]:
+    """Where the vectors of images and texts are from, by their key among a task's shapes."""
+    ready, folder = experiment.task.ready, experiment.data.folder
+    stores = {"image_shape": ready.images, "text_shape": ready.texts}
+    return {key: store.path if store else folder for key, store in stores.items()}
 
 
 def vectors(experiment: ComposedExperiment, split: str) -> Vectors:

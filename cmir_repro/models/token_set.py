@@ -66,11 +66,10 @@ class Packing:
         """
         if not (layer.training and layer.p):
             return x
-        B, N = self.sets
-        shape = (N, B) if places_first else (B, N)
-        kept = x.new_empty(*shape, x.shape[1]).bernoulli_(1 - layer.p)
-        kept = self.pack(kept.transpose(0, 1) if places_first else kept)
-        return x * kept.div_(1 - layer.p)
+        shape, order = (*self.sets, x.shape[1]), (1, 0, 2) if places_first else (0, 1, 2)
+        # Drawn in the order of memory; sets come first, which `whole_draws` goes by.
+        kept = torch.empty_permuted(shape, order, dtype=x.dtype, device=x.device)
+        return x * self.pack(kept.bernoulli_(1 - layer.p)).div_(1 - layer.p)
 
 
 def real_positions(lengths: Tensor, N: int) -> Tensor:

@@ -37,7 +37,7 @@ def _recalls(protocol: str) -> str:
 
 
 def _composed(dataset: str) -> str:
-    return published.markdown(published.composed(dataset), decimals=1)
+    return published.markdown(published.composed(dataset), decimals=2)
 
 
 def _two_galleries() -> str:

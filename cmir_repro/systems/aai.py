@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from cmir_repro.core.config import Config
-from cmir_repro.core.distributed import gather
+from cmir_repro.core.distributed import gather, place, share, whole_draws
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.augment import VIEWS, random_view
 from cmir_repro.losses import contrastive, matching
@@ -224,14 +223,15 @@ class AAI(nn.Module):
             if c.momentum_copies and self.training:
                 self.copies.update(c.momentum)
         first = random_view(batch["image"], batch["draws"][:, 0], c.augment)
-        image = gathered(self._images(self.online, first))
-        text = gathered(self._texts(self.online, batch["input_ids"], batch["lengths"]))
+        with whole_draws():
+            image = gathered(self._images(self.online, first))
+            text = gathered(self._texts(self.online, batch["input_ids"], batch["lengths"]))
         ids = gather(batch["id"])
         v = self._pooled(self.online, *self._some(image, generator), "image")  # (B, E)
         t = self._pooled(self.online, text.local, text.tokens.lengths, "text")
         keys = (v, t)
         if c.momentum_copies:
-            with torch.no_grad():
+            with torch.no_grad(), whole_draws():
                 second = random_view(batch["image"], batch["draws"][:, 1], c.augment)
                 image_m = gathered(self._images(self.copies, second))
                 whole = batch["clean_input_ids"], batch["clean_lengths"]
@@ -301,9 +301,11 @@ class AAI(nn.Module):
         own = torch.arange(len(ids), device=ids.device)
         texts = torch.cat([own, own, other_text])  # (3B,)
         images = torch.cat([own, other_image, own])
-        mine = _share(len(texts))
+        mine = share(len(texts), *place())
         pair_text, pair_image = text.take(texts[mine]), image.take(images[mine])
-        logits = gather(self.match(pair_text, pair_image).float())  # (3B, 2)
+        with whole_draws(len(texts)):
+            found = self.match(pair_text, pair_image)
+        logits = gather(found.float(), len(texts))  # (3B, 2)
         return matching.matching_loss(logits[: len(ids)], logits[len(ids) :], usable)
 
     def _words(self, batch, image: Side, generator) -> Tensor:
@@ -316,10 +318,11 @@ class AAI(nn.Module):
             vocabulary=self.word_head.out_features,
             **self.special_tokens,
         )
-        mine = _share(len(input_ids))
-        text = self._texts(self.online, input_ids[mine], lengths[mine])
+        mine = share(len(input_ids), *place())
         seen = image.take(torch.arange(len(input_ids), device=input_ids.device)[mine])
-        states = self.fusion(text.tokens, seen.tokens).tokens
+        with whole_draws():
+            text = self._texts(self.online, input_ids[mine], lengths[mine])
+            states = self.fusion(text.tokens, seen.tokens).tokens
         logits = gather(self.word_head(states).float())  # (B, L, V)
         return matching.masked_language_loss(logits, labels)
 
@@ -375,11 +378,3 @@ def _text_encoder(config: AAIConfig, vocabulary: int, shape: Sequence[int]) -> n
     return build_text_tokens(
         config.text_encoder, config.width, vocabulary, config.text_weights, **options
     )
-
-
-def _share(rows: int) -> slice:
-    """This process's part of `rows`, which every process has whole."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return slice(0, rows)
-    each = rows // dist.get_world_size()  # batches are multiples of the number of processes
-    return slice(dist.get_rank() * each, (dist.get_rank() + 1) * each)

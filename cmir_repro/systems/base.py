@@ -15,7 +15,9 @@ class System(Protocol):
     """An `nn.Module` that is trained by one optimiser step a batch.
 
     `forward` gives the losses of a batch, each () float: "loss", whose gradient trains, and its
-    parts by name, which are logged. What it draws, it draws from the generator.
+    parts by name, which are logged. What it draws, it draws from the generator. Where several
+    processes train, each has a share of the batch and gathers what it has encoded (`core.
+    distributed`); an attribute `gathered` names the children that see the whole batch only.
     """
 
     def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from cmir_repro.core.config import Config
+from cmir_repro.core.distributed import gather
 from cmir_repro.losses import labels
 from cmir_repro.models.towers import DCMHImageNet, DCMHTextNet, codes
 from cmir_repro.systems.base import Group
@@ -85,10 +86,11 @@ class DCMH(nn.Module):
 
     def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """Sum over the nets of the losses of features (B, F), text (B, D), labels (B, C)."""
-        shared = labels.share(batch["labels"])
+        shared = labels.share(gather(batch["labels"]))
+        sides = (self.image, "features"), (self.text, "text")
         each = [
-            labels.dcmh(self.image[b](batch["features"]), self.text[b](batch["text"]), shared)
-            for b in self.image
+            labels.dcmh(*(gather(nets[bits](batch[key])) for nets, key in sides), shared)
+            for bits in self.image
         ]
         return {name: torch.stack([losses[name] for losses in each]).sum() for name in each[0]}
 

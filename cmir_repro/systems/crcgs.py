@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from cmir_repro.core.config import Config
+from cmir_repro.core.distributed import gather, whole_draws
 from cmir_repro.losses import contrastive, crcgs
 from cmir_repro.losses import labels as label_losses
 from cmir_repro.models.generators import Discriminator, Generator, image_to_text, text_to_image
@@ -141,8 +142,10 @@ class Teachers(nn.Module):
     def forward(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of a batch: features (B, F) and text (B, D) float -> "loss" and its parts, ()."""
         apart = F.l1_loss if self.config.form == "released" else F.mse_loss
-        text = apart(self.image_to_text(batch["features"]), batch["text"])
-        image = apart(self.text_to_image(batch["text"]), batch["features"])
+        with whole_draws():
+            made = self.image_to_text(batch["features"]), self.text_to_image(batch["text"])
+        text = apart(gather(made[0]), gather(batch["text"]))
+        image = apart(gather(made[1]), gather(batch["features"]))
         return {"loss": text + image, "text": text, "image": image}
 
     @torch.no_grad()
@@ -230,6 +233,8 @@ class CRCGS(nn.Module):
     ) -> dict[str, Tensor]:
         """The losses of a batch, of the student or of the discriminators.
 
+        Every process encodes its share; losses are those of the whole batch, gathered.
+
         Args:
             batch: image (B, H, W, 3) uint8 or (B, F) float, text (B, D) float, labels (B, C)
                 float; with teachers f and g (B, K) float.
@@ -244,10 +249,12 @@ class CRCGS(nn.Module):
         return self._student(batch)
 
     def _student(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        c, labels = self.config, batch["labels"]
-        u, v = self.encode_images(batch["image"]), self.encode_texts(batch["text"])  # (B, E)
+        c, labels = self.config, gather(batch["labels"])
+        batch = batch | {name: gather(batch[name]) for name in ("f", "g") if name in batch}
+        with whole_draws():
+            u, v = self.encode_images(batch["image"]), self.encode_texts(batch["text"])
         with torch.autocast(u.device.type, enabled=False):  # exp(1 / 0.07) is coarse in 16 bits
-            u, v = u.float(), v.float()
+            u, v = gather(u.float()), gather(v.float())  # (B, E)
             a, b = self.towers.convert_images(u), self.towers.convert_texts(v)  # (B, K)
             shared = label_losses.share(labels)  # (B, B)
             losses = {"base": self._base(u, v, labels, shared)}
@@ -312,11 +319,12 @@ class CRCGS(nn.Module):
         (teachers,) = self._teachers
         with torch.no_grad():
             self.towers.eval()
-            a = self.towers.convert_images(self.encode_images(batch["image"]))
-            b = self.towers.convert_texts(self.encode_texts(batch["text"]))
+            a = self.towers.convert_images(gather(self.encode_images(batch["image"])))
+            b = self.towers.convert_texts(gather(self.encode_texts(batch["text"])))
             self.towers.train()
             image, text = teachers.text_to_image.decode, teachers.image_to_text.decode
-            made = (image(b), image(batch["g"])), (text(a), text(batch["f"]))
+            f, g = gather(batch["f"]), gather(batch["g"])
+            made = (image(b), image(g)), (text(a), text(f))
         return (
             sum(
                 crcgs.adversarial_loss(net(ours), teacher=False)
@@ -344,8 +352,11 @@ class Hasher(nn.Module):
         """Losses of frozen features u, v (B, E) with labels (B, C): "loss" and its parts, ()."""
         c, u, v = self.config, batch["u"], batch["v"]
         middle = (u + v) / 2
-        h_i, h_t, h_c = self.head(u), self.head(v), self.head(middle)  # (B, L) in (-1, 1)
-        shared = label_losses.share(batch["labels"])
+        with whole_draws():
+            # (B, L) in (-1, 1)
+            h_i, h_t, h_c = (gather(self.head(x)) for x in (u, v, middle))
+        middle = gather(middle)
+        shared = label_losses.share(gather(batch["labels"]))
         pairs = ((h_i, h_i), (h_i, h_t), (h_t, h_t))
         parts = {
             "similarity": label_losses.hash_similarity(middle, h_c),

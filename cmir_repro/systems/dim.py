@@ -17,7 +17,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from cmir_repro.core.config import Config
-from cmir_repro.core.distributed import gather
+from cmir_repro.core.distributed import gather, whole_draws
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.losses.metric import METRIC_OBJECTIVES, scaled
 from cmir_repro.losses.mutual_information import ESTIMATORS
@@ -121,6 +121,8 @@ class Composed(nn.Module):
         image_shape, text_shape: of one image's or sentence's features, where they are ready.
     """
 
+    gathered = ("compositor",)  # see base.System
+
     def __init__(
         self,
         config: ModelConfig,
@@ -195,9 +197,10 @@ class Composed(nn.Module):
             of mutual information that DIM maximises.
         """
         dim = self.config.dim
-        source = self.encode(batch["source"])
-        target = self.encode(batch["target"])
-        text = self.text(batch["input_ids"], batch["lengths"])
+        with whole_draws():
+            source = self.encode(batch["source"])
+            target = self.encode(batch["target"])
+            text = self.text(batch["input_ids"], batch["lengths"])
         # Only the maps and words that somebody reads travel between processes.
         words = gather(text.words) if self.compositor.needs_words else text.words[:, :0]
         text = TextFeatures(gather(text.vector), words, gather(text.lengths))

@@ -19,12 +19,12 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from cmir_repro.core.config import Config
-from cmir_repro.core.distributed import anyone
+from cmir_repro.core.distributed import anyone, sharing
 from cmir_repro.core.errors import SEEDS, one_of
 from cmir_repro.core.files import write_text
 from cmir_repro.core.progress import bar
 from cmir_repro.data.sampling import SAMPLERS
-from cmir_repro.training import checkpoint
+from cmir_repro.training import checkpoint, together
 from cmir_repro.training.clock import Clock
 from cmir_repro.training.stop import Stop
 
@@ -127,6 +127,7 @@ def rate(config: TrainConfig, step: int) -> float:
     return _cosine(1.0, 1 / 250_000, (step - peak) / (config.steps - peak))
 
 
+@together.ending_together()
 def train(
     system: nn.Module,
     batches: Batches,
@@ -156,7 +157,8 @@ def train(
 
     Raises:
         TrainingError: the loss is not finite.
-        InputError: the checkpoint in `folder` is damaged or of another run; disk full.
+        InputError: the checkpoint in `folder` is damaged or of another run; disk full; processes
+            that do not fit together (see `together`).
     """
     # Accelerate would keep the precision and device of this process's first training.
     AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
@@ -166,12 +168,17 @@ def train(
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
     chief = accelerator.is_main_process
+    together.meet(folder, identity, config.batch)
+    together.normalise_together(system, accelerator.device)
     # Convolutions are faster with channels last, the order in which pictures are stored.
     system.to(accelerator.device, memory_format=torch.channels_last)
     parts = optimizers(system, config)
     state = _State(folder, identity, system, parts)
     state.resume()
     wrapped, *prepared = accelerator.prepare(system, *parts.values())
+    # Buffers are the same everywhere, queues and statistics of the whole batch: none need travel.
+    if wrapped is not system:
+        wrapped.broadcast_buffers = False
     parts = dict(zip(parts, prepared, strict=True))
     forward = torch.compile(wrapped) if config.compile else wrapped
     generator = torch.Generator()
@@ -179,7 +186,8 @@ def train(
     def optimise(batch: dict[str, Tensor], turn: str) -> dict[str, Tensor]:
         """One optimiser step; the losses, without gradients."""
         reseed(config.seed, state.updates, generator)
-        losses = forward(batch, generator, *([] if turn == WHOLE else [turn]))
+        with sharing(config.batch):
+            losses = forward(batch, generator, *([] if turn == WHOLE else [turn]))
         wrapped.zero_grad(set_to_none=True)
         accelerator.backward(losses["loss"])
         if config.clip:

@@ -32,7 +32,8 @@ def composed(Q: int, G: int, D: int) -> tuple[np.ndarray, ...]:
     r = np.random.default_rng(0)
     gallery = r.standard_normal((G, D), dtype=np.float32)
     labels, target = np.arange(G) // 2, r.integers(0, G, Q)
-    queries = gallery[target] + 3 * r.standard_normal((Q, D), dtype=np.float32)
+    noise = 3 * (D / 128) ** 0.75  # so that not every target is found
+    queries = gallery[target] + noise * r.standard_normal((Q, D), dtype=np.float32)
     return unit_rows(queries, "query"), unit_rows(gallery, "gallery"), labels[target], labels
 
 

@@ -5,6 +5,7 @@
 1. A step of TIRG and one of AAI: time by kind of operation, from torch's profiler.
 2. Our loop over prepared pictures beside one over PNG files, decoded and normalised item by item
    when asked for, losses read at each step: the same net, pictures and batches.
+3. How steps and the encoding of sentences grow with their number and length.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from torchvision import transforms
 
 from cmir_repro.experiments.systems import SYSTEMS
 from cmir_repro.models.image import MEAN, STD
+from cmir_repro.models.text import build_text_tokens
 from cmir_repro.systems.dim import Composed
 
 BATCH, REFERENCE_BATCH = 64, 32
@@ -181,6 +183,41 @@ def beside_the_reference(steps: int) -> list[str]:
     return [head, table(taken, "reference", more=said, heading="rate, data, memory")]
 
 
+def growth(base: int) -> list[str]:
+    """Seconds of 1, 2, 4 and 8 times as many steps, sentences, and words of a sentence."""
+    times = (1, 2, 4, 8)
+    lines = []
+    for name in METHODS:
+        train, _ = stepper(name, BATCH)
+        ways = {f"{n}": lambda n=n, train=train: [train() for _ in range(n)] for n in times}
+        lines.append((f"steps of {METHODS[name]}, batch {BATCH}", ways))
+    torch.manual_seed(0)
+    encoder = build_text_tokens("transformer", 96, 100, longest=128).eval()
+
+    def encode(count: int, words: int) -> Callable[[], None]:
+        ids, lengths = torch.randint(100, (count, words)), torch.full((count,), words)
+
+        def way() -> None:
+            with torch.inference_mode():
+                for part in range(0, count, 256):
+                    encoder(ids[part : part + 256], lengths[part : part + 256])
+
+        return way
+
+    lines.append(
+        (f"encoding {base:,} sentences of 16 words", {f"{n}": encode(n * base, 16) for n in times})
+    )
+    lines.append(
+        (f"words of {base:,} sentences, from 16", {f"{n}": encode(base, 16 * n) for n in times})
+    )
+    rows = ["| work | 1 | 2 | 4 | 8 |", "|---|---:|---:|---:|---:|"]
+    for said, ways in lines:
+        taken = compare(ways, 3)
+        cells = " | ".join(f"{np.median(x):.3g}" for x in taken.values())
+        rows.append(f"| {said} | {cells} |")
+    return ["**Growth**: seconds, and with 2, 4 and 8 times as many.", "\n".join(rows)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--small", action="store_true", help="few steps")
@@ -188,6 +225,7 @@ def main() -> None:
     torch.set_num_threads(1)
     steps = 2 if small else 10
     parts = [*profiled("dim", steps), *profiled("aai", steps), *beside_the_reference(steps)]
+    parts += growth(256 if small else 1024)
     publish("Training", parts, "bench_steps.py" + " --small" * small)
 
 

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from cmir_repro.core import files
-from cmir_repro.core.errors import MAX_SIDE, InputError, check_size, one_of
+from cmir_repro.core.errors import MAX_SIDE, InputError, check_size, naming, one_of
 
 
 @pytest.fixture
@@ -180,3 +180,10 @@ def test_a_size_out_of_bounds_is_refused(size):
     with pytest.raises(InputError, match=f"must be a whole number from 1 to {MAX_SIDE}"):
         check_size(size)
     assert check_size(MAX_SIDE) == MAX_SIDE
+
+
+def test_a_culprit_is_named_once():
+    with pytest.raises(InputError, match=r"^folder: no file$"), naming("folder"):
+        raise InputError("no file")
+    with pytest.raises(InputError, match=r"^folder/a.npz: no file$"), naming("folder"):
+        raise InputError("folder/a.npz: no file")

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from tiny_features import made_up, save, shards
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.data.feature_store import FeatureRows, FeatureStore, open_store
+from cmir_repro.data.feature_rows import FeatureRows
+from cmir_repro.data.feature_store import FeatureStore, open_store
 from cmir_repro.data.readers.feature_arrays import KINDS
 
 IDS = ["a", "b", "c", "d", "e"]

@@ -120,6 +120,7 @@ def assert_drawn_as(expected: dict, index, count: int = 40_000) -> None:
     seen = Counter(zip(drawn.source.tolist(), drawn.target.tolist(), drawn.texts, strict=True))
     assert sum(expected.values()) == pytest.approx(1)
     assert set(seen) <= set(expected)
+    assert index.texts() == sorted({text for *_, text in expected})
     # Cells with few expected draws are put together, or the bound would not hold.
     rare = [key for key in expected if expected[key] * count < 5]
     cells = [(seen[key], expected[key] * count) for key in expected if key not in set(rare)]

@@ -12,11 +12,12 @@ import tiny_releases
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 from cmir_repro.core.protocol import preset
+from cmir_repro.data import training_pairs
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers import fashioniq_cirr as annotations
 from cmir_repro.evaluation import fashioniq_cirr, triplet_files
+from cmir_repro.experiments import embed, training_free
 from cmir_repro.experiments import run as experiments
-from cmir_repro.experiments import training_free
 from cmir_repro.experiments.dim import official_scores
 from cmir_repro.experiments.presets.dim import configure
 from data_scripts import cirr, fashion200k, fashioniq, mitstates
@@ -101,6 +102,26 @@ def test_it_trains_and_is_scored_without_a_picture(name, shape, prepared):
     made = experiments.run(config, progress=False)
     assert made.record.result["queries"] > 0
     assert made.losses()["bound B"].notna().all()
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_it_trains_on_features_of_all_sentences_that_embed_finds(name, prepared, tmp_path):
+    """Those of pairs that training draws are among them, and what lacks is said before a step."""
+    data = prepared(name)
+    texts = embed.texts_of(data.folder).ids
+    path = save(tmp_path, texts, 12, name="texts.npz")
+    settings = {"model": {"embed_dim": 8}, "text_features": path}
+    config = configure(name, training={**TRAINING, "steps": 8, "evaluate_every": 8}, **settings)
+    assert experiments.run(config, progress=False).record.result["queries"] > 0
+    rule = data.info.get("training_pairs")
+    if rule is None:
+        return
+    drawn = training_pairs.build(rule, data.images[data.images["split"] == "train"]).texts()
+    kept = [text for text in texts if text != drawn[0]]
+    few = save(tmp_path, kept, 12, name="few.npz")
+    config = configure(name, training=TRAINING, **settings | {"text_features": few})
+    with pytest.raises(InputError, match=f"few.npz lacks features of 1 of .* '{drawn[0]}'"):
+        experiments.run(config, progress=False)
 
 
 def test_other_features_make_other_data_and_another_run(release, tmp_path):
@@ -211,7 +232,7 @@ def test_shards_of_two_widths_are_refused(release, tmp_path):
 def test_texts_of_another_width_are_refused_by_the_baselines(prepared, tmp_path):
     data = prepared("cirr")
     texts = save(tmp_path, sorted(set(data.queries["text"])), 10, name="texts.npz")
-    with pytest.raises(InputError, match="images have 12 numbers and texts 10"):
+    with pytest.raises(InputError, match=r"has 12 numbers .*texts.npz has 10 numbers"):
         training_free.record("", texts, dataset="cirr", methods=["sum"])
 
 

@@ -224,12 +224,19 @@ def test_lists_that_cannot_be_used(items, message):
         scoring.of_lists(one(["b"]), {"q": RankedList(np.array(list(items)))}, preset("own/judged"))
 
 
-def test_queries_without_lists_and_lists_without_queries():
-    rule, whole = preset("own/judged"), RankedList(np.array(list("abcd")))
+def test_a_query_without_a_list_is_refused():
+    rule = preset("own/judged")
     with pytest.raises(InputError, match=r"1 of 1 queries have no ranked list, first 'q'"):
         scoring.of_lists(one(["b"]), {}, rule)
-    with pytest.raises(InputError, match=r"1 ranked lists are of no query, first 'p'"):
-        scoring.of_lists(one(["b"]), {"q": whole, "p": whole}, rule)
+
+
+def test_lists_of_other_queries_may_be_there():
+    rule, whole = preset("own/judged"), RankedList(np.array(list("abcd")))
+    alone, among = (
+        scoring.summary(one(["b"]), scoring.of_lists(one(["b"]), lists, rule), rule)
+        for lists in ({"q": whole}, {"q": whole, "p": whole})
+    )
+    assert alone == among
 
 
 def test_scores_that_are_no_numbers_and_answers_that_are_not_there():
@@ -245,7 +252,7 @@ def test_scores_that_are_no_numbers_and_answers_that_are_not_there():
 def test_a_split_without_answers_is_not_scored(tmp_path):
     judged = benchmarks.circo(tiny_benchmarks.circo(tmp_path), "test")
     assert judged.target is None
-    with pytest.raises(InputError, match="has no answers"):
+    with pytest.raises(InputError, match="12 of 12 queries have no answers to score by, first '0'"):
         scored(judged, "circo/official")
 
 

@@ -56,6 +56,53 @@ def test_every_form_scores_the_same(circo, tmp_path):
         assert found["metrics"] == wanted["metrics"]
 
 
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("queries", r"features: 1 of 12 query features are zero .* first that of '2' \(zero\)"),
+        ("images", r"features: 1 of 60 image features are zero .* first that of '1014' \(zero\)"),
+    ],
+)
+def test_a_zero_vector_is_named(file, message, circo):
+    root, folder, judged, _ = circo
+    ids = judged.ids if file == "queries" else judged.images
+    features = np.ones((len(ids), D))
+    features[2] = 0
+    save_features(folder / f"{file}.npz", ids, features)
+    with pytest.raises(InputError, match=message):
+        score_files(folder, root, RULE)
+
+
+def test_faults_of_lists_and_of_annotations_name_them(circo, tmp_path):
+    root, folder, _, _ = circo
+    score_files(folder, root, RULE, lists=tmp_path / "run.parquet")
+    lists = ranked_lists.read(tmp_path / "run.parquet")
+    ranked_lists.write(tmp_path / "run.parquet", {k: v for k, v in lists.items() if k != "3"})
+    with pytest.raises(InputError, match=r"run.parquet: 1 of 12 queries have no ranked list"):
+        score_files(tmp_path / "run.parquet", root, RULE)
+    with pytest.raises(InputError, match=f"^{root}: 12 of 12 queries have no answers"):
+        score_files(folder, root, RULE, "test")
+
+
+@pytest.mark.parametrize("name", ["run.trec", "run.parquet"])
+def test_what_ties_among_features_ties_in_their_lists(name, tmp_path):
+    """Cosines closer than 1e-6, and chains of them: their order is nobody's choice."""
+    root = tiny_benchmarks.circo(tmp_path / "circo")
+    judged = benchmarks.circo(root)
+    draw = np.random.default_rng(0)
+    angle = draw.integers(0, 6, len(judged.images)) / 6 + draw.random(len(judged.images)) * 4e-6
+    images = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    save_features(tmp_path / "images.npz", judged.images, images)
+    save_features(tmp_path / "queries.npz", judged.ids, draw.normal(size=(len(judged.ids), 2)))
+    wanted = score_files(tmp_path, root, RULE, lists=tmp_path / name)
+    assert score_files(tmp_path / name, root, RULE)["metrics"] == wanted["metrics"]
+    exact = scoring.of_features(
+        *(np.load(tmp_path / f"{x}.npz")["features"] for x in ("queries", "images")), judged.images
+    )
+    untied = scoring.of_scores(judged, exact, RULE, 0.0)
+    assert scoring.summary(judged, untied, RULE)["metrics"] != wanted["metrics"]
+
+
 def test_lists_and_judgements_score_as_the_benchmark_without_it(circo, tmp_path):
     root, folder, _, _ = circo
     score_files(folder, root, RULE, lists=tmp_path / "run.trec", depth=50)
@@ -93,12 +140,30 @@ def test_queries_that_the_leaderboard_merged_may_be_in_the_file(tmp_path):
     assert score_files(tmp_path, root, preset("mteb/cirr"))["queries"] == 1
 
 
+def test_one_file_of_images_serves_every_rule_of_a_benchmark(tmp_path):
+    """The gallery is what the annotations say, and what else a file holds is not ranked."""
+    root = tiny_releases.cirr(tmp_path / "cirr")
+    every, val = benchmarks.mteb_cirr(root), benchmarks.cirr(root)
+    assert len(every.images) > len(val.images)
+    draw = np.random.default_rng(0)
+    images = draw.normal(size=(len(every.images), D))
+    save_features(tmp_path / "queries.npz", val.ids, draw.normal(size=(len(val.ids), D)))
+    found = []
+    for kept in (np.isin(every.images, val.images), np.ones(len(images), bool)):
+        save_features(tmp_path / "images.npz", every.images[kept], images[kept])
+        found.append(score_files(tmp_path, root, preset("cirr/recall")))
+    assert found[0] == found[1]
+    assert found[0]["gallery"] == len(val.images)
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
         ({"scores": None}, "must have one of the keys scores and distances"),
         ({"distances": np.ones((2, 2))}, "must have one of the keys scores and distances"),
-        ({"scores": np.ones((3, 3))}, r"scores must be 12x60 numbers, got \(3, 3\)"),
+        ({"scores": np.ones((3, 3))}, r"scores must be 12x60 numbers, .* got 3x3 float64"),
+        ({"scores": np.ones((12, 60), bool)}, r"scores must be 12x60 numbers, .* got 12x60 bool"),
+        ({"scores": np.full((12, 60), np.nan)}, r"a.npz: scores of 12 of 12 queries are NaN"),
         ({"queries": None}, "has no key queries"),
         ({"queries": np.arange(12)}, "queries must be text"),
         ({"queries": np.array([f"x{i}" for i in range(12)])}, "queries lack 12 of 12"),

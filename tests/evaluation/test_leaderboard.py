@@ -94,6 +94,12 @@ def test_a_card_needs_a_name_and_a_form_is_one_of_two(result, tmp_path):
         ("a.json", "{}", "is no dict or empty"),
         ("a.json", '{"task_name": "x", "scores": {"test": [{}]}}', "main_score is None"),
         ("a.json", '{"task_name": "x", "scores": {"test": 3}}', "is no dictionary"),
+        ("a.json", '{"task_name": "x", "scores": {}}', "scores are empty"),
+        (
+            "a.json",
+            '{"task_name": "x", "scores": {"test": [{"main_score": 0.5, "map_at_10": 17.2}]}}',
+            "entry 0: map_at_10 is 17.2, expected a fraction from 0 to 1",
+        ),
         ("a.md", "# Title", "has no readable model-index"),
         ("a.md", "---\nmodel-index: [{name: x}]\n---\n", "has no readable model-index"),
         ("a.yaml", "a: [", "has no readable model-index"),
@@ -104,3 +110,11 @@ def test_files_that_cannot_be_used(name, text, message, tmp_path):
     with pytest.raises(InputError, match=message) as caught:
         leaderboard.read(tmp_path / name)
     assert "\n" not in str(caught.value)
+
+
+def test_a_perfect_score_may_be_a_whole_number(tmp_path):
+    scores = {"test": [{"main_score": 1, "map_at_10": 1, "recall_at_10": 0.2}]}
+    (tmp_path / "a.json").write_text(json.dumps({"task_name": "x", "scores": scores}))
+    assert leaderboard.read(tmp_path / "a.json") == {
+        "x, test, default": {"main score": 100, "mAP@10": 100}
+    }

@@ -67,6 +67,7 @@ def test_judgements(tmp_path):
         ("a.trec", "\n", "holds no ranked list"),
         ("a.json", '{"1": "x"}', "query '1': must be a list of ids, got 'x'"),
         ("a.json", '{"1": [[1]]}', "query '1': must be a list of ids"),
+        ("a.json", '{"1": ["x"], "2": ["x"], "1": ["y"]}', "query '1' occurs twice; leave one of"),
         ("a.json", "[1]", "is no dict or empty"),
         ("a.parquet", "no", "is missing or no readable parquet"),
         ("a.csv", "no", "must end in .json, .parquet, .trec"),
@@ -77,6 +78,19 @@ def test_files_that_cannot_be_used(name, text, message, tmp_path):
     with pytest.raises(InputError, match=message) as caught:
         read(tmp_path / name)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        (["a", None], "the item of row 2 is empty; name every row's"),
+        ([1.0, 2.0], "the column item is float64; ids are text or whole numbers"),
+    ],
+)
+def test_ids_of_parquet_are_no_numbers_with_a_point(items, message, tmp_path):
+    pd.DataFrame({"query": ["1", "1"], "item": items}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / "a.parquet")
 
 
 def test_parquet_needs_its_columns(tmp_path):
@@ -111,3 +125,9 @@ def test_lists_are_as_they_are_told(tmp_path):
     groups = found.checked("q", {"a", "b", "c"}, "").groups(np.array([True, False, True]))
     assert (groups.items.tolist(), groups.relevant.tolist()) == ([2, 1], [1, 1])
     assert groups.before.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "a"])
+def test_what_could_not_be_read_again_is_not_written(name, tmp_path):
+    with pytest.raises(InputError, match=r"must end in \.parquet, \.trec"):
+        write(tmp_path / name, LISTS)

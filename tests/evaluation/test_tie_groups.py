@@ -9,6 +9,7 @@ from cmir_repro.evaluation.tie_groups import (
     grouped,
     hamming_groups,
     hamming_histograms,
+    levelled,
     of_few,
     random_groups,
 )
@@ -166,3 +167,18 @@ def test_few_relevant_items_are_grouped_as_many_are(step, tolerance):
         np.testing.assert_array_equal(a, b, err_msg=name)
     none = of_few(scores[:1], [np.array([], int)], np.float32(tolerance))
     assert len(none.query) == 0
+
+
+@pytest.mark.parametrize("step", [0.0, 1e-4, 0.05])
+@pytest.mark.parametrize("tolerance", [0.0, 1e-4, 0.01])
+def test_levelled_scores_are_equal_where_they_tie(step, tolerance):
+    draw = np.random.default_rng(0)
+    scores = np.sort(draw.random(300).astype(np.float32))[::-1]
+    if step:
+        scores = (np.round(scores / step) * step).astype(np.float32)
+    found = levelled(scores, tolerance)
+    wanted = grouped(scores[None], np.ones((1, 300), bool), np.float32(tolerance))
+    values, sizes = np.unique(found, return_counts=True)
+    np.testing.assert_array_equal(sizes[::-1], wanted.items)
+    np.testing.assert_array_equal(values[::-1], scores[wanted.before])
+    assert len(levelled(scores[:0], tolerance)) == 0

@@ -91,7 +91,7 @@ def test_what_does_not_fit_is_refused_in_one_line(cirr):
     with pytest.raises(InputError, match="lacks 2 of 2 expected ids"):
         score_files(folder, root, rule)
     save_features(folder / "queries-1.npz", triplets.ids, queries)
-    with pytest.raises(InputError, match="captions/ and image_splits/"):
+    with pytest.raises(InputError, match="has folders captions and image_splits"):
         score_files(folder, folder, rule)
     with pytest.raises(InputError, match="no query with a target"):
         score_files(folder, root, rule, split="test")

@@ -123,15 +123,13 @@ def test_shuffled_sentences_are_the_same_ones_elsewhere(task):
 # Both
 
 
-@pytest.mark.parametrize("processes", [2, 4])
+@pytest.mark.parametrize("processes", [2, 3])
 def test_the_shares_of_processes_make_up_the_batch(either, processes):
     made, _ = batches(either)
     whole, parts = made(1), [made(1, rank, processes) for rank in range(processes)]
-    assert {len(part["source"]) for part in parts} == {16 // processes}
+    assert max(len(part["source"]) for part in parts) == -(-16 // processes)
     for name, value in whole.items():
         assert torch.equal(torch.cat([part[name] for part in parts]), value)
-    with pytest.raises(InputError, match="batch 16 cannot be shared by 3 processes"):
-        made(1, 0, 3)
 
 
 def test_a_batch_follows_from_seed_and_step_alone(either):

@@ -17,6 +17,7 @@ from cmir_repro.experiments import grid, identity, ledger
 from cmir_repro.experiments.dim_task import QueryBatches
 from cmir_repro.experiments.grid import cell as one_cell
 from cmir_repro.experiments.grid import cluster, drive, filling, settings
+from cmir_repro.experiments.presets import dim as presets
 from cmir_repro.experiments.presets.dim import SCALES
 
 SLURM = {"backend": "slurm", "executor": "debug", "workers": 2, "minutes": 9}
@@ -199,3 +200,16 @@ def test_a_cell_that_another_process_is_at_is_left_to_it(tiny):
     assert ([*found.left], found.elsewhere) == ([name], [name])
     assert len(found.run) == 1
     assert said[-1] == f"other processes are at {name}"
+
+
+def test_jobs_find_a_gpu_where_they_run_and_who_hands_them_out_needs_none(tiny, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    lacking = "device 'cuda' was asked for but torch sees no GPU"
+    assert len(filled(SLURM, device="cuda", list_only=True)[0].left) == 2
+    with pytest.raises(InputError, match=lacking):
+        filled({"backend": "local"}, device="cuda", list_only=True)
+    found = cluster.job(presets.configure(), settings.Slurm.make(**SLURM), "cuda")
+    assert found.state == one_cell.FAILED
+    assert found.why.startswith(lacking)
+    with pytest.raises(InputError, match="device 'tpu' is unknown"):
+        filled(SLURM, device="tpu", list_only=True)

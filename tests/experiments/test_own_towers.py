@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tiny_runs
+from PIL.Image import Resampling
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.feature_store import FeatureStore
@@ -31,17 +32,23 @@ def test_pictures_and_sentences_have_the_vectors_of_the_models_experiment(
     np.testing.assert_allclose(net.texts([said], False, 0)[0], asked, atol=1e-5)
 
 
-def test_models_of_other_systems_grids_and_pictures_of_other_sizes_are_refused(folder):
+def test_models_of_other_systems_and_grids_are_refused(folder):
     with pytest.raises(InputError, match="tirg-dim-mini is a model of dim; two towers"):
         OwnTowers("css/tirg-dim-mini", "cpu", texts=False)
     net = OwnTowers(folder, "cpu", texts=False)
-    flat = embed.images_of("css", "2d").take(range(1))
-    with pytest.raises(InputError, match=r"reads pictures of \d+ x \d+ pixels, one has 64 x 64"):
-        net.images(flat, grid=False)
     with pytest.raises(InputError, match="leave out --grid"):
-        net.images(flat, grid=True)
+        net.images(embed.images_of("css", "2d").take(range(1)), grid=True)
     with pytest.raises(InputError, match=r"view of css.* '4d' is unknown"):
         embed.images_of("css", "4d")
+
+
+def test_pictures_of_another_size_are_scaled_to_that_of_training(folder):
+    net = OwnTowers(folder, "cpu", texts=False)
+    (flat,) = embed.images_of("css", "2d").take(range(1))
+    height, width, _ = net.shape
+    assert flat.size != (width, height)
+    scaled = flat.resize((width, height), Resampling.BILINEAR)
+    np.testing.assert_array_equal(net.images([flat], False), net.images([scaled], False))
 
 
 def test_a_name_that_is_no_model_of_ours_is_looked_for_as_a_folder(tmp_path):
@@ -51,6 +58,7 @@ def test_a_name_that_is_no_model_of_ours_is_looked_for_as_a_folder(tmp_path):
 
 def test_the_weight_of_the_exchange_page_is_what_validation_chose(monkeypatch):
     monkeypatch.delenv("CMIR_COMMITTED")
-    found = ledger.records(ledger.COMMITTED, kinds=("features",), system="dim", scale="mini")
+    where = {"system": "dim", "scale": "mini", "task": "3d-3d"}
+    found = ledger.records(ledger.COMMITTED, kinds=("features",), **where)
     chosen = {r.validation["weight"] for r in found if r.method.startswith("Weighted sum of AAI")}
     assert chosen == {exchange.WEIGHT}

@@ -36,7 +36,7 @@ def test_lists_score_as_the_run_does(system, tmp_path):
             wanted = run.record.result.get("by_scoring", {"itc": metrics})["itc"][f"{way}R@5"][
                 "value"
             ]
-        assert value == pytest.approx(wanted, abs=0.5)  # ties: by scores, and within 1e-6
+        assert value == pytest.approx(wanted, abs=0.5)  # sums in another order may tie otherwise
 
 
 @pytest.mark.usefixtures("tiny_css")

@@ -88,8 +88,30 @@ def test_files_that_are_no_vectors_of_one_space_are_refused(tiny_css, files, tmp
     with pytest.raises(InputError, match=r"images.npz: features of one row are \(2, 6\)"):
         training_free.record(*sets)
     wide = tiny_features.of(tiny_css, tmp_path / "wide", (6,), (7,))
-    with pytest.raises(InputError, match="images have 6 numbers and texts 7"):
+    with pytest.raises(InputError, match=r"images.npz has 6 .*texts.safetensors has 7 numbers"):
         training_free.record(*wide)
+
+
+@pytest.mark.parametrize("side", ["image", "text"])
+def test_a_zero_vector_is_refused_by_file_and_id(side, tiny_css, tmp_path):
+    files = tiny_features.of(tiny_css, tmp_path, (6,), (6,))
+    path = files[side == "text"]
+    store = FeatureStore(path)
+    test = tiny_css.retrieval("test")
+    name = str(test.gallery_ids[1] if side == "image" else test.texts[1])
+    features = store.take(np.arange(len(store)))
+    features[store.ids.index(name)] = 0
+    tiny_features.save(path, store.ids, features)
+    with pytest.raises(InputError, match=f"{path.name}: the features of '{name}' are zero"):
+        training_free.record(*files)
+
+
+def test_a_fault_of_the_training_split_names_the_files(tiny_css, tmp_path):
+    files = tiny_features.of(tiny_css, tmp_path, (6,), (6,))
+    texts = FeatureStore(files[1]).ids
+    tiny_features.save(files[1], texts, np.ones((len(texts), 6), np.float32))
+    with pytest.raises(InputError, match=r"images.npz and .*texts.safetensors: all texts of train"):
+        training_free.record(*files, methods=["centred projection"])
 
 
 def test_scores_are_those_of_the_same_vectors_in_files(files):

@@ -45,6 +45,26 @@ def test_the_trained_method_is_compared_with_the_weighted_sum(table):
     assert "| Weighted sum of towers, untrained | 2 | +25.0 [" in row
 
 
+@pytest.mark.parametrize(
+    ("task", "scale", "said", "unsaid"),
+    [
+        ("3d-3d", "mini", "trained at scale `mini` on 3D", "2D picture"),
+        ("2d-3d", "mini", "never saw a 2D picture", "smaller world"),
+        ("3d-3d", "full", "a smaller world than the one", "2D picture"),
+    ],
+)
+def test_what_the_towers_of_the_committed_rows_saw_is_said(root, task, scale, said, unsaid):
+    record = keep(with_recalls("TIRG", 0, (75, 90, 99)))
+    method = "Sum of AAI's towers, untrained"
+    found = [record.model_copy(update={"method": method, "task": task, "scale": scale})]
+    (text,) = untrained.below(found)[1:]
+    assert "Rows *untrained* compose" in text
+    assert said in text
+    assert unsaid not in text
+    others = [record.model_copy(update={"method": "Sum of CLIP, untrained"})]
+    assert "css/aai-mini" not in untrained.below(others)[1]
+
+
 def test_a_table_without_such_records_says_nothing_of_them(root):
     keep(with_recalls("TIRG", 0, (75, 90, 99)))
     assert "untrained" not in tables.markdown("dim", "css", "mini", "3d-3d")

@@ -42,14 +42,17 @@ def circo(root: Path, split: str = "val") -> Judged:
     for i, entry in enumerate(read_json(root / "annotations" / f"{split}.json", list)):
         place = f"{split}.json, entry {i}"
         name, reference = json_fields(place, entry, id=int, reference_img_id=int)
-        right = [str(x) for x in entry.get("gt_img_ids", [])]
+        right = [str(x) for x in json_field(place, {"gt_img_ids": [], **entry}, "gt_img_ids", list)]
+        if len(set(right)) < len(right):
+            raise InputError(f"{place}: gt_img_ids names an image twice; get the file again")
         if right and right[0] != str(entry.get("target_img_id")):
             raise InputError(f"{place}: target_img_id must be the first of gt_img_ids")
         _check_known(place, [str(reference), *right], known)
         ids.append(str(name))
         source.append(str(reference))
         relevant.append(np.array(right, str))
-        groups.append(tuple(entry.get("semantic_aspects", [])))
+        aspects = json_field(place, {"semantic_aspects": [], **entry}, "semantic_aspects", list)
+        groups.append(tuple(map(str, aspects)))
     targets = np.array([names[0] for names in relevant]) if all(map(len, relevant)) else None
     return _one_gallery(ids, source, relevant, images=images, target=targets, groups=groups)
 
@@ -74,7 +77,8 @@ def genecis(root: Path, split: str = "val") -> Judged:
             if sizes[i] != usual:
                 continue
             place = f"{name}, entry {i}"
-            target, *others = (_picture(place, e) for e in (entry.get("target"), *entry["gallery"]))
+            target = _picture(f"{place}, target", entry.get("target"))
+            others = [_picture(f"{place}, gallery", other) for other in entry["gallery"]]
             ids.append(f"{task}/{i}")
             relevant.append(np.array([target]))
             galleries[ids[-1]] = np.array(list(dict.fromkeys([target, *others])))
@@ -129,8 +133,11 @@ def lasco(root: Path, split: str = "val") -> Judged:
     known, ids, source, relevant = set(images), [], [], []
     for i, entry in enumerate(read_json(root / "lasco_val.json", list)):
         place = f"lasco_val.json, entry {i}"
-        asked, target = (json_field(place, entry, f"{x}-image", list) for x in ("query", "target"))
-        names = [str(asked[0]), str(target[0])]
+        names = []
+        for key in ("query-image", "target-image"):  # [id, file]
+            if not (image := json_field(place, entry, key, list)):
+                raise InputError(f"{place}: {key} is empty, expected id and file")
+            names.append(str(image[0]))
         _check_known(place, names, known)
         ids.append(str(json_field(place, entry, "qid", int)))
         source.append(names[0])
@@ -170,8 +177,9 @@ def mteb_fashioniq(root: Path, split: str = "val") -> Judged:
     label = found.images.set_index("image")["label"]
     queries = found.queries[found.queries["split"] == split]
     asked = zip(
-        queries["query"], label[queries["source"]], queries["caption_1"], queries["caption_2"],
-        ([x] for x in label[queries["target"]]), strict=True,
+        map(fashioniq_cirr.released_id, queries["query"]), label[queries["source"]],
+        queries["caption_1"], queries["caption_2"], ([x] for x in label[queries["target"]]),
+        strict=True,
     )  # fmt: skip
     return _merged(asked, found.images["label"])
 
@@ -225,7 +233,7 @@ def _cirr(root: Path, split: str) -> tuple[np.ndarray, pd.DataFrame]:
 
 def _asked(queries: pd.DataFrame) -> tuple[list[str], list[str], list[np.ndarray]]:
     """Ids, sources and answers of CIRR's queries."""
-    ids = [name.rpartition("/")[2] for name in queries["query"]]
+    ids = [fashioniq_cirr.released_id(name) for name in queries["query"]]
     right = [np.array([x] if x else [], str) for x in queries["target"]]
     return ids, queries["source"].tolist(), right
 
@@ -259,10 +267,9 @@ def _merged(asked, images) -> Judged:
     """Queries (id, source, text, text, answers), one for each source and texts that have any."""
     first: dict[tuple, str] = {}
     answers: dict[str, dict[str, None]] = {}
-    source, merged = {}, set()
+    source = {}
     for name, image, a, b, right in asked:
         kept = first.setdefault((image, a, b), name)
-        merged |= {name} - {kept}
         source[kept] = image
         answers.setdefault(kept, {}).update(dict.fromkeys(right))
     ids = [name for name, right in answers.items() if right]
@@ -271,7 +278,6 @@ def _merged(asked, images) -> Judged:
         [source[name] for name in ids],
         [np.array(list(answers[name])) for name in ids],
         images=np.array(list(dict.fromkeys(images))),
-        merged=frozenset(merged | (answers.keys() - set(ids))),
     )
 
 
@@ -282,12 +288,6 @@ def _one_gallery(ids, source, relevant, *, images, **more) -> Judged:
         raise InputError("the list of images names one twice; get the annotations again")
     every = np.full(len(ids), "all")
     return Judged(np.array(ids), relevant, every, {"all": images}, np.array(source), **more)
-
-
-def _short(name: str) -> str:
-    """val/dress/00012 -> dress/12"""
-    _, category, number = name.split("/")
-    return f"{category}/{int(number)}"
 
 
 def _picture(place: str, entry: object) -> str:

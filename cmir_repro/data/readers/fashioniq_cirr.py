@@ -122,6 +122,12 @@ def cirr(root: Path) -> Annotations:
     return Annotations(_image_table(images), pd.DataFrame(queries, columns=columns), files, absent)
 
 
+def released_id(name: str) -> str:
+    """Category and place, "val/dress/00012" -> "dress/12"; of CIRR the pairid, "val/12" -> "12"."""
+    *category, number = name.split("/")[1:]
+    return "/".join([*category, str(int(number))])
+
+
 def join(captions: Sequence[str]) -> str:
     """Captions as one sentence, "a and b".
 
@@ -137,7 +143,7 @@ def _image_table(rows: list[tuple]) -> pd.DataFrame:
 def _read(root: Path, name: str, kind: type, files: dict[str, str]) -> list | dict:
     """The JSON value of a file of the release; its digest goes into `files`."""
     path = root / name
-    value = read_json(path, kind, "--root is the folder with captions/ and image_splits/")
+    value = read_json(path, kind, "the release has folders captions and image_splits")
     files[name] = sha256(path)
     return value
 

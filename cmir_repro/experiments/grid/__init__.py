@@ -5,7 +5,7 @@ cell        one of them, alone at it
 settings    where they run: a YAML file
 drive       cells to workers, until all are done or time is out
 local, cluster   the workers
-estimates   how long it will take
+estimates, assumed   how long it will take
 filling     all of it, for the command line
 """
 

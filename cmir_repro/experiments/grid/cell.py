@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Literal, NamedTuple
 
-from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
 from cmir_repro.core import locks, paths
@@ -20,6 +19,7 @@ from cmir_repro.experiments.grid.cells import command
 from cmir_repro.experiments.presets.base import RunConfig
 from cmir_repro.experiments.run import run
 from cmir_repro.experiments.search import search
+from cmir_repro.training import together
 from cmir_repro.training.loop import TrainingError
 
 DONE, THERE, ELSEWHERE, STOPPED, FAILED, DIED = STATES = (
@@ -43,18 +43,24 @@ class Outcome(NamedTuple):
 def take(cell: RunConfig, device: str = "cpu", progress: bool = False) -> Outcome:
     """Run a cell that the ledger lacks, unless another process is at it.
 
-    Several processes that `accelerate launch` started take a cell together.
+    Several processes that `accelerate launch` started take a cell together; then a failure ends
+    them all.
 
     Args:
         device: "cpu" or "cuda".
         progress: whether bars are shown.
+
+    Raises:
+        InputError: the cell failed in one of several processes.
     """
-    with PartialState(cpu=device == "cpu").main_process_first():
-        pass  # they are known to each other from here on
-    chief = PartialState().is_main_process
+    processes = together.start(device)
+    first, several = processes.is_main_process, processes.num_processes > 1
     name = identity.name(cell)
     try:
-        with locks.attempt(paths.runs() / name) if chief else nullcontext(True) as mine:
+        with (
+            together.ending_together(),
+            locks.attempt(paths.runs() / name) if first else nullcontext(True) as mine,
+        ):
             state = ELSEWHERE if not mine else THERE if identity.current(cell) else DONE
             state = broadcast_object_list([state])[0]
             if state == DONE:
@@ -64,9 +70,11 @@ def take(cell: RunConfig, device: str = "cpu", progress: bool = False) -> Outcom
     except KeyboardInterrupt:
         return Outcome(cell, STOPPED)
     except (InputError, TrainingError) as error:
+        if several:  # with the next cell this one would come to where others are not
+            raise InputError(f"{name}: {error}") from error
         return Outcome(cell, FAILED, " ".join(str(error).split()))
     except (MemoryError, RuntimeError) as error:
-        if not _memory(error):
+        if several or not _memory(error):
             raise
         return Outcome(cell, DIED, "is out of memory")
 

@@ -11,8 +11,17 @@ from collections.abc import Callable
 from types import ModuleType
 
 from cmir_repro.core import paths
+from cmir_repro.core.device import choose
 from cmir_repro.core.errors import InputError
-from cmir_repro.experiments.grid.cell import DIED, Outcome, interruptible, load, one_thread, take
+from cmir_repro.experiments.grid.cell import (
+    DIED,
+    FAILED,
+    Outcome,
+    interruptible,
+    load,
+    one_thread,
+    take,
+)
 from cmir_repro.experiments.grid.settings import Dask, Slurm
 from cmir_repro.experiments.presets.base import RunConfig
 from cmir_repro.training import stop
@@ -73,7 +82,7 @@ def job(cell: RunConfig, settings: Slurm, device: str) -> Outcome:
     load(settings.imports)
     one_thread(settings.threads)
     with interruptible(settings.minutes * 60 - MARGIN):
-        return take(cell, device, progress=True)
+        return _take(cell, device, progress=True)
 
 
 class Tasks:
@@ -143,7 +152,7 @@ def task(cell: RunConfig, settings: Dask, device: str, wish: str) -> Outcome:
         watch = threading.Thread(target=_obey, args=(asked, done), daemon=True)
         watch.start()
         try:
-            return take(cell, device)
+            return _take(cell, device, progress=False)
         finally:
             done.set()
             watch.join()
@@ -155,6 +164,13 @@ def _obey(asked, done: threading.Event) -> None:
         if asked.is_set():
             stop.request()
             return
+
+
+def _take(cell: RunConfig, device: str, progress: bool) -> Outcome:
+    try:
+        return take(cell, choose(device), progress)
+    except InputError as error:
+        return Outcome(cell, FAILED, str(error))
 
 
 def _outcome(

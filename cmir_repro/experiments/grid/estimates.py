@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from statistics import median
 
 from cmir_repro.experiments import ledger
+from cmir_repro.experiments.grid import assumed
 from cmir_repro.experiments.presets.base import RunConfig
 
 
@@ -12,6 +13,7 @@ class Estimates:
 
     A step takes what those of its method took at its scale, or else those of its system (medians):
     of the processor where a record knows that, for a load of others and pauses do not change it.
+    Where no record is like a cell, see `assumed`.
     """
 
     def __init__(self) -> None:
@@ -23,19 +25,27 @@ class Estimates:
 
     def add(self, record: ledger.Record) -> None:
         """Learn from one more record."""
+        processes = record.hardware.get("processes", 1)
         for key in _keys(record.system, record):
-            self.found.setdefault(key, []).append(record.seconds / (record.steps or 1))
-            # On a GPU the processor waits or does not, as it happens.
-            if record.cpu_seconds is not None and record.hardware["gpu"] is None:
+            seconds = record.seconds * processes / (record.steps or 1)
+            self.found.setdefault(key, []).append(seconds)
+            # On a GPU the processor waits or does not, as it happens; of several processes a record
+            # has that of the first.
+            alone = processes == 1 and record.hardware["gpu"] is None
+            if record.cpu_seconds is not None and alone:
                 per_step = record.cpu_seconds / (record.steps or 1)
                 self.worked.setdefault(key, []).append(per_step)
 
     def seconds(self, cell: RunConfig) -> float | None:
-        """Of one cell; None where nothing like it was ever run."""
+        """Of one cell; None where nothing like it was ever run or assumed."""
         keys = _keys(cell.system, cell)
         known = (times[key] for key in keys for times in (self.worked, self.found) if key in times)
         step = next((median(values) for values in known), None)
-        return None if step is None else step * cell.train.steps
+        return assumed.seconds(cell) if step is None else step * cell.train.steps
+
+    def measured(self, cell: RunConfig) -> bool:
+        """Whether records say how long it takes."""
+        return any(key in self.found for key in _keys(cell.system, cell))
 
     def total(self, cells: Iterable[RunConfig], workers: int = 1) -> str:
         """Of several cells, in words."""
@@ -45,6 +55,19 @@ class Estimates:
         if not known:
             return "unknown"
         return shown(sum(known) / workers) + (f" and {unknown} cells unknown" if unknown else "")
+
+    def by_system(self, cells: Iterable[RunConfig]) -> list[str]:
+        """A line a system: how many cells and optimiser steps, how long, and how that is known."""
+        of: dict[str, list[RunConfig]] = {}
+        for cell in cells:
+            of.setdefault(cell.system, []).append(cell)
+        lines = []
+        for system, some in of.items():
+            steps = sum(cell.updates() for cell in some)
+            guessed = sum(not self.measured(c) and assumed.seconds(c) is not None for c in some)
+            how = f", {guessed} of them by assumption (docs/many_machines.md)" if guessed else ""
+            lines.append(f"{system}: {len(some)} cells, {steps:,} steps, {self.total(some)}{how}")
+        return lines
 
 
 def shown(seconds: float | None) -> str:

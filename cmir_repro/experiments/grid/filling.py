@@ -1,12 +1,16 @@
 """The grid from end to end: what is missing, done by a backend, and told line by line."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from cmir_repro.core.device import choose
-from cmir_repro.core.errors import InputError
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
+
+from cmir_repro.core.device import DEVICES, choose
+from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.data import registry
 from cmir_repro.experiments import identity, ledger
 from cmir_repro.experiments.grid import settings
@@ -26,6 +30,7 @@ from cmir_repro.experiments.grid.cells import ALL, SEEDS, cells
 from cmir_repro.experiments.grid.drive import Here, Pool, drive
 from cmir_repro.experiments.grid.estimates import Estimates, shown
 from cmir_repro.experiments.presets.base import RunConfig
+from cmir_repro.training import together
 from cmir_repro.training.stop import Stop
 
 
@@ -65,7 +70,7 @@ def fill(
 
     Args:
         system, scale, datasets, tasks, methods, seeds, search: see `cells`.
-        device: "cpu" or "cuda"; by default what there is.
+        device: "cpu", "cuda" or "auto", what there is, by default; of jobs, where they run.
         backend: where; by default in this process.
         seconds: stop after so long, at the end of a step; by default when all is done.
         list_only: only tell what is missing.
@@ -74,20 +79,29 @@ def fill(
     Raises:
         InputError: an unknown name, a data set that is not prepared, or nothing can be run.
     """
-    device, backend = choose(device), backend or settings.Here()
+    backend = backend or settings.Here()
+    one_of("device", device or "auto", DEVICES)
+    # Jobs choose where they are: who hands them out may have no GPU.
+    theirs = device or "auto" if isinstance(backend, settings.Slurm | settings.Dask) else None
+    device = choose("auto" if theirs else device)
     load(backend.imports)
     every = cells(system, scale, datasets, tasks, methods, seeds, search)
     for dataset in datasets or ():
         _known(dataset, list_only)
     missing = [cell for cell in every if not identity.current(cell)]
+    if several := not list_only and _processes(backend, device):
+        missing = broadcast_object_list([missing])[0]  # another grid may have done one just now
+        say = say if several.is_main_process else _silent
     there = [identity.name(cell) for cell in every if cell not in missing]
     say(f"{len(there)} of {len(every)} cells are in the ledger")
     report = _Report(missing, backend, say)
     if missing and list_only:
         say(report.rest())
+        for line in report.estimates.by_system(missing):
+            say(line)
     if missing and not list_only:
         _prepare(missing, device, progress)
-        _run(report, device, seconds, progress)
+        _run(report, theirs or device, seconds, progress)
         report.end()
         if report.failed and not report.run and len(set(report.failed.values())) == 1:
             raise InputError(next(iter(report.failed.values())))
@@ -158,6 +172,23 @@ class _Report:
     def _time(self) -> str:
         beside = f" with {self.workers} workers" if self.workers > 1 else ""
         return f"{self.estimates.total(self.left.values(), self.workers)}{beside}"
+
+
+def _processes(backend: settings.Backend, device: str) -> PartialState | None:
+    """The processes that do each cell together, where there are several."""
+    if isinstance(backend, settings.Here):
+        found = together.start(device)
+        return found if found.num_processes > 1 else None
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise InputError(
+            f"backend {backend.backend!r} starts processes of its own, a cell each; accelerate "
+            "launch goes without --backend, all processes at one cell"
+        )
+    return None
+
+
+def _silent(line: str) -> None:
+    """What the first process says the others need not say."""
 
 
 def _known(dataset: str, list_only: bool) -> None:

@@ -51,6 +51,10 @@ class RunConfig(Config):
         """What of the system decides the numbers: a key of VERSIONS, or a class with a version."""
         return {self.system: None}
 
+    def updates(self) -> int:
+        """Optimiser steps of all stages that are trained for it."""
+        return self.train.steps
+
 
 @dataclass(frozen=True)
 class Candidate:

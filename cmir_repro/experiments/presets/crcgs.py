@@ -173,6 +173,13 @@ class CRCGSRun(RunConfig):
     def components(self) -> dict[str, type | None]:
         return {self.baseline.kind: None} if self.baseline else super().components()
 
+    def updates(self) -> int:
+        if self.baseline:
+            return 0 if self.baseline.kind == "cca-itq" else self.train.steps
+        turns = 1 + (self.model.discriminator_steps if self.model.adversary else 0)
+        taught = self.teacher.steps if self.teacher else 0  # once for all cells of a seed
+        return self.train.steps * turns + taught + self.hashing.steps * len(self.hashing.bits)
+
 
 def known() -> dict[str, dict]:
     """Every method that has a name -> what differs from the scale's CRCGS, or baseline."""

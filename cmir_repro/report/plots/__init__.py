@@ -14,6 +14,7 @@ from cmir_repro.report.plots.curves import (
     precision_recall_curves,
 )
 from cmir_repro.report.plots.diagnosis import dots_by_row
+from cmir_repro.report.plots.galleries import index_curves
 from cmir_repro.report.plots.gap import gap_panels, gap_statistics
 from cmir_repro.report.plots.intervals import difference_intervals, recall_intervals
 from cmir_repro.report.plots.pictures import (
@@ -42,6 +43,7 @@ __all__ = [
     "gap_panels",
     "gap_statistics",
     "image_grid",
+    "index_curves",
     "learning_curves",
     "order_dots",
     "pooling_curves",

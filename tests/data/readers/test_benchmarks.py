@@ -61,8 +61,17 @@ def test_the_leaderboard_merges_queries_and_adds_answers(tmp_path):
     judged = benchmarks.mteb_cirr(root)
     assert judged.ids.tolist() == ["100"]
     assert judged.relevant[0].tolist() == ["dev-2-0-img0", "dev-3-0-img1"]
-    assert judged.merged == {"101", "300"}
     assert len(judged.images) == 24  # of all splits
+
+
+def test_queries_of_fashioniq_are_called_by_category_and_place(tmp_path):
+    """As docs/benchmarks.md says, and as `score-triplets` calls them."""
+    root = tiny_releases.fashioniq(tmp_path)
+    judged = benchmarks.mteb_fashioniq(root)
+    parts = [name.split("/") for name in judged.ids.tolist()]
+    assert {category for category, _ in parts} == {"dress", "shirt", "toptee"}
+    assert all(number == str(int(number)) for _, number in parts)
+    assert ["dress", "0"] in parts
 
 
 def test_the_leaderboards_counts(real_data):
@@ -89,13 +98,28 @@ def test_the_leaderboards_counts(real_data):
             "image '5' is not in the list of images",
         ),
         ("circo", lambda e: e.clear(), "val.json is no list or empty"),
+        ("circo", lambda e: e[0].update(gt_img_ids="123"), "gt_img_ids is '123', expected"),
+        ("circo", lambda e: e[0]["gt_img_ids"].append(e[0]["gt_img_ids"][0]), "an image twice"),
+        ("circo", lambda e: e[0].update(semantic_aspects="a"), "semantic_aspects is 'a', expected"),
+        ("lasco", lambda e: e[0].update({"target-image": []}), "entry 0: target-image is empty"),
+        ("genecis", lambda e: e[0].update(target="x"), "entry 0, target is no dictionary"),
+        (
+            "genecis",
+            lambda e: e[0]["gallery"].__setitem__(0, 1),
+            "entry 0, gallery is no dictionary",
+        ),
     ],
 )
 def test_annotations_that_cannot_be_used(name, edit, message, tmp_path):
-    root = tiny_benchmarks.circo(tmp_path)
-    change(root / "annotations/val.json", edit)
+    files = {
+        "circo": "annotations/val.json",
+        "lasco": "lasco_val.json",
+        "genecis": "genecis/change_object.json",
+    }
+    root = MAKE[name](tmp_path)
+    change(root / files[name], edit)
     with pytest.raises(InputError, match=message) as caught:
-        benchmarks.circo(root)
+        benchmarks.READERS[name](root)
     assert "\n" not in str(caught.value)
 
 

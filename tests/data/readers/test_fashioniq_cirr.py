@@ -128,7 +128,7 @@ def test_files_that_are_absent_or_damaged(fiq):
     with pytest.raises(InputError, match="not readable JSON"):
         fashioniq_cirr.fashioniq(fiq)
     (fiq / CAP).unlink()
-    with pytest.raises(InputError, match=r"does not exist; --root is the folder with captions/"):
+    with pytest.raises(InputError, match=r"does not exist; the release has folders captions"):
         fashioniq_cirr.fashioniq(fiq)
     write(fiq / CAP, {"a": 1})
     with pytest.raises(InputError, match="is no list"):
