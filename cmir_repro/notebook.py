@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cmir_repro.core import device, parameters
 from cmir_repro.data import registry
@@ -9,6 +10,9 @@ from cmir_repro.data.prepared import Prepared
 from cmir_repro.experiments import ledger, same_data
 from cmir_repro.experiments.presets.dim import default_task
 from cmir_repro.report import plots
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ def start(dataset: str, scale: str = "auto", task: str = "auto") -> Setting:
 def begin(what: str, chosen: str = "cpu") -> None:
     """Set the style of plots, and print versions, device and what the data are.
 
-    For notebooks that open no data set; `start` does it for the others.
+    For notebooks that open no data set; `start` does it for the others. Figures that are shown
+    from then on carry alternative text.
 
     Args:
         what: the data, in words.
@@ -62,6 +67,8 @@ def begin(what: str, chosen: str = "cpu") -> None:
     """
     check_parameters()
     plots.style()
+    if (shell := _shell()) is not None:
+        plots.describe_figures(shell)
     hardware = ledger.hardware(chosen)
     print(", ".join(f"{name} {version}" for name, version in ledger.software().items()))
     print(f"device: {hardware['gpu'] or hardware['cpu']} ({hardware['cores']} cores)")
@@ -75,8 +82,11 @@ def check_parameters() -> None:
     Raises:
         InputError: an unknown name, or a value of another kind; see `core.parameters.check`.
     """
+    if (shell := _shell()) is not None:
+        parameters.check_cells(shell.user_ns.get("In", []))
+
+
+def _shell() -> "InteractiveShell | None":
     from IPython import get_ipython
 
-    shell = get_ipython()
-    if shell is not None:  # it is None outside of notebooks
-        parameters.check_cells(shell.user_ns.get("In", []))
+    return get_ipython()  # None outside of notebooks

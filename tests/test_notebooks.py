@@ -200,7 +200,7 @@ def test_exercises_have_solutions_whose_code_names_what_is_there():
     test_what_a_notebook_names_is_public_and_there(blocks)
 
 
-@pytest.mark.parametrize("number", ["05", "09", "11"])
+@pytest.mark.parametrize("number", ["05", "08", "09", "11"])
 def test_solutions_that_need_neither_model_nor_ledger_run(number):
     start, *parts = re.split(r"^## ", SOLUTIONS.read_text(encoding="utf-8"), flags=re.MULTILINE)
     (part,) = [one for one in parts if one.startswith(number)]

@@ -4,7 +4,9 @@ Functions return a closed `Figure`: a notebook shows it once, as the last value 
 nothing stays behind in pyplot.
 """
 
+from cmir_repro.report.plots.alt import alt_text, describe_figures
 from cmir_repro.report.plots.audit import composition_dots
+from cmir_repro.report.plots.bars import value_bars
 from cmir_repro.report.plots.curves import (
     bits_against_map,
     learning_curves,
@@ -28,10 +30,12 @@ from cmir_repro.report.plots.released import depth_curves, force_panels, order_d
 from cmir_repro.report.plots.style import save_figure, style
 
 __all__ = [
+    "alt_text",
     "attention_rows",
     "bits_against_map",
     "composition_dots",
     "depth_curves",
+    "describe_figures",
     "difference_intervals",
     "dots_by_row",
     "edit_rows",
@@ -51,4 +55,5 @@ __all__ = [
     "shared_label_rows",
     "style",
     "tagged",
+    "value_bars",
 ]

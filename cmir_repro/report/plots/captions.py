@@ -27,6 +27,17 @@ _GAP = "05_modality_gap.ipynb"
 _BEST = "TIRG" + dim.WITH_DIM
 # The beginning of a figure's name -> what it is; data set, scale and task follow in the name.
 FIGURES = {
+    "edits": Described(
+        "A query is a source picture and a sentence that says what should be different; right is "
+        "every picture that looks like the target.",
+        "01_data_prep.ipynb",
+    ),
+    "baselines": Described(
+        "How far each input leads alone, and both together: compare each row with the line of "
+        "chance.",
+        "02_baselines.ipynb", "dim", ("Image only", "Text only", "Concatenation").__contains__,
+        True,
+    ),
     "recall": Described(
         "Each row is a fusion network without DIM (circles) and with it (triangles): where the two "
         "intervals overlap, these seeds do not show that DIM helps.",
@@ -126,6 +137,27 @@ FIGURES = {
         "The same codes score differently by the order of the rows among which they tie; the tall "
         "line is the expected value, which no order can move.",
         "13_what_the_released_code_computes.ipynb", "crcgs", lambda m: m == "Released", True,
+    ),
+    "pitfalls": Described(
+        "R@1 of the same made-up images under several rules: where the two marks lie apart, the "
+        "rule decides and not the model.",
+        "08_pitfalls.ipynb",
+    ),
+    "last-batch": Described(
+        "A loop that forgets its last batch is right for the batch size that its author used, and "
+        "wrong for others.",
+        "18_more_pitfalls.ipynb",
+    ),
+    "scorecard": Described(
+        "What the claims of a paper rest on: a claim is confirmed only where the whole bar lies "
+        "right of the dotted line.",
+        "14_scorecard.ipynb",
+    ),
+    "composition": Described(
+        "Recall where one input suffices and where both are needed: a method composes only as "
+        "well as its lowest row says.",
+        "15_does_your_benchmark_need_composition.ipynb", "dim",
+        lambda m: m in ("Image only", "Text only", "TIRG", _BEST),
     ),
 }  # fmt: skip
 

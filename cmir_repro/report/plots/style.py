@@ -206,6 +206,7 @@ def save_figure(
         raise InputError(f"a figure's name is letters, digits, - and _, got {name!r}")
     described = captions.described(name)
     said = caption or (described.caption if described else "")
+    figure.set_label(said)  # where `alt` finds it
     told = {"Description": said} if said else {}
     nothing = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
     for kind, silent in nothing.items():
