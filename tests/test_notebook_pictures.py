@@ -34,14 +34,8 @@ def silent(notebook):
     ]
 
 
-# Executed before figures carried a text; delete the names when they are executed again.
-BEFORE = ("07_same_features_every_protocol", "16_css_x", "17_large_galleries")
-
-
 @pytest.mark.parametrize("path", reproduce.notebooks(), ids=lambda path: path.stem)
-def test_no_picture_is_without_alternative_text(path, request):
-    if path.stem in BEFORE:
-        request.applymarker(pytest.mark.xfail(reason="executed before figures carried a text"))
+def test_no_picture_is_without_alternative_text(path):
     assert not silent(nbformat.read(path, as_version=4))
 
 
