@@ -8,6 +8,7 @@ import tiny_features
 from fuzzing import campaign
 
 from cmir_repro.evaluation.index import build, card, search
+from cmir_repro.evaluation.nearest import load_faiss
 
 MUTANTS, N, D = 120, 10_000, 4
 
@@ -24,6 +25,7 @@ def index(request, tmp_path_factory):
 
 
 def opened(path):
+    load_faiss().omp_set_num_threads(1)  # a fork lacks the other threads, and would wait for them
     rows, scores = search.Index(path.parent).search(np.eye(D, dtype=np.float32), 5)
     found = search.Index(path.parent).ids(rows[rows >= 0])
     assert rows.max() < N
