@@ -159,6 +159,20 @@ FIGURES = {
         "15_does_your_benchmark_need_composition.ipynb", "dim",
         lambda m: m in ("Image only", "Text only", "TIRG", _BEST),
     ),
+    "fashioniq-protocols": Described(
+        "One set of vectors under every rule of FashionIQ: whatever moves is the rule.",
+        "07_same_features_every_protocol.ipynb",
+    ),
+    "css-x-confused": Described(
+        "What is ranked above the first right answer: a kind of negative with a long row is what "
+        "a model takes for right.",
+        "16_css_x.ipynb",
+    ),
+    "large-galleries": Described(
+        "An index against exact search: codes alone are fast and small and lose answers, and "
+        "exact scores of a few candidates bring them back.",
+        "17_large_galleries.ipynb",
+    ),
 }  # fmt: skip
 
 
