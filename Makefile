@@ -69,12 +69,13 @@ grid: setup
 	$(PY) -m cmir_repro grid --scale $(if $(filter auto,$(SCALE)),mini,$(SCALE)) --seconds $(SECONDS) || [ $$? -eq 3 ]
 	$(PY) -m cmir_repro tables
 
-# The first four write docs/performance.md, on one thread; the others print.
+# The first five write docs/performance.md, on one thread; the others print.
 bench: export OMP_NUM_THREADS = 1
 bench: setup
 	$(PY) tests/benchmarks/bench_scoring.py
 	$(PY) tests/benchmarks/bench_peers.py
 	$(PY) tests/benchmarks/bench_steps.py
+	$(PY) tests/benchmarks/bench_projection.py
 	$(PY) tests/benchmarks/bench_index.py
 	$(PY) tests/benchmarks/bench_render.py
 	$(PY) tests/benchmarks/bench_rerank.py
@@ -84,6 +85,7 @@ bench: setup
 # Mutants of all files that are read, and kills at all file events; the counts go to docs/reliability.md.
 reliability: setup
 	$(PY) tests/benchmarks/bench_fuzz.py
+	$(PY) tests/benchmarks/bench_fuzz_raw.py
 	$(PY) tests/benchmarks/bench_faults.py
 
 # A link that leads nowhere ends it.

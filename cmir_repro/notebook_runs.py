@@ -25,8 +25,9 @@ from cmir_repro.core.errors import InputError, naming
 from cmir_repro.experiments.grid.board import Board
 
 CELL_SECONDS = 6 * 3600  # papermill's own default is to wait forever
-# Errors only: a kernel on this machine's own loopback warns that its messages are not encrypted.
-KERNEL_LOG = "--IPKernelApp.log_level=40"
+# Nothing that a reader could use is said below: that messages on this machine's own loopback are
+# not encrypted, and that a kernel was interrupted, as each one is that is asked to end.
+KERNEL_LOG = "--IPKernelApp.log_level=50"
 PATIENCE = 10  # seconds that a notebook gets to stop its kernel
 
 

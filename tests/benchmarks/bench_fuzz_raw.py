@@ -1,13 +1,16 @@
 """Mutants of raw files for every reader and script; counts go to docs/reliability.md.
 
-    PYTHONPATH=tests .venv/bin/python tests/benchmarks/bench_fuzz_raw.py
+    python tests/benchmarks/bench_fuzz_raw.py
 
 With --only NAME ... some are tried, and the page is left as it is.
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import pytest
