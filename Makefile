@@ -1,5 +1,5 @@
 # Two targets do everything from a bare checkout with Python >= 3.11, make and git:
-#   make reproduce    set-up, then notebooks 00..17, figures and tables, into cmir-workspace/;
+#   make reproduce    set-up, then notebooks 00..18, figures and tables, into cmir-workspace/;
 #                     SCALE=full: the published counts in small pictures, about two hours of one core
 #   make test         set-up, then lint, unit tests, the wheel, every notebook at mini, nbval, science,
 #                     and notebook 00 in a browser (Debian's chromium, which is installed where one may)
