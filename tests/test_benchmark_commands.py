@@ -5,22 +5,11 @@ import json
 import numpy as np
 import pytest
 import tiny_benchmarks
-from typer.testing import CliRunner
+from command_line import cmir, said
 
 import cmir_repro
-from cmir_repro.cli import app
 from cmir_repro.data.readers import benchmarks
 from cmir_repro.evaluation.features import save_features
-
-
-def cmir(*arguments):
-    return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
-
-
-def said(*arguments):
-    result = cmir(*arguments)
-    assert (result.exit_code, result.stderr) == (0, "")
-    return result.stdout
 
 
 @pytest.fixture

@@ -6,10 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+from command_line import cmir, said
 from made_up_records import keep, made_up
-from typer.testing import CliRunner
 
-from cmir_repro.cli import app
 from cmir_repro.command_line import shortened
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
@@ -31,17 +30,6 @@ NAMES = (
 PREPARE = [["prepare", name] for name in SCRIPTS]
 COMMANDS = [*([name] for name in NAMES), ["ledger", "merge"], *PREPARE]
 ONE_CELL = ["--dataset", "css", "--task", "3d-3d", "--method", "Image only", "--seed", "0"]
-
-
-def cmir(*arguments, **options):
-    return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False, **options)
-
-
-def said(*arguments):
-    """What is printed where all is well."""
-    result = cmir(*arguments)
-    assert (result.exit_code, result.stderr) == (0, "")
-    return result.stdout
 
 
 def refused(*arguments):

@@ -1,21 +1,9 @@
 """`cmir index` and `cmir search`, from what is typed to what is written."""
 
 import numpy as np
-from typer.testing import CliRunner
+from command_line import cmir, said
 
-from cmir_repro.cli import app
 from cmir_repro.evaluation.features import save_features
-
-
-def cmir(*arguments):
-    return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
-
-
-def said(*arguments):
-    """What is printed where all is well."""
-    result = cmir(*arguments)
-    assert (result.exit_code, result.stderr) == (0, "")
-    return result.stdout
 
 
 def test_a_gallery_is_indexed_and_searched(tmp_path):

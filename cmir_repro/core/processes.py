@@ -44,9 +44,9 @@ def stop_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def threads(number: int) -> dict[str, object]:
+def threads(number: int) -> dict[str, str]:
     """Variables by which a process uses so many threads, from its first import on."""
-    return dict.fromkeys(THREADS, number)
+    return dict.fromkeys(THREADS, str(number))
 
 
 @contextmanager

@@ -87,6 +87,12 @@ def read(path: Path) -> dict[str, RankedList]:
     }
 
 
+def check_name(path: Path) -> None:
+    """Refuse a name under which no list is written."""
+    if path.suffix not in WRITTEN:
+        raise InputError(f"{path} must end in {', '.join(WRITTEN)}")
+
+
 def write(path: Path, lists: Mapping[str, RankedList], tag: str = "cmir") -> None:
     """Write lists as parquet or, by the suffix, as a TREC run.
 
@@ -94,8 +100,7 @@ def write(path: Path, lists: Mapping[str, RankedList], tag: str = "cmir") -> Non
         InputError: another suffix, or an id has a blank in it, which a TREC run cannot hold.
     """
     path = Path(path)
-    if path.suffix not in WRITTEN:
-        raise InputError(f"{path} must end in {', '.join(WRITTEN)}")
+    check_name(path)
     if path.suffix == ".parquet":
         rows = [(q, found.items, _scores(found)) for q, found in lists.items()]
         table = pd.DataFrame({

@@ -155,8 +155,7 @@ def write_lists(
             file that cannot be read or written.
     """
     out = Path(out)
-    if out.suffix not in (".parquet", ".trec", ".run", ".txt"):
-        raise InputError(f"{out} must end in .parquet, .trec, .run or .txt")
+    ranked_lists.check_name(out)
     asked, store = Index(index, rerank), FeatureStore(queries)
     mine = listing.told(queries)
     if mine["weights"] and asked.card.weights and mine["weights"] != asked.card.weights:

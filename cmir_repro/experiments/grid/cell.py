@@ -11,9 +11,8 @@ from typing import Literal, NamedTuple
 
 from accelerate.utils import broadcast_object_list
 
-from cmir_repro.core import locks, paths
+from cmir_repro.core import locks, paths, processes
 from cmir_repro.core.errors import InputError
-from cmir_repro.core.processes import THREADS
 from cmir_repro.experiments import identity
 from cmir_repro.experiments.grid.cells import command
 from cmir_repro.experiments.presets.base import RunConfig
@@ -107,7 +106,7 @@ def one_thread(threads: int = 1, nice: int = 0) -> None:
     """Give this process few threads, for others go beside it, and a lower priority."""
     import torch
 
-    os.environ |= {name: str(threads) for name in THREADS}
+    os.environ |= processes.threads(threads)
     torch.set_num_threads(threads)
     if nice:
         os.nice(nice)
