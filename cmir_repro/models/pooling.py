@@ -9,6 +9,7 @@ Letters: B sets, N places of the largest, D width.
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -82,7 +83,7 @@ class GPO(nn.Module):
             theta = self._weights(lengths, N)
         padding = ~real_positions(lengths, N)[..., None]
         # Minus infinity is below every value in any precision, and so sorts behind.
-        ordered = tokens.masked_fill(padding, -math.inf).sort(dim=1, descending=True).values
+        ordered = _descending(tokens.masked_fill(padding, -math.inf))
         return _weigh(theta, ordered.masked_fill(padding, 0)), theta
 
     @torch.no_grad()
@@ -94,9 +95,12 @@ class GPO(nn.Module):
         """Set sizes (R,) -> weights (R, N), zero beyond the size."""
         weight = self.score.weight
         with torch.autocast(weight.device.type, enabled=False):
-            places = _encodings(N, self.WIDTH, weight.device).to(weight.dtype)
-            states = self.gru(places.expand(len(sizes), -1, -1), sizes)  # (R, N, WIDTH)
-            scores = self.score(states).squeeze(-1) / self.TEMPERATURE  # (R, N)
+            places = _encodings(N, self.WIDTH, weight.device).to(weight.dtype)[None]
+            # The score is linear, so it may come before the directions meet; onward, all sizes
+            # read the same places.
+            onward, back, turned = self.gru.directions(places, sizes)
+            onward, back = self.score(onward).squeeze(-1), self.score(back).squeeze(-1)
+            scores = (onward + back.gather(1, turned)) / (2 * self.TEMPERATURE)  # (R, N)
             scores = scores.masked_fill(~real_positions(sizes, N), -math.inf)
             return scores.softmax(1, torch.promote_types(scores.dtype, torch.float32))
 
@@ -185,6 +189,18 @@ def drop_words(
 def _weigh(coefficients: Tensor, values: Tensor) -> Tensor:
     """Weighted sum over the places, (B, N) and (B, N, D) -> (B, D) in the values' precision."""
     return torch.einsum("bn,bnd->bd", coefficients.to(values.dtype), values)
+
+
+def _descending(x: Tensor) -> Tensor:
+    """Each dimension of (B, N, D) sorted on its own, the largest value first."""
+    if x.device.type != "cpu" or x.dtype != torch.float32:
+        return x.sort(dim=1, descending=True).values
+    # NumPy sorts with the processor's vector instructions, in a third of torch's time or less.
+    columns = x.detach().transpose(1, 2).numpy()
+    if not x.requires_grad:
+        return torch.from_numpy(np.sort(columns)[..., ::-1].copy()).transpose(1, 2)
+    order = np.argsort(columns)[..., ::-1].copy()
+    return x.gather(1, torch.from_numpy(order).transpose(1, 2))
 
 
 def _encodings(N: int, width: int, device: torch.device) -> Tensor:

@@ -101,11 +101,26 @@ class TwoWayGRU(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, N, C) float and (B,) int64 -> (B, N, D); states in padding mean nothing."""
+        onward, back, turned = self.directions(x, lengths)
+        return (onward + back.gather(1, turned[..., None].expand_as(back))) / 2
+
+    def directions(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The states of each direction before they are averaged.
+
+        Args:
+            x: (B, N, C) float, or (1, N, C) for one sequence that is read to every length.
+            lengths: (B,) int64.
+
+        Returns:
+            Onward (B, N, D), or (1, N, D); back (B, N, D) from the last word to the first; and of
+            each place where its state lies in `back`, (B, N) int64.
+        """
         place = torch.arange(x.shape[1], device=x.device)
-        turned = (lengths[:, None] - 1 - place).clamp(min=0)[..., None]  # (B, N, 1)
+        turned = (lengths[:, None] - 1 - place).clamp(min=0)  # (B, N)
+        rows = x.expand(len(lengths), -1, -1)
         onward, _ = self.onward(x)
-        states, _ = self.back(x.gather(1, turned.expand_as(x)))
-        return (onward + states.gather(1, turned.expand_as(states))) / 2
+        back, _ = self.back(rows.gather(1, turned[..., None].expand_as(rows)))
+        return onward, back, turned
 
 
 class SmallTransformer(nn.Module):

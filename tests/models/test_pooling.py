@@ -91,6 +91,21 @@ def test_gpo_is_the_written_out_sum(gpo, tokens, rows):
             assert vector[b, d].item() == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize("learning", [True, False])
+def test_numpys_sort_and_torchs_give_the_same_vectors_and_gradients(gpo, learning):
+    x = torch.randn(4, 30, 5, generator=seeded())
+    lengths, outputs = torch.tensor([30, 1, 17, 29]), []
+    for dtype in (torch.float32, torch.float64):  # NumPy sorts the first only
+        tokens = x.detach().to(dtype).clone().requires_grad_(learning)
+        vector, _ = gpo.to(dtype)(tokens, lengths)
+        if learning:
+            (vector * torch.arange(1, 6)).sum().backward()
+            outputs.append(torch.cat([vector.detach(), tokens.grad.flatten(0, 1)]).double())
+        else:
+            outputs.append(vector.detach().double())
+    torch.testing.assert_close(*outputs, rtol=1e-5, atol=1e-5)
+
+
 def test_gpo_has_as_many_parameters_as_the_reference(gpo):
     assert sum(p.numel() for p in gpo.parameters()) == 12704
     assert gpo.score.bias is None
