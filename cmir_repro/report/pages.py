@@ -15,6 +15,7 @@ from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.core.files import write_text
 from cmir_repro.report import (
+    ablation,
     composition,
     exchange,
     overview,
@@ -64,6 +65,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "audit-photos-mini": partial(composition.markdown, "photos", "mini", "photo"),
     "css-full-3d-3d": partial(tables.markdown, "dim", "css", "full", "3d-3d"),
     "audit-css-full-3d-3d": partial(composition.markdown, "css", "full", "3d-3d"),
+    **{
+        f"ablation-css-{scale}-3d-3d": partial(ablation.markdown, "css", scale, "3d-3d")
+        for scale in ("mini", "full")
+    },
     "css-full-2d-3d": partial(tables.markdown, "dim", "css", "full", "2d-3d"),
     "css-paper-3d-3d": partial(tables.markdown, "dim", "css", "paper", "3d-3d"),
     "css-paper-2d-3d": partial(tables.markdown, "dim", "css", "paper", "2d-3d"),
