@@ -14,7 +14,7 @@ from cmir_repro.models.token_set import Packing, TokenSet
 
 
 class FusionOutput(NamedTuple):
-    """cls: (B, D) float, the first word; tokens: (B, L, D) float, zero in padding.
+    """cls: (B, D) float, the first word; tokens: (B, L, D) float, zero in padding, or (B, 1, D).
 
     attention: of each layer (B, H, L, N) float, where the words looked, each row of sum 1; None
     if it was not asked for.
@@ -55,16 +55,21 @@ class FusionEncoder(nn.Module):
         )
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, text: TokenSet, image: TokenSet, attention: bool = False) -> FusionOutput:
+    def forward(
+        self, text: TokenSet, image: TokenSet, attention: bool = False, cls_only: bool = False
+    ) -> FusionOutput:
         """The words (B, L, D) after they have seen the picture (B, N, image_width).
 
         Args:
             attention: also give the maps, which costs B * H * L * N numbers a layer.
+            cls_only: give the first word alone, which spares the last layer the others; its
+                numbers, and what dropout draws, stay the same.
         """
-        words = Packing(text.real)
-        x, source, maps = words.pack(text.tokens), self.image_norm(image.tokens), []
-        for layer in self.layers:
-            x, seen = layer(x, words, source, image.real, attention)
+        words, cells = Packing(text.real), Packing(image.real)
+        x, source, maps = words.pack(text.tokens), cells.pack(self.image_norm(image.tokens)), []
+        for i, layer in enumerate(self.layers, 1):
+            last = cls_only and i == len(self.layers)
+            x, words, seen = layer(x, words, source, cells, attention, last)
             maps.append(seen)
         tokens = words.unpack(self.norm(x))
         return FusionOutput(tokens[:, 0], tokens, maps if attention else None)
@@ -85,16 +90,20 @@ class _Layer(nn.Module):
         self,
         x: Tensor,  # (T, D), the words of all sentences
         words: Packing,
-        source: Tensor,
-        source_real: Tensor,
+        source: Tensor,  # the vectors of all pictures
+        cells: Packing,
         ask: bool,
-    ) -> tuple[Tensor, Tensor | None]:
+        cls_only: bool,
+    ) -> tuple[Tensor, Packing, Tensor | None]:
         told = self.norms[0](x)
-        found, _ = self.self_attention(told, words, None, words.real, False)
-        x = x + words.dropout(found, self.dropout)
-        found, seen = self.cross_attention(self.norms[1](x), words, source, source_real, ask)
-        x = x + words.dropout(found, self.dropout)
-        return x + words.dropout(self.net(self.norms[2](x)), self.dropout), seen
+        asks, asking = told, words
+        if cls_only:
+            x, asks, asking = words.first(x), words.first(told), words.firsts()
+        found, _ = self.self_attention(asks, asking, told, words, False)
+        x = x + asking.dropout(found, self.dropout)
+        found, seen = self.cross_attention(self.norms[1](x), asking, source, cells, ask)
+        x = x + asking.dropout(found, self.dropout)
+        return x + asking.dropout(self.net(self.norms[2](x)), self.dropout), asking, seen
 
 
 class _Attention(nn.Module):
@@ -106,22 +115,19 @@ class _Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(
-        self, x: Tensor, words: Packing, source: Tensor | None, real: Tensor, ask: bool
+        self, x: Tensor, asking: Packing, source: Tensor, seen: Packing, ask: bool
     ) -> tuple[Tensor, Tensor | None]:
-        query = words.unpack(self.query(x))
-        if source is None:  # the words themselves
-            key, value = words.unpack(self.key(x)), words.unpack(self.value(x))
-        else:
-            key, value = self.key(source), self.value(source)
+        query = asking.unpack(self.query(x))
+        key, value = seen.unpack(self.key(source)), seen.unpack(self.value(source))
         q, k, v = (
             y.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, H, L or N, D / H)
             for y in (query, key, value)
         )
-        allowed, weights = real[:, None, None], None  # (B, 1, 1, N)
+        allowed, weights = seen.real[:, None, None], None  # (B, 1, 1, N)
         if ask:  # the fused kernels never build the weights
             scores = (q @ k.transpose(2, 3)).float() / q.shape[3] ** 0.5  # (B, H, L, N)
             weights = scores.masked_fill(~allowed, -torch.inf).softmax(3)
             found = weights.to(v.dtype) @ v
         else:
             found = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
-        return self.out(words.pack(found.transpose(1, 2).flatten(2))), weights
+        return self.out(asking.pack(found.transpose(1, 2).flatten(2))), weights

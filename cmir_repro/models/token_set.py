@@ -40,10 +40,12 @@ class Packing:
 
     Args:
         real: (B, N) bool, False in padding.
+        drawn: how many places dropout draws for, where those behind N are left out; None: N.
     """
 
-    def __init__(self, real: Tensor) -> None:
+    def __init__(self, real: Tensor, drawn: int | None = None) -> None:
         self.real, self.sets = real, real.shape
+        self.drawn = drawn or self.sets[1]
         rows = real.flatten().nonzero().squeeze(1)
         self.rows = None if len(rows) == real.numel() else rows  # None: there is no padding
 
@@ -55,7 +57,7 @@ class Packing:
     def unpack(self, x: Tensor) -> Tensor:
         """(T, C) -> (B, N, C), zero in padding."""
         if self.rows is not None:
-            x = x.new_zeros(self.sets.numel(), x.shape[1]).index_copy(0, self.rows, x)
+            x = x.new_zeros(self.sets.numel(), x.shape[1]).index_copy_(0, self.rows, x)
         return x.unflatten(0, self.sets)
 
     def dropout(self, x: Tensor, layer: nn.Dropout, places_first: bool = False) -> Tensor:
@@ -66,10 +68,21 @@ class Packing:
         """
         if not (layer.training and layer.p):
             return x
-        shape, order = (*self.sets, x.shape[1]), (1, 0, 2) if places_first else (0, 1, 2)
+        B, N = self.sets
+        shape, order = (B, self.drawn, x.shape[1]), (1, 0, 2) if places_first else (0, 1, 2)
         # Drawn in the order of memory; sets come first, which `whole_draws` goes by.
         kept = torch.empty_permuted(shape, order, dtype=x.dtype, device=x.device)
-        return x * self.pack(kept.bernoulli_(1 - layer.p)).div_(1 - layer.p)
+        kept = kept.bernoulli_(1 - layer.p)[:, :N]
+        return x * self.pack(kept).div_(1 - layer.p)
+
+    def first(self, x: Tensor) -> Tensor:
+        """(T, C) -> (B, C), the first place of each set."""
+        lengths = self.real.sum(1)
+        return x.index_select(0, lengths.cumsum(0) - lengths)
+
+    def firsts(self) -> "Packing":
+        """The packing of what `first` gives: sets of one place, dropped as before."""
+        return Packing(self.real[:, :1], self.drawn)
 
 
 def real_positions(lengths: Tensor, N: int) -> Tensor:

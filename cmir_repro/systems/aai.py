@@ -196,7 +196,8 @@ class AAI(nn.Module):
 
         With `attention` also the cross-attention (B, heads, L, N) of each layer.
         """
-        out = self.fusion(*self._fusion_inputs(text.tokens, image.tokens), attention=attention)
+        inputs = self._fusion_inputs(text.tokens, image.tokens)
+        out = self.fusion(*inputs, attention=attention, cls_only=not attention)
         logits = self.match_head(out.cls)
         return (logits, out.attention) if attention else logits
 

@@ -80,6 +80,22 @@ def test_padding_never_matters(fusion, text, image, attention):
     assert out.tokens[~text.real].count_nonzero() == 0
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_the_first_word_alone_is_the_first_of_all(fusion, text, image, training):
+    """With the gradients, and in training with what dropout draws now and later."""
+    fusion.double().train(training)
+    text, image = (TokenSet(x.tokens.double(), x.lengths) for x in (text, image))
+    found = []
+    for cls_only in (False, True):
+        torch.manual_seed(0)
+        fusion.zero_grad()
+        out = fusion(text, image, cls_only=cls_only)
+        out.cls[:, 0].square().sum().backward()
+        found.append([out.cls, torch.rand(1), *(p.grad.clone() for p in fusion.parameters())])
+        assert out.tokens.shape == (B, 1 if cls_only else L, D)
+    torch.testing.assert_close(found[1], found[0], atol=1e-12, rtol=1e-9)
+
+
 def test_aggregated_vectors_are_sets_of_one(fusion, text, image):
     one_word, one_cell = TokenSet.full(text.tokens[:, :1]), TokenSet.full(image.tokens[:, :1])
     out = fusion(one_word, one_cell, attention=True)
