@@ -56,7 +56,12 @@ class FusionEncoder(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(
-        self, text: TokenSet, image: TokenSet, attention: bool = False, cls_only: bool = False
+        self,
+        text: TokenSet,
+        image: TokenSet,
+        attention: bool = False,
+        cls_only: bool = False,
+        pairs: tuple[Tensor, Tensor] | None = None,
     ) -> FusionOutput:
         """The words (B, L, D) after they have seen the picture (B, N, image_width).
 
@@ -64,13 +69,18 @@ class FusionEncoder(nn.Module):
             attention: also give the maps, which costs B * H * L * N numbers a layer.
             cls_only: give the first word alone, which spares the last layer the others; its
                 numbers, and what dropout draws, stay the same.
+            pairs: rows of `text` and of `image` that meet, (B,) int64 each, so that what a pair
+                does not change is computed once for each sentence and picture; None: each row
+                with its own.
         """
         words, cells = Packing(text.real), Packing(image.real)
         x, source, maps = words.pack(text.tokens), cells.pack(self.image_norm(image.tokens)), []
+        texts, images = pairs or (None, None)
         for i, layer in enumerate(self.layers, 1):
             last = cls_only and i == len(self.layers)
-            x, words, seen = layer(x, words, source, cells, attention, last)
+            x, words, seen = layer(x, words, source, cells, attention, last, texts, images)
             maps.append(seen)
+            texts = None  # from here on each pair has words of its own
         tokens = words.unpack(self.norm(x))
         return FusionOutput(tokens[:, 0], tokens, maps if attention else None)
 
@@ -94,14 +104,20 @@ class _Layer(nn.Module):
         cells: Packing,
         ask: bool,
         cls_only: bool,
+        texts: Tensor | None,  # rows, where the sentences are not paired yet
+        images: Tensor | None,
     ) -> tuple[Tensor, Packing, Tensor | None]:
         told = self.norms[0](x)
         asks, asking = told, words
         if cls_only:
             x, asks, asking = words.first(x), words.first(told), words.firsts()
         found, _ = self.self_attention(asks, asking, told, words, False)
+        if texts is not None:
+            paired = asking.take(texts)
+            x, found = (paired.pack(asking.unpack(y).index_select(0, texts)) for y in (x, found))
+            asking = paired
         x = x + asking.dropout(found, self.dropout)
-        found, seen = self.cross_attention(self.norms[1](x), asking, source, cells, ask)
+        found, seen = self.cross_attention(self.norms[1](x), asking, source, cells, ask, images)
         x = x + asking.dropout(found, self.dropout)
         return x + asking.dropout(self.net(self.norms[2](x)), self.dropout), asking, seen
 
@@ -115,15 +131,24 @@ class _Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(
-        self, x: Tensor, asking: Packing, source: Tensor, seen: Packing, ask: bool
+        self,
+        x: Tensor,
+        asking: Packing,
+        source: Tensor,
+        seen: Packing,
+        ask: bool,
+        rows: Tensor | None = None,  # of the sets of the source, one for each set that asks
     ) -> tuple[Tensor, Tensor | None]:
         query = asking.unpack(self.query(x))
         key, value = seen.unpack(self.key(source)), seen.unpack(self.value(source))
+        real = seen.real
+        if rows is not None:
+            key, value, real = (y.index_select(0, rows) for y in (key, value, real))
         q, k, v = (
             y.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, H, L or N, D / H)
             for y in (query, key, value)
         )
-        allowed, weights = seen.real[:, None, None], None  # (B, 1, 1, N)
+        allowed, weights = real[:, None, None], None  # (B, 1, 1, N)
         if ask:  # the fused kernels never build the weights
             scores = (q @ k.transpose(2, 3)).float() / q.shape[3] ** 0.5  # (B, H, L, N)
             weights = scores.masked_fill(~allowed, -torch.inf).softmax(3)

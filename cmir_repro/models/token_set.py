@@ -75,6 +75,10 @@ class Packing:
         kept = kept.bernoulli_(1 - layer.p)[:, :N]
         return x * self.pack(kept).div_(1 - layer.p)
 
+    def take(self, rows: Tensor) -> "Packing":
+        """Of the sets with these numbers, (R,) int64."""
+        return Packing(self.real.index_select(0, rows), self.drawn)
+
     def first(self, x: Tensor) -> Tensor:
         """(T, C) -> (B, C), the first place of each set."""
         lengths = self.real.sum(1)

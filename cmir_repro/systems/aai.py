@@ -191,13 +191,20 @@ class AAI(nn.Module):
         """The holistic embeddings (B, E), length 1."""
         return self._pooled(self.online, side.local, side.tokens.lengths, modality)
 
-    def match(self, text: Side, image: Side, attention: bool = False):
+    def match(
+        self,
+        text: Side,
+        image: Side,
+        attention: bool = False,
+        pairs: tuple[Tensor, Tensor] | None = None,
+    ):
         """Fusion of B sentences with B images -> logits (B, 2), [1] "belongs together".
 
-        With `attention` also the cross-attention (B, heads, L, N) of each layer.
+        With `attention` also the cross-attention (B, heads, L, N) of each layer. `pairs` are rows
+        of the two sides, (B,) int64 each, where some are in several pairs; see FusionEncoder.
         """
         inputs = self._fusion_inputs(text.tokens, image.tokens)
-        out = self.fusion(*inputs, attention=attention, cls_only=not attention)
+        out = self.fusion(*inputs, attention=attention, cls_only=not attention, pairs=pairs)
         logits = self.match_head(out.cls)
         return (logits, out.attention) if attention else logits
 
@@ -303,9 +310,8 @@ class AAI(nn.Module):
         texts = torch.cat([own, own, other_text])  # (3B,)
         images = torch.cat([own, other_image, own])
         mine = share(len(texts), *place())
-        pair_text, pair_image = text.take(texts[mine]), image.take(images[mine])
         with whole_draws(len(texts)):
-            found = self.match(pair_text, pair_image)
+            found = self.match(text, image, pairs=(texts[mine], images[mine]))
         logits = gather(found.float(), len(texts))  # (3B, 2)
         return matching.matching_loss(logits[: len(ids)], logits[len(ids) :], usable)
 

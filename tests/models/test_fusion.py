@@ -96,6 +96,25 @@ def test_the_first_word_alone_is_the_first_of_all(fusion, text, image, training)
     torch.testing.assert_close(found[1], found[0], atol=1e-12, rtol=1e-9)
 
 
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("cls_only", [False, True])
+def test_pairs_of_rows_are_what_their_sets_are(fusion, text, image, training, cls_only):
+    """With the gradients, maps, and in training with what dropout draws now and later."""
+    fusion.double().train(training)
+    text, image = (TokenSet(x.tokens.double(), x.lengths) for x in (text, image))
+    rows = torch.tensor([0, 1, 2, 0, 2]), torch.tensor([0, 1, 2, 2, 1])
+    taken = [TokenSet(x.tokens[i], x.lengths[i]) for x, i in zip((text, image), rows, strict=True)]
+    found = []
+    for sets, pairs in ((taken, None), ((text, image), rows)):
+        torch.manual_seed(0)
+        fusion.zero_grad()
+        out = fusion(*sets, cls_only=cls_only, pairs=pairs, attention=True)
+        out.tokens.square().sum().backward()
+        gradients = [p.grad.clone() for p in fusion.parameters()]
+        found.append([*out.attention, out.cls, out.tokens, torch.rand(1), *gradients])
+    torch.testing.assert_close(found[1], found[0], atol=1e-12, rtol=1e-9)
+
+
 def test_aggregated_vectors_are_sets_of_one(fusion, text, image):
     one_word, one_cell = TokenSet.full(text.tokens[:, :1]), TokenSet.full(image.tokens[:, :1])
     out = fusion(one_word, one_cell, attention=True)
