@@ -1,5 +1,7 @@
 """Names that a reader knows for the codes of data sets, tasks and systems."""
 
+import re
+
 DATASETS = {
     "css": "CSS",
     "css-x": "CSS-X",
@@ -43,11 +45,11 @@ _CODES = DATASETS | TASKS
 
 
 def spelt(text: str) -> str:
-    """A text whose parts between commas are names and codes, the codes spelt out.
+    """A text whose parts between commas or semicolons are names and codes, the codes spelt out.
 
     "Recall on test, 3d-3d, mini" becomes "Recall on test, 3D to 3D, mini".
     """
-    return ", ".join(_CODES.get(part, part) for part in text.split(", "))
+    return "".join(_CODES.get(part, part) for part in re.split("([,;] )", text))
 
 
 def setting(dataset: str, scale: str, task: str) -> str:
