@@ -5,7 +5,7 @@ item (features, a matrix of scores or distances), `of_lists` ranked lists; `summ
 the protocol names. Letters: Q queries, n items of a gallery, b queries of a block.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
@@ -113,21 +113,31 @@ def _columns(judged: Judged, query: int, names, place: Mapping[str, int], protoc
 
 
 def top(
-    judged: Judged, scores: Scores, protocol: Protocol, depth: int, tolerance: float | None = None
+    judged: Judged,
+    scores: Scores,
+    protocol: Protocol,
+    depth: int,
+    tolerance: float | None = None,
+    only: Collection[str] | None = None,
 ) -> dict[str, RankedList]:
     """The first `depth` items of each query with their scores; ties in the order of the gallery.
 
     What ties by the tolerance of `of_scores` has one and the same score, so that scoring the lists
     gives what scoring the scores does.
+
+    Args:
+        only: ids of the queries that are wanted; None: all.
     """
     tolerance = protocol.tie_tolerance if tolerance is None else tolerance
     found = {}
     for query, name in enumerate(judged.ids.tolist()):
+        if only is not None and name not in only:
+            continue
         items = judged.galleries[judged.gallery[query]]
         items = items[items != judged.left_out(query, protocol)]
         values = np.asarray(scores(np.array([query]), items))[0]
         order = np.argsort(-values, kind="stable")
-        found[name] = RankedList(items[order[:depth]], levelled(values[order], tolerance)[:depth])
+        found[name] = RankedList(items[order[:depth]], levelled(values[order], tolerance, depth))
     return found
 
 

@@ -198,19 +198,25 @@ def grouped(scores: np.ndarray, relevant: np.ndarray, tolerance: np.float32) -> 
     )
 
 
-def levelled(scores: np.ndarray, tolerance: float) -> np.ndarray:
+def levelled(scores: np.ndarray, tolerance: float, depth: int | None = None) -> np.ndarray:
     """Scores of one query, (n,) number, best first, where what ties has its group's best score.
 
     Ties as in `cosine_groups`, so that a list of what comes out ties where it is equal.
+
+    Args:
+        depth: of how many, at most; None: of all.
     """
     scores, tolerance = np.asarray(scores, np.float32), np.float32(tolerance)
     begins = np.concatenate([[True], -np.diff(scores) > tolerance])[: len(scores)]
+    if depth is not None:  # up to the end of the chain that the last one is in
+        later = depth + np.flatnonzero(begins[depth:])
+        scores, begins = (x[: later[0]] if len(later) else x for x in (scores, begins))
     first = np.flatnonzero(begins)  # of each chain
     for start, stop in itertools.pairwise([*first, len(scores)]):
         far = scores[start] - scores[start:stop]
         if stop - start > 2 and far[-1] > tolerance:
             begins[start + 1 : stop] |= np.diff(np.floor(far / tolerance)) > 0
-    return scores[np.flatnonzero(begins)][np.cumsum(begins) - 1]
+    return scores[np.flatnonzero(begins)][np.cumsum(begins) - 1][:depth]
 
 
 def _compiled(

@@ -181,4 +181,7 @@ def test_levelled_scores_are_equal_where_they_tie(step, tolerance):
     values, sizes = np.unique(found, return_counts=True)
     np.testing.assert_array_equal(sizes[::-1], wanted.items)
     np.testing.assert_array_equal(values[::-1], scores[wanted.before])
+    for depth in (0, 1, 2, 7, len(scores) - 1, len(scores), len(scores) + 1):
+        assert np.array_equal(levelled(scores, tolerance, depth), found[:depth])
     assert len(levelled(scores[:0], tolerance)) == 0
+    assert len(levelled(scores[:0], tolerance, 3)) == 0

@@ -59,11 +59,12 @@ def answers(model: shared.Shared, asked: dict, rows: list[int], looks: Looks) ->
     found = {}
     for way, (judged, scores) in experiment.rankings(features).items():
         right = dict(zip(judged.ids.tolist(), judged.relevant, strict=True))
-        for query, best in top(judged, scores, experiment.protocol, FIRST).items():
-            if (way, query) in place:
-                hits = np.isin(best.items, right[query]).astype(int).tolist()
-                items = [looks.item(way, name) for name in best.items.tolist()]
-                found[place[way, query]] = [[*x, h] for x, h in zip(items, hits, strict=True)]
+        wanted = {query for direction, query in place if direction == way}
+        first = top(judged, scores, experiment.protocol, FIRST, only=wanted)
+        for query, best in first.items():
+            hits = np.isin(best.items, right[query]).astype(int).tolist()
+            items = [looks.item(way, name) for name in best.items.tolist()]
+            found[place[way, query]] = [[*x, h] for x, h in zip(items, hits, strict=True)]
     trained = model.config.scale
     name = model.record.method + ("" if trained == SCALE else f", trained at {trained}")
     return {"model": name, "found": found}
