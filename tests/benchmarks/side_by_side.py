@@ -9,11 +9,11 @@ import contextlib
 import ctypes
 import multiprocessing
 import platform
-import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 from generated_page import hardware, write_part
@@ -73,10 +73,10 @@ def peak_mb(way: Callable[[], object]) -> float:
     def child() -> None:
         with contextlib.suppress(OSError, AttributeError):  # not GNU's: less is found
             ctypes.CDLL("libc.so.6").malloc_trim(0)  # freed memory would be taken again, unseen
-        with open("/proc/self/statm") as file:
-            before = int(file.read().split()[1]) * resource.getpagesize() / 2**20
+        Path("/proc/self/clear_refs").write_text("5")  # the peak is what there is now
+        before = memory_mb("VmRSS")
         way()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
+        peak = memory_mb("VmHWM")
         answers.put(max(0.0, peak - before))
 
     process = context.Process(target=child)
@@ -84,6 +84,12 @@ def peak_mb(way: Callable[[], object]) -> float:
     found = answers.get(timeout=600)
     process.join()
     return found
+
+
+def memory_mb(name: str) -> float:
+    """A line of Linux' /proc/self/status, in MiB: what is in memory (VmRSS), its peak (VmHWM)."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split(f"{name}:")[1].split()[0]) / 1024  # Linux counts in KiB
 
 
 def made_by(script: str) -> str:
