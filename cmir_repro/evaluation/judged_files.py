@@ -55,9 +55,12 @@ def score_files(
         As `judged.summary`, and "given": what the source was.
 
     Raises:
-        InputError: the protocol is of other data; annotations or source are missing or do not fit.
+        InputError: the protocol is of other data; annotations or source are missing or do not fit;
+            lists have no such name.
     """
     check_scorer(protocol, "judged")
+    if lists is not None:
+        ranked_lists.check_name(Path(lists))  # before the work, not after it
     source = Path(source)
     if protocol.name.partition("[")[0] == OWN:
         judged = _own(source, Path(annotations))

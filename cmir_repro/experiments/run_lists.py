@@ -23,6 +23,7 @@ def write(run: str, file: Path, depth: int = 100, device: str = "cpu") -> list[P
         InputError: the run is not in the ledger, or has no checkpoint here; a name does not fit.
     """
     record, file = ledger.read(run), Path(file)
+    ranked_lists.check_name(file)  # before the work, not after it
     if depth < 1:
         raise InputError(f"depth must be at least 1, got {depth}")
     if record.kind == "features" or not (paths.runs() / run).is_dir():

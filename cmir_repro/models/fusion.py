@@ -16,8 +16,8 @@ from cmir_repro.models.token_set import Packing, TokenSet
 class FusionOutput(NamedTuple):
     """cls: (B, D) float, the first word; tokens: (B, L, D) float, zero in padding, or (B, 1, D).
 
-    attention: of each layer (B, H, L, N) float, where the words looked, each row of sum 1; None
-    if it was not asked for.
+    attention: of each layer (B, H, L, N) float, where the words looked, each row of sum 1, with as
+    many words as the layer gave; None if it was not asked for.
     """
 
     cls: Tensor

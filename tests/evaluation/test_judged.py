@@ -45,6 +45,20 @@ def ranking(query, images, names):
     return sorted(names, key=lambda name: -float(query @ images[name]))
 
 
+def test_wanted_queries_get_the_lists_that_all_get(tmp_path):
+    judged = benchmarks.circo(tiny_benchmarks.circo(tmp_path))
+    queries, images = drawn(judged)
+    scores = scoring.of_features(
+        queries, np.array([images[n] for n in judged.images.tolist()]), judged.images
+    )
+    rule, some = preset("circo/official"), judged.ids.tolist()[::2]
+    every, found = (scoring.top(judged, scores, rule, 5, only=x) for x in (None, some))
+    assert list(found) == some
+    for name in some:
+        np.testing.assert_array_equal(found[name].items, every[name].items)
+        np.testing.assert_array_equal(found[name].scores, every[name].scores)
+
+
 def test_circo(tmp_path):
     judged = benchmarks.circo(tiny_benchmarks.circo(tmp_path))
     queries, images = drawn(judged)

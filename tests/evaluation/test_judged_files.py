@@ -184,6 +184,8 @@ def test_other_protocols_and_depths_are_refused(circo, tmp_path):
         score_files(folder, root, preset("cirr/official"))
     with pytest.raises(InputError, match="depth must be at least 1"):
         score_files(folder, root, RULE, lists=tmp_path / "a.trec", depth=0)
+    with pytest.raises(InputError, match=r"a.csv must end in .parquet"):  # before anything is read
+        score_files(tmp_path / "nowhere", root, RULE, lists=tmp_path / "a.csv")
     for name in ("no.trec", "no.npz", "nowhere"):
         with pytest.raises(InputError, match=r"does not exist; give a folder with images.npz"):
             score_files(tmp_path / name, root, RULE)

@@ -10,7 +10,7 @@ from cmir_repro.experiments.presets.base import RunConfig
 
 # Floating-point operations of a batch as the presets have it, forward and backward, of the dearest
 # method; tests/benchmarks/bench_cost.py counts them.
-OPERATIONS = {"dim": 3.8e12, "aai": 1.5e13, "crcgs": 5e10}
+OPERATIONS = {"dim": 3.8e12, "aai": 1.4e13, "crcgs": 5e10}
 RATE = 2e13  # a second: what such nets keep up in 16 bits on a card of the kind of an A100
 HOST = 0.02  # seconds an optimiser step, of drawing a batch and of launching kernels
 
