@@ -21,8 +21,8 @@ import psutil
 from papermill.exceptions import PapermillExecutionError
 
 from cmir_repro.core import parameters, processes
+from cmir_repro.core.board import Board
 from cmir_repro.core.errors import InputError, naming
-from cmir_repro.experiments.grid.board import Board
 
 CELL_SECONDS = 6 * 3600  # papermill's own default is to wait forever
 # Nothing that a reader could use is said below: that messages on this machine's own loopback are
@@ -89,9 +89,9 @@ class Job(NamedTuple):
 
 @dataclass
 class _Worker:
-    job: Job
     process: BaseProcess
     conn: Connection
+    job: Job | None = None
 
 
 def side_by_side(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, float]]:
@@ -109,36 +109,41 @@ def side_by_side(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, float
     """
     cuts = [round(k * len(jobs) / workers) for k in range(workers + 1)]
     shares = [deque(jobs[a:b]) for a, b in pairwise(cuts)]
-    busy: dict[int, _Worker] = {}
-    board = Board(shown=True)
+    board, team = Board(shown=True), [_start(workers) for _ in range(min(workers, len(jobs)))]
     try:
-        while busy or any(shares):
-            for number in set(range(workers)) - set(busy) if any(shares) else ():
+        while True:
+            for number, worker in enumerate(team):
                 share = shares[number] or max(shares, key=len)
-                if share:
-                    busy[number] = _start(share.popleft(), workers)
-            of = {worker.conn: number for number, worker in busy.items()}
+                if worker.job is None and share:
+                    worker.job = share.popleft()
+                    with suppress(OSError):  # it is gone, which is heard below
+                        worker.conn.send(worker.job)
+            of = {worker.conn: n for n, worker in enumerate(team) if worker.job is not None}
+            if not of:
+                return
             for conn in connection.wait(list(of)):
-                number = of[conn]
-                told = _hear(busy[number])
+                worker = team[of[conn]]
+                told = _hear(worker)
                 if isinstance(told, str):
-                    board.show(number, f"{busy[number].job.notebook.stem}: {told}")
+                    board.show(of[conn], f"{worker.job.notebook.stem}: {told}")
                     continue
-                yield busy.pop(number).job, told
+                done, worker.job = worker.job, None
+                yield done, told
     finally:
         board.close()
-        _stop(list(busy.values()))
+        _stop(team)
 
 
-def _start(job: Job, workers: int) -> _Worker:
+def _start(workers: int) -> _Worker:
+    """A process for notebooks, one after the other: it imports what executes them once."""
     context = multiprocessing.get_context("spawn")  # threads of ours survive no fork
     conn, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, job), daemon=True)
+    process = context.Process(target=_work, args=(theirs,), daemon=True)
     each = max(1, processes.cores() // workers)
     with processes.environment(**processes.threads(each)):
         process.start()
     theirs.close()  # so that its end is the end of the pipe
-    return _Worker(job, process, conn)
+    return _Worker(process, conn)
 
 
 def _hear(worker: _Worker) -> str | float:
@@ -175,13 +180,15 @@ def _stop(workers: list[_Worker]) -> None:
             kernel.kill()
 
 
-def _work(conn: Connection, job: Job) -> None:
+def _work(conn: Connection) -> None:
     os.setsid()  # Ctrl-C reaches the parent only, which stops us once
     processes.stop_with_parent()
     sys.stdout = sys.stderr = processes.Told(conn)
-    try:
-        told = execute(*job)
-    except InputError as error:
-        told = error
-    with suppress(OSError):  # the parent is gone
-        conn.send(told)
+    with suppress(EOFError, OSError):  # the parent is gone
+        while True:
+            job = conn.recv()
+            try:
+                told = execute(*job)
+            except InputError as error:
+                told = error
+            conn.send(told)

@@ -20,7 +20,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.evaluation.recall import unit_rows
@@ -156,6 +155,8 @@ def probe_accuracy(
         InputError: see `unit`; the sets differ in D; fewer than two folds, or fewer groups
             than folds; groups do not fit the rows.
     """
+    from sklearn.linear_model import LogisticRegression  # half a second
+
     a, b = _two(a, b)
     generator = np.random.default_rng(seed)
     if groups is None:

@@ -8,11 +8,13 @@ The home is the first that applies:
 4. `cmir-workspace` in the current folder.
 
 Large folders that several projects share may lie elsewhere: CMIR_DATA and CMIR_WEIGHTS;
-CMIR_RUNS, CMIR_RESULTS and CMIR_FIGURES move the others. Every call asks anew and creates nothing.
+CMIR_RUNS, CMIR_RESULTS and CMIR_FIGURES move the others. Every call asks the environment anew and
+creates nothing.
 """
 
 import os
 import tomllib
+from functools import cache
 from pathlib import Path
 
 WORKSPACE = "cmir-workspace"
@@ -73,11 +75,7 @@ def checkout() -> Path | None:
     A folder with some pyproject.toml is not enough: an environment often lies in another project.
     """
     folder = Path(__file__).resolve().parents[2]
-    try:
-        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return folder if project.get("project", {}).get("name") == NAME else None
+    return folder if _is_ours(folder) else None
 
 
 def committed() -> Path | None:
@@ -112,6 +110,16 @@ def shown(path: Path) -> str:
     if repository and path.is_relative_to(repository):
         return str(path.relative_to(repository))
     return path.name
+
+
+@cache
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder holds this project. It is read once: tables ask a thousand times."""
+    try:
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return project.get("project", {}).get("name") == NAME
 
 
 def _folder(variable: str, name: str) -> Path:

@@ -5,7 +5,6 @@ See experiments.search. Nothing here was measured on test data.
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
 from cmir_repro.core.errors import one_of
 from cmir_repro.experiments import identity, ledger
@@ -88,6 +87,8 @@ def predicts(system: str, dataset: str, scale: str, task: str) -> str:
     Of a search those runs count that are methods of the tables or the ablation, which are scored on
     test whatever validation says.
     """
+    from scipy.stats import spearmanr  # half a second
+
     columns, tried = COLUMNS[system], SYSTEMS[system].presets.SEARCH
     said = []
     for what, methods in (("of the tables", columns.methods), ("that a search tries", tried)):

@@ -9,12 +9,12 @@ from typing import NamedTuple
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
+from cmir_repro.core.board import Board
 from cmir_repro.core.device import DEVICES, choose
 from cmir_repro.core.errors import InputError, one_of
 from cmir_repro.data import registry
 from cmir_repro.experiments import identity, ledger
 from cmir_repro.experiments.grid import settings
-from cmir_repro.experiments.grid.board import Board
 from cmir_repro.experiments.grid.cell import (
     DIED,
     DONE,

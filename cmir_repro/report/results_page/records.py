@@ -118,7 +118,7 @@ def asked_sets(
     found = list(found)
     most = max(1, min(QUERIES, NUMBERS // max(len(found), 1)))
     sets: list[dict] = []
-    place: dict[tuple, int] = {}
+    place: dict[tuple, list[tuple[pd.DataFrame, int]]] = {}  # keys of the sets of a setting
     values, lost = {}, []
     for record in found:
         try:
@@ -126,15 +126,17 @@ def asked_sets(
         except InputError as error:
             lost.append(f"The queries of a run are left out: {error}.")
             continue
-        asked = tuple(table["direction"]), tuple(table["query"])
-        at = (*_setting(record), record.data["tables"], hash(asked))
+        keys = table[KEY]
+        alike = place.setdefault((*_setting(record), record.data["tables"]), [])
+        at = next((at for known, at in alike if keys.equals(known)), None)
         rows = np.unique(np.linspace(0, len(table) - 1, min(most, len(table))).astype(int))
-        if at not in place:
-            place[at] = len(sets)
-            kept = table.iloc[rows][KEY].to_numpy().tolist()
+        if at is None:
+            at = len(sets)
+            alike.append((keys, at))
+            kept = keys.iloc[rows].to_numpy().tolist()
             sets.append(_set(record, table.columns[-1], kept, len(table)))
         kept = table.iloc[rows, -1].to_numpy(np.float64)
-        values[record.run] = place[at], [_number(x) for x in kept]
+        values[record.run] = at, [_number(x) for x in kept]
     return sets, values, lost
 
 

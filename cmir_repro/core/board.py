@@ -1,4 +1,4 @@
-"""What the workers of a grid say, one line each."""
+"""What processes that work side by side say, one line each."""
 
 import sys
 import time
