@@ -45,8 +45,9 @@ lint: setup
 	.venv/bin/lint-imports --no-logo --no-cache
 
 # A file's tests stay in one process, because they share what is made once; a process has one thread.
+# The order is that of tests/conftest.py, not by the number of tests: the longest file has ten.
 unit: setup
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m 'not science and not installed' --ignore tests/browser -n logical --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m 'not science and not installed' --ignore tests/browser -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 installed: setup
 	$(PY) -m pytest -m installed

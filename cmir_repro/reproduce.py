@@ -140,9 +140,11 @@ def check(workers: int = 1) -> int:
             # What the notebooks show is committed: a ledger without the runs of the first pass.
             each = processes.threads(max(1, processes.cores() // workers))
             with environment(**each, CMIR_RESULTS=root / "second"):
-                for what in (["--nbval", *map(str, notebooks())], ["-m", "science"]):
+                nbval, science = ["--nbval", *map(str, notebooks())], ["-m", "science"]
+                # Cells of a notebook stay in one process, of the science tests those of a group.
+                for what, spread in ((nbval, "loadfile"), (science, "loadgroup")):
                     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *what]
-                    command += ["-n", str(workers), "--dist", "loadfile"] if workers > 1 else []
+                    command += ["-n", str(workers), "--dist", spread] if workers > 1 else []
                     done = subprocess.run(command, cwd=paths.checkout(), check=False)
                     if done.returncode:
                         return done.returncode

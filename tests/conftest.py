@@ -12,7 +12,14 @@ from cmir_repro.data.readers import release_digests
 
 TINY = css.Scale(bases=(30, 20), edits=(40, 20), width=45, height=30)
 
+# Files that take minutes begin first, so that no process is left alone with one at the end.
+LONG = ("test_notebook_kinds.py",)
+
 torch.set_num_threads(1)  # tiny nets: a second thread costs more than it brings
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONG)  # stable: all else stays as it is
 
 
 @pytest.fixture(autouse=True)

@@ -84,6 +84,7 @@ def test_without_true_sentences_tirg_is_no_better_than_image_only(tirg, image_on
     assert metrics["low"] > 3 * metrics["chance"]
 
 
+@pytest.mark.xdist_group("bounds")  # which one run more is trained for
 @pytest.mark.parametrize(("part", "split"), [("A", "train"), ("B", "train"), ("B", "test")])
 def test_dim_raises_the_bounds_it_optimises(dim, part, split):
     # The same model whose critics learn (AdamW does not see the size of a gradient) while the

@@ -34,16 +34,16 @@ class Album:
         self._rows: dict[tuple[str, str], dict[str, int]] = {}
         self._signs = 0
 
-    def data(self, dataset: str, scale: str, manifest: str) -> Prepared | None:
+    def data(self, dataset: str, scale: str, tables: str) -> Prepared | None:
         """A data set as records name it; None, and a sentence in `lost`, where it is not here.
 
         The generated world of scale mini is drawn where it is missing, which takes seconds.
 
         Args:
-            manifest: digest of its `dataset.json`, of the records.
+            tables: digest of its tables, of the records; another machine may draw other pixels.
         """
         if (dataset, scale) not in self._opened:
-            self._opened[dataset, scale] = self._open(dataset, scale, manifest)
+            self._opened[dataset, scale] = self._open(dataset, scale, tables)
         return self._opened[dataset, scale]
 
     def add(self, data: Prepared, scale: str, view: str, image: str) -> int:
@@ -53,7 +53,7 @@ class Album:
             self._place[key] = self._encoded(data, scale, view, image)
         return self._place[key]
 
-    def _open(self, dataset: str, scale: str, manifest: str) -> Prepared | None:
+    def _open(self, dataset: str, scale: str, tables: str) -> Prepared | None:
         name = words.spelt(f"{dataset}, {scale}")
         try:
             drawn = dataset == registry.CSS and scale == "mini"
@@ -63,7 +63,7 @@ class Album:
         except InputError as error:
             self.lost.append(f"Pictures and texts of {name} are left out: {error}.")
             return None
-        if data.manifest_hash != manifest:
+        if data.info.get("tables_sha256") != tables:
             self.lost.append(
                 f"Pictures and texts of {name} are left out: the data here are not those of the "
                 "records."

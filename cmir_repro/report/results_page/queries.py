@@ -29,7 +29,7 @@ def looks(asked: dict, album: Album) -> Looks | None:
     Raises:
         InputError: the data here lack what the task needs.
     """
-    data = album.data(asked["dataset"], asked["scale"], asked["manifest"])
+    data = album.data(asked["dataset"], asked["scale"], asked["tables"])
     return data and _LOOKS[asked["system"]](data, asked["scale"], asked["task"], album)
 
 

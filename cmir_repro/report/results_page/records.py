@@ -178,7 +178,7 @@ def _set(record: Record, value: str, keys: list[list[str]], total: int) -> dict:
     name = f"{words.SYSTEMS[system]}: {words.setting(dataset, scale, task)}"
     return {
         "name": name, "system": system, "dataset": dataset, "scale": scale, "task": task,
-        "manifest": record.data["manifest"], "value": value, "total": total, "keys": keys,
+        "tables": record.data["tables"], "value": value, "total": total, "keys": keys,
     }  # fmt: skip
 
 

@@ -17,7 +17,8 @@ def small(tiny_css, monkeypatch, tmp_path):
     monkeypatch.setenv("CMIR_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(shared, "names", list)
     ids = tiny_css.retrieval("test").query_ids
-    data = {"manifest": tiny_css.manifest_hash, "tables": "t", "kind": "rendered"}
+    tables = tiny_css.info["tables_sha256"]
+    data = {"manifest": tiny_css.manifest_hash, "tables": tables, "kind": "rendered"}
     for n, method in enumerate(METHODS):
         ranks = 1 + np.random.default_rng(n).integers(0, 9 - 3 * n, len(ids))
         record = made_up(method, data=data, run=f"run-{n}", command=f"cmir run --seed {n}")

@@ -80,7 +80,7 @@ def test_an_empty_ledger_is_refused_in_a_line(monkeypatch, tmp_path):
 
 def test_without_the_data_or_with_others_pictures_are_left_out_and_it_is_said(small):
     found = ledger.read("run-0")
-    data = {**found.data, "manifest": "another"}
+    data = {**found.data, "tables": "another"}
     for n in range(3):
         record = ledger.read(f"run-{n}").model_copy(update={"data": data})
         ledger.save(record, ledger.queries(record.run), [{"step": 1, "loss": 1.0}])
