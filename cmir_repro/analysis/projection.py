@@ -30,6 +30,7 @@ from cmir_repro.core import config, files
 from cmir_repro.core.errors import InputError, one_line
 
 COMPONENTS = 50  # that UMAP sees of features of more dimensions
+MANY, EPOCHS = 10_000, (500, 200)  # of UMAP, up to so many points and beyond, as in umap-learn
 COLUMNS = ("method", "seed", "set", "row", "x", "y")
 # What decides the coordinates, besides the features and the parameters.
 PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "pynndescent", "umap-learn")
@@ -74,7 +75,8 @@ def umap(
 
     More than `COMPONENTS` dimensions are first reduced to as many principal components, and the
     graph of nearest neighbours, exact, is made once for all seeds: our choice, as is common for
-    t-SNE and UMAP. A fixed seed makes umap-learn run on one thread, so a machine repeats itself.
+    t-SNE and UMAP. umap-learn weighs the graph and starts from its spectrum; `layout` places the
+    points, in as many epochs as umap-learn would. One thread, so a machine repeats itself.
 
     Args:
         sets: name -> (N_i, D) features.
@@ -93,13 +95,17 @@ def umap(
         raise InputError(f"n_neighbors {n_neighbors} must lie between 2 and {len(x) - 1}")
     try:
         from umap import UMAP  # slow to import, and only this function needs it
+        from umap.umap_ import find_ab_params
     except ImportError as error:
         raise InputError(
             "umap-learn is not installed: pip install umap-learn, or draw the PCA alone"
         ) from error
     if x.shape[1] > COMPONENTS:
         x = _principal(x, COMPONENTS)[0]
+    from cmir_repro.analysis.layout import layout  # compiled
+
     near = (*_neighbours(x, n_neighbors), None)  # None: no later point will be placed
+    similarity = find_ab_params(1.0, min_dist)
     maps = []
     for seed in seeds:
         model = UMAP(
@@ -107,11 +113,15 @@ def umap(
             min_dist=min_dist,
             random_state=seed,
             n_jobs=1,
+            n_epochs=0,  # the start alone
             precomputed_knn=near,
         )
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "precomputed_knn")
-            maps.append(_coordinates(model.fit_transform(x), sets, "UMAP", seed))
+            start = model.fit_transform(x)
+        epochs = EPOCHS[len(x) > MANY]
+        places = layout(model.graph_, start, *similarity, epochs, np.random.default_rng(seed))
+        maps.append(_coordinates(places, sets, "UMAP", seed))
     return pd.concat(maps, ignore_index=True)
 
 
