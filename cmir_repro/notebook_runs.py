@@ -172,6 +172,7 @@ def _stop(workers: list[_Worker]) -> None:
             kernel.send_signal(signal.SIGINT)
     until = time.monotonic() + PATIENCE
     for worker in workers:
+        worker.conn.close()  # so that it waits for no other notebook
         worker.process.join(max(0, until - time.monotonic()) if kernels else 0)
         worker.process.kill()
     _, left = psutil.wait_procs(kernels, timeout=max(0, until - time.monotonic()))
