@@ -37,6 +37,7 @@ def test_files_name_and_card_belong_together(name):
     assert found.record.code["dirty"] is False
 
 
+@pytest.mark.xdist_group("shipped")  # they open the same data
 @pytest.mark.science
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_model_has_the_recorded_figures(name):
@@ -56,6 +57,7 @@ def test_a_shipped_model_has_the_recorded_figures(name):
         assert value == pytest.approx(metrics[key]["value"], abs=export.HALF_MOVES), key
 
 
+@pytest.mark.xdist_group("shipped")  # they open the same data
 @pytest.mark.science
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_model_answers_a_query(name):
