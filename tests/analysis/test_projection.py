@@ -6,8 +6,10 @@ import numba
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import coo_array
 
 from cmir_repro.analysis import projection
+from cmir_repro.analysis.layout import layout
 from cmir_repro.core.errors import InputError
 
 
@@ -16,6 +18,14 @@ def sets():
     generator = np.random.default_rng(0)
     x = generator.normal(size=(30, 6)) * (4, 2, 1, 1, 1, 1)
     return {"image": x, "text": x[:29] + 1}
+
+
+@pytest.fixture
+def umap_uncompiled(monkeypatch):
+    """To compile umap-learn takes nine seconds; so few points are placed in one without."""
+    pair = coo_array(([1.0, 1.0], ([0, 1], [1, 0])))
+    layout(pair, np.eye(2), 1.5, 0.9, 1, np.random.default_rng(0))  # compiled before
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
 
 
 def test_pca_has_the_largest_loading_positive(sets):
@@ -50,9 +60,7 @@ def test_coordinates_are_one_row_per_point(sets):
     assert frame["x"].var() / frame["y"].var() == pytest.approx(x / y)
 
 
-def test_umap_repeats_itself_and_its_file_holds_it(sets, tmp_path, monkeypatch):
-    # To compile it takes nine seconds; so few points are placed in one without.
-    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+def test_umap_repeats_itself_and_its_file_holds_it(sets, tmp_path, umap_uncompiled):
     sets = {name: x[:12] for name, x in sets.items()}
     first = projection.umap(sets, seeds=(1,), n_neighbors=5)
     second = projection.project(sets, seeds=(1,), n_neighbors=5)
@@ -85,8 +93,7 @@ def test_neighbours_are_exact_and_a_point_is_its_own_first():
     assert (rows[3, 1], rows[7, 1]) == (7, 3)
 
 
-def test_wide_features_are_reduced_once_for_all_seeds(monkeypatch):
-    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+def test_wide_features_are_reduced_once_for_all_seeds(monkeypatch, umap_uncompiled):
     seen, real = [], projection._neighbours
     monkeypatch.setattr(projection, "_neighbours", lambda x, n: seen.append(x.shape) or real(x, n))
     x = np.random.default_rng(0).normal(size=(20, 70))
