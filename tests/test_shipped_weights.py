@@ -12,6 +12,7 @@ from cmir_repro.core.files import sha256
 from cmir_repro.experiments import export
 from cmir_repro.training import checkpoint
 
+pytestmark = pytest.mark.xdist_group("shipped")  # they open the same data
 SHIPPED = paths.shipped()
 NAMES = sorted(file.parent.relative_to(SHIPPED).as_posix() for file in SHIPPED.rglob("model.json"))
 ASKED = {
@@ -37,7 +38,6 @@ def test_files_name_and_card_belong_together(name):
     assert found.record.code["dirty"] is False
 
 
-@pytest.mark.xdist_group("shipped")  # they open the same data
 @pytest.mark.science
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_model_has_the_recorded_figures(name):
@@ -57,7 +57,6 @@ def test_a_shipped_model_has_the_recorded_figures(name):
         assert value == pytest.approx(metrics[key]["value"], abs=export.HALF_MOVES), key
 
 
-@pytest.mark.xdist_group("shipped")  # they open the same data
 @pytest.mark.science
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_model_answers_a_query(name):

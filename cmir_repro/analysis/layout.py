@@ -1,8 +1,8 @@
 """The layout of UMAP: points of a graph of neighbours, pulled along its edges and pushed apart.
 
 The updates are those of McInnes et al. 2018, algorithm 5, as umap-learn makes them, for a plane and
-in single precision. That takes less than half of the time: most of umap-learn's goes into powers,
-which are read from tables here, and into divisions for random rows. One thread, so that a machine
+in single precision. That takes less than half of the time: powers, which would be more than half of
+this loop's, are read from tables, and random rows need no division. One thread, so that a machine
 repeats itself.
 """
 

@@ -100,10 +100,10 @@ def umap(
         raise InputError(
             "umap-learn is not installed: pip install umap-learn, or draw the PCA alone"
         ) from error
-    if x.shape[1] > COMPONENTS:
-        x = _principal(x, COMPONENTS)[0]
     from cmir_repro.analysis.layout import layout  # compiled
 
+    if x.shape[1] > COMPONENTS:
+        x = _principal(x, COMPONENTS)[0]
     near = (*_neighbours(x, n_neighbors), None)  # None: no later point will be placed
     similarity = find_ab_params(1.0, min_dist)
     maps = []

@@ -40,7 +40,7 @@ class Album:
         The generated world of scale mini is drawn where it is missing, which takes seconds.
 
         Args:
-            tables: digest of its tables, of the records; another machine may draw other pixels.
+            tables: digest of its tables, of the records; of `dataset.json` machines have others.
         """
         if (dataset, scale) not in self._opened:
             self._opened[dataset, scale] = self._open(dataset, scale, tables)
