@@ -56,15 +56,20 @@ def one_of(what: str, value: object, allowed: Iterable[object]) -> None:
     if value in allowed:
         return
     names = [str(name) for name in allowed]
-    if len(", ".join(names)) > LONGEST // 2:
+    if len(_listed(names)) > LONGEST // 2:
         names.sort(key=lambda name: -SequenceMatcher(None, str(value), name).ratio())
-    raise InputError(f"{what} {value!r} is unknown; allowed: {', '.join(names)}")
+    raise InputError(f"{what} {value!r} is unknown; allowed: {_listed(names)}")
 
 
 def first(names: Sequence[str], most: int = 3) -> str:
     """The first few names, and how many more there are."""
     more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+    return _listed(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a row, so that one that holds a comma ("CCA, ITQ") is still seen as one."""
+    return ("; " if any("," in name for name in names) else ", ").join(names)
 
 
 MAX_SIDE = 4096  # of a prepared picture in pixels, our choice: 50 MB

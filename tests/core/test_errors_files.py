@@ -146,6 +146,8 @@ def test_one_of_lists_what_is_allowed():
     one_of("scale", "mini", {"mini": 1, "paper": 2})
     with pytest.raises(InputError, match=r"^scale 'huge' is unknown; allowed: mini, paper$"):
         one_of("scale", "huge", (name for name in ("mini", "paper")))
+    with pytest.raises(InputError, match=r"allowed: CCA, ITQ; DCMH$"):  # names that hold commas
+        one_of("method", "CCA", ("CCA, ITQ", "DCMH"))
 
 
 @pytest.mark.parametrize(
