@@ -25,8 +25,8 @@ class Interval(Protocol):
 def verdict(found: Interval) -> str:
     """ABOVE or BELOW where the interval excludes zero, else UNCLEAR.
 
-    The difference must be one of which more is better. Where it says of how many seeds it is and
-    that is one, the words say so: then the interval knows nothing of other trainings.
+    The difference must be one of which more is better. Unless it says that it is of several seeds,
+    the words say that it is of one: then the interval knows nothing of other trainings.
 
     Raises:
         InputError: a bound is not finite, or they are in the wrong order.
@@ -34,7 +34,7 @@ def verdict(found: Interval) -> str:
     if not np.isfinite([found.low, found.high]).all() or found.low > found.high:
         raise InputError(f"[{found.low}, {found.high}] is no interval")
     words = ABOVE if found.low > 0 else BELOW if found.high < 0 else UNCLEAR
-    return words if getattr(found, "seeds", 2) > 1 else f"({ONE_SEED}) {words}"
+    return words if getattr(found, "seeds", 1) > 1 else f"({ONE_SEED}) {words}"
 
 
 def sentence(method: str, reference: str, found: Interval, digits: int = 1) -> str:

@@ -121,14 +121,15 @@ def two_galleries() -> pd.DataFrame:
     """Models of which the same source prints FashionIQ under both galleries: what a rule is worth.
 
     Returns:
-        A row a model: VAL's gallery ("fashioniq/val-union"), the original one, and the difference,
-        in points of the mean of R@10 and R@50.
+        A row a model: with VAL's gallery, with the owners', and the difference, in points of the
+        mean of R@10 and R@50. Of a rule the survey says the gallery and no more.
     """
     found = _of("composed", dataset="fashioniq").pivot(
         index="method", columns="protocol", values="value"
     )
     both = found.dropna().rename_axis(index="model", columns=None)
-    both = both[["fashioniq/val-union", "fashioniq/original"]]
+    heads = {"fashioniq/val-union": "VAL's gallery", "fashioniq/original": "owners' gallery"}
+    both = both[list(heads)].rename(columns=heads)
     both["difference"] = both.iloc[:, 0] - both.iloc[:, 1]
     return both.sort_values("difference", ascending=False)
 

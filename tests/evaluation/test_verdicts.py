@@ -29,7 +29,8 @@ from cmir_repro.evaluation.verdicts import (
 )
 def test_words_are_said_where_the_interval_excludes_zero(low, high, words):
     assert verdict(Crossed((low + high) / 2, low, high, 3)) == words
-    assert verdict(Difference((low + high) / 2, low, high, 0.01)) == words
+    of_one_run = Difference((low + high) / 2, low, high, 0.01)
+    assert verdict(of_one_run) == f"(1 seed: queries only) {words}"
 
 
 def test_one_seed_is_named():
@@ -42,9 +43,8 @@ def test_one_seed_is_named():
 def test_a_sentence_has_the_numbers():
     row = SimpleNamespace(method="A", minus="B", difference=-0.04, low=-3, high=2.96, seeds=3)
     assert sentences([row]) == ["A: no detectable difference from B (-0.0 [-3.0, +3.0], 3 seeds)"]
-    assert (
-        sentence("A", "B", Difference(2.0, 1.0, 3.0, 0.01), digits=0) == "A: above B (+2 [+1, +3])"
-    )
+    told = sentence("A", "B", SimpleNamespace(difference=2.0, low=1.0, high=3.0, seeds=2), digits=0)
+    assert told == "A: above B (+2 [+1, +3], 2 seeds)"
 
 
 @pytest.mark.parametrize("bounds", [(np.nan, 1.0), (2.0, 1.0), (0.0, np.inf)])

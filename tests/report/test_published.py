@@ -161,7 +161,7 @@ def test_what_is_not_there_is_refused():
 def test_models_printed_under_both_galleries_of_fashioniq_differ_as_the_literature_says():
     found = published.two_galleries()
     assert len(found) == 6
-    assert (found["fashioniq/val-union"] > found["fashioniq/original"]).all()
+    assert (found["VAL's gallery"] > found["owners' gallery"]).all()
     assert found["difference"].max() == pytest.approx(8.32)
     assert found["difference"].min() == pytest.approx(6.64)
     assert found["difference"].mean() == pytest.approx(7.8, abs=0.05)

@@ -53,12 +53,12 @@ def test_a_comparison_counts_at_the_largest_scale_with_the_most_seeds(monkeypatc
     monkeypatch.setattr(scorecard, "CLAIMS", (Claim("DIM", "says", "by", tests),))
     (one,) = scorecard.scored()
     assert [m.scale for m in one.measured] == ([scale] if scale else [])
-    assert one.lacking == (["c - b"] if scale else ["a - b", "c - b"])
+    lacking = ["a - b on css 3d-3d", "c - b on css 3d-3d"]
+    assert one.lacking == (lacking[1:] if scale else lacking)
     assert one.verdict == ("reproduced" if scale else "cannot be tested here")
     shown = scorecard.markdown()
-    assert (
-        f"words, 3d-3d, `{scale}`<br>no record yet: c - b" if scale else ": a - b, c - b"
-    ) in shown
+    told = f"words, css 3d-3d, `{scale}`<br>no record yet: c - b on css 3d-3d"
+    assert (told if scale else f": {', '.join(lacking)}") in shown
 
 
 def test_findings_are_a_line_a_paper(monkeypatch):
@@ -100,6 +100,26 @@ def test_every_claim_compares_methods_that_there_are():
         for test in claim.tests:
             if not isinstance(test, scorecard.MeanGain):
                 assert {test.method, test.minus} <= known[test.setting[0]].keys()
+
+
+def test_a_mean_over_fusions_counts_by_its_seeds_and_not_by_its_fusions(monkeypatch):
+    monkeypatch.delenv("CMIR_COMMITTED")
+    full, mini = (scorecard.MeanGain(scorecard.CSS_3D).found(scale) for scale in scorecard.SCALES)
+    assert full.seeds == mini.seeds == 3
+    monkeypatch.setattr(
+        scorecard, "CLAIMS", (Claim("DIM", "says", "by", (scorecard.MeanGain(scorecard.CSS_3D),)),)
+    )
+    (one,) = scorecard.scored()
+    assert [m.scale for m in one.measured] == ["full"]
+    assert one.measured[0].words.startswith("mean of ")
+    assert one.measured[0].words.endswith(", 3 seeds")
+
+
+def test_codes_are_compared_with_codes(monkeypatch):
+    monkeypatch.delenv("CMIR_COMMITTED")
+    by = scorecard.Gain(scorecard.TAGS[0], crcgs.FULL, "DCMH", "hamming-32").found("mini")
+    assert by.words.startswith("CRCGS by hamming-32: above DCMH (+")
+    assert scorecard.Gain(scorecard.TAGS[0], crcgs.FULL, "DCMH").found("mini") is None
 
 
 def test_a_gap_is_narrower_where_the_statistic_falls_over_seeds(monkeypatch):

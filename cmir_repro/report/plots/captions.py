@@ -39,8 +39,8 @@ FIGURES = {
         True,
     ),
     "recall": Described(
-        "Each row is a fusion network without DIM (circles) and with it (triangles): where the two "
-        "intervals overlap, these seeds do not show that DIM helps.",
+        "Each row is a fusion network without DIM (circles) and with it (triangles): where the "
+        "intervals overlap, only the gain, taken query by query, says whether DIM helps.",
         _HELPS, "dim", dim.METHODS.__contains__,
     ),
     "dim-gains": Described(
