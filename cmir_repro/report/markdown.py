@@ -18,9 +18,8 @@ def mean(row: pd.Series) -> str:
     """ "mean [low, high]" of a row of `tables.means`; the mean alone where there is no interval."""
     if pd.isna(row["low"]):
         return f"{row['mean']:.1f}"
-    low, high = max(row["low"], 0), row["high"]
-    if row["metric"] != "RSUM":  # a sum of six percentages
-        high = min(high, 100)
+    most = 600 if row["metric"] == "RSUM" else 100  # a sum of six percentages
+    low, high = max(row["low"], 0), min(row["high"], most)
     return f"{row['mean']:.1f} [{low:.1f}, {high:.1f}]"
 
 

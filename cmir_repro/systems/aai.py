@@ -52,7 +52,9 @@ class AAIConfig(Config):
     itm: float = Field(1.0, ge=0)
     mlm: float = Field(0.0, ge=0)  # masked words; unknown whether the paper has it
     # Global and local features of one modality (TCL), of the other one, or the mean of both.
-    lmim_pairs: Literal["intra", "cross", "both"] = "intra"
+    # A vector with the local features of its own modality (TCL), of the other, all four, or within
+    # one modality alone: cells of a small convolutional net see no other cell, words see all words.
+    lmim_pairs: Literal["intra", "cross", "both", "images", "texts"] = "intra"
     lmim_cells: int = Field(4, ge=1)  # local features of an image: this many each way (TCL)
     momentum_copies: bool = True
     momentum: float = Field(0.995, ge=0, lt=1)  # ALBEF
@@ -78,6 +80,11 @@ class AAIConfig(Config):
             raise ValueError(
                 "ready features have no words to mask or drop; set mlm to 0 and size_augmentation "
                 "to false"
+            )
+        if self.mlm and self.fusion_input == "aggregated":
+            raise ValueError(
+                "mlm tells hidden words from the fusion encoder's tokens, and fusion_input "
+                "'aggregated' has none; set mlm to 0 or fusion_input to 'tokens'"
             )
         if not self.momentum_copies:
             needs = {"ims": self.ims, "lmim": self.lmim, "soft_labels": self.soft_labels}
@@ -264,7 +271,8 @@ class AAI(nn.Module):
             total = total + c.mlm * losses["mlm"]
         if self.training:
             self._advance(v_m, t_m, ids)
-        return {"loss": total, **losses, "temperature": self.temperature}
+        # A copy: the parameter itself would have moved on by the time that it is logged.
+        return {"loss": total, **losses, "temperature": self.temperature.detach().clone()}
 
     def _align(self, losses, v, t, v_m, t_m, ids) -> tuple[Tensor, Tensor]:
         """ITC and IMS into `losses`; the logits image to text and text to image (B, B)."""
@@ -295,11 +303,15 @@ class AAI(nn.Module):
         c, tau = self.config, self.temperature.float()
         regions, regions_n = regions_of(image, self.online["image"], c.lmim_cells)
         words, words_n = words_of(text, self.online["text"])
-        pairs = {
-            "intra": [(v, regions, regions_n), (t, words, words_n)],
-            "cross": [(v, words, words_n), (t, regions, regions_n)],
-        }
-        chosen = pairs["intra"] + pairs["cross"] if c.lmim_pairs == "both" else pairs[c.lmim_pairs]
+        images, texts = (v, regions, regions_n), (t, words, words_n)
+        crossed = [(v, words, words_n), (t, regions, regions_n)]
+        chosen = {
+            "intra": [images, texts],
+            "cross": crossed,
+            "both": [images, texts, *crossed],
+            "images": [images],
+            "texts": [texts],
+        }[c.lmim_pairs]
         terms = [contrastive.local_mutual_information(g, local, n, tau) for g, local, n in chosen]
         return torch.stack(terms).mean()
 

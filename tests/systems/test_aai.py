@@ -120,6 +120,19 @@ def test_lmim_ties_globals_to_locals_of_the_chosen_modality(pairs):
         assert first.item() == pytest.approx(sum(p.item() for p in parts) / 2, rel=1e-5)
 
 
+def test_lmim_within_one_modality_reads_that_one_alone():
+    given = batch(ids=range(B))
+    found = {}
+    for pairs in ("images", "texts", "intra"):
+        system = build(lmim_pairs=pairs, ims=0, itm=0).eval()
+        with torch.no_grad():
+            found[pairs] = forward(system, given)["lmim"].item()
+            system.copies["text_projection"].weight.mul_(-1)
+            moved = forward(system, given)["lmim"].item() != found[pairs]
+        assert moved == (pairs != "images")
+    assert found["intra"] == pytest.approx((found["images"] + found["texts"]) / 2, rel=1e-5)
+
+
 def test_gradients_reach_every_trained_weight_and_no_copy():
     system = build(mlm=1.0).train()
     forward(system)["loss"].backward()
@@ -151,6 +164,15 @@ def test_the_temperature_is_held_in_its_range():
     with torch.no_grad():
         system.temperature.fill_(7.0)
     assert forward(system)["temperature"].item() == 0.5
+
+
+def test_what_is_told_of_a_step_stays_when_the_next_one_moves_the_parameter():
+    system = build().train()
+    told = forward(system)["temperature"]
+    before = told.item()
+    with torch.no_grad():
+        system.temperature.mul_(0.5)
+    assert told.item() == before
 
 
 def test_a_batch_of_one_image_leaves_matching_without_negatives():
@@ -196,6 +218,7 @@ def test_vectors_do_not_decay_and_pretrained_nets_learn_slowly():
     [
         ({"momentum_copies": False}, "ims, lmim, soft_labels, queue need momentum copies"),
         ({"itc": 0}, "itc"),
+        ({"mlm": 1, "fusion_input": "aggregated"}, "set mlm to 0 or fusion_input to 'tokens'"),
         ({"heads": 3}, "multiple"),
         ({"temperature": 0.9}, "temperature_range"),
         ({"pooler": "median"}, "pooler"),
