@@ -121,7 +121,7 @@ class Measured(NamedTuple):
     high: float
     pair: str = ""  # "A minus B", where two methods are compared in their system's metric
     scale: str = ""
-    place: str = ""  # data set and task
+    place: tuple[str, str] = ("", "")  # data set and task
 
 
 class Claim(NamedTuple):
@@ -317,9 +317,13 @@ def gains(found: list[Scored], paper: str) -> pd.DataFrame:
     """
     claims = [(n, one) for n, one in enumerate(found, 1) if one.claim.paper == paper]
     compared = [(n, measured) for n, one in claims for measured in one.measured if measured.pair]
-    several, rows = len({measured.place for _, measured in compared}) > 1, {}
+    places, rows = {measured.place for _, measured in compared}, {}
+    differ = [len(set(part)) > 1 for part in zip(*places, strict=True)]
+    if all(differ):  # then the data set alone tells them apart, or both are needed
+        differ = [True, len({dataset for dataset, _ in places}) < len(places)]
     for number, one in compared:
-        name = ", ".join([one.pair, *([one.place] if several else []), one.scale])
+        where = " ".join(part for part, told in zip(one.place, differ, strict=True) if told)
+        name = ", ".join([one.pair, *([where] if where else []), one.scale])
         rows.setdefault(name, (f"claim {number}", name, one.difference, one.low, one.high))
     return pd.DataFrame(rows.values(), columns=["group", "method", "difference", "low", "high"])
 
@@ -350,7 +354,7 @@ def _score(claim: Claim) -> Scored:
 def _measure(test: "Gain | MeanGain | NarrowerGap") -> Measured | None:
     """A test at the scale with the most seeds, of several at the largest."""
     found = [
-        one._replace(scale=scale, place=_place(test.setting))
+        one._replace(scale=scale, place=test.setting[1:])
         for scale in SCALES
         if (one := test.found(scale)) is not None
     ]
@@ -360,12 +364,7 @@ def _measure(test: "Gain | MeanGain | NarrowerGap") -> Measured | None:
 def _placed(one: Measured) -> str:
     """A measurement's words with its place and scale, inside brackets that they end in."""
     words = one.words.removesuffix(")")
-    return f"{words}, {one.place}, `{one.scale}`{one.words[len(words) :]}"
-
-
-def _place(setting: Setting) -> str:
-    _, dataset, task = setting
-    return f"{dataset} {task}"
+    return f"{words}, {' '.join(one.place)}, `{one.scale}`{one.words[len(words) :]}"
 
 
 def _capital(words: str) -> str:
@@ -374,7 +373,7 @@ def _capital(words: str) -> str:
 
 def _name(test: Gain | MeanGain | NarrowerGap) -> str:
     one = "mean over fusions" if isinstance(test, MeanGain) else f"{test.method} - {test.minus}"
-    return f"{one} on {_place(test.setting)}"
+    return f"{one} on {' '.join(test.setting[1:])}"
 
 
 def _overall(measured: list[Measured]) -> str:

@@ -93,6 +93,28 @@ def test_findings_are_a_line_a_paper(monkeypatch):
     assert scorecard.gains(scorecard.scored(), "CRCGS").empty
 
 
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ([scorecard.TAGS[0]], ["a minus b, mini"]),
+        (scorecard.TAGS, ["a minus b, css, mini", "a minus b, wikipedia, mini"]),
+        (
+            [scorecard.CSS_3D, scorecard.CSS_2D],
+            ["a minus b, 3d-3d, mini", "a minus b, 2d-3d, mini"],
+        ),
+    ],
+)
+def test_rows_say_of_a_setting_what_tells_it_from_the_others(monkeypatch, settings, names):
+    def found(self, scale):
+        one = Measured("words (+1.0)", ABOVE, 3, 1.0, 0.5, 1.5, "a minus b")
+        return one if scale == "mini" else None
+
+    monkeypatch.setattr(Gain, "found", found)
+    tests = tuple(Gain(setting, "a", "b") for setting in settings)
+    monkeypatch.setattr(scorecard, "CLAIMS", (Claim("DIM", "Claim.", "by", tests),))
+    assert scorecard.gains(scorecard.scored(), "DIM")["method"].tolist() == names
+
+
 def test_every_claim_compares_methods_that_there_are():
     known = {"dim": dim.known(), "aai": aai.known(), "crcgs": crcgs.known()}
     for claim in scorecard.CLAIMS:
