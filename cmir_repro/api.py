@@ -7,7 +7,7 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import InputError, first, one_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,7 +130,8 @@ def table(
     """The committed methods of a setting, then yours: means over seeds with their intervals.
 
     Raises:
-        InputError: an unknown system, or records that do not compare.
+        InputError: an unknown system, a setting that no record is of, or records that do not
+            compare.
     """
     from cmir_repro.report import yours
 
@@ -187,10 +188,20 @@ def _command(system: str, config: "RunConfig", settings: dict) -> str:
 
 
 def _setting(system: str, dataset: str, task: str, scale: str) -> tuple[str, str, str, str]:
+    """A setting that a ledger has records of, if there is any of the system, its task by name."""
+    from cmir_repro.experiments import ledger
     from cmir_repro.experiments.systems import SYSTEMS
 
     one_of("system", system, SYSTEMS)
     named = SYSTEMS[system].presets.default_task(dataset) if task == "auto" else task
+    records = ledger.records(system=system)
+    for key, value in (("scale", scale), ("dataset", dataset), ("task", named)):
+        there = sorted({getattr(r, key) for r in records})
+        records = [r for r in records if getattr(r, key) == value]
+        if there and not records:
+            raise InputError(
+                f"no record of {system} has the {key} {value!r}; name one of {first(there, 10)}"
+            )
     return system, dataset, scale, named
 
 

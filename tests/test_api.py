@@ -97,7 +97,7 @@ def test_a_method_finds_its_system(tiny, monkeypatch):
         (lambda: cmir.run("TIRG", seed=2**32), "seed = 4294967296 is not allowed"),
         (lambda: cmir.prepare("css", size=9), "css: option 'size' is unknown; allowed: scale"),
         (lambda: cmir.prepare("own-folder", name="a"), "own-folder: the option 'csv' is missing"),
-        (lambda: cmir.run("TRIG"), "method 'TRIG' is unknown; allowed: TIRG, "),
+        (lambda: cmir.run("TRIG"), "method 'TRIG' is unknown; allowed: TIRG; "),
         (lambda: cmir.run("TIRG", steps=9), "setting 'steps' is unknown; allowed: .*training"),
         (lambda: cmir.score("tirg/css", images="i.npz"), "files are queries and gallery; .*images"),
         (lambda: cmir.score("tirg/cs", queries="q", gallery="g"), "tirg/cs"),
@@ -164,6 +164,15 @@ def test_a_plot_shows_what_the_table_says(tiny):
     assert cmir.table("dim")["R@1"].tolist() == ["50.0 [50.0, 50.0]"]
     titles = [axis.get_title(loc="left") for axis in cmir.plot("dim").axes]
     assert titles == ["R@1", "R@5", "R@10"]
+    for key, wrong, there in (
+        ("scale", "mni", "mini"),
+        ("dataset", "nope", "css"),
+        ("task", "3d3d", "3d-3d"),
+    ):
+        said = f"no record of dim has the {key} '{wrong}'; name one of {there}"
+        for shows in (cmir.table, cmir.plot):
+            with pytest.raises(InputError, match=said):
+                shows(**{key: wrong})
 
 
 def test_a_class_typed_at_a_prompt_is_refused_in_one_line(tiny):

@@ -83,7 +83,11 @@ def read_ranks(path: Path) -> pd.DataFrame:
             f"{path}: rank {row['rank']!s} of query {row['query']!s} is no number of at least 1"
         )
     table = table.assign(query=table["query"].astype(str), rank=rank)
-    return table.sort_values("rank", kind="stable").drop_duplicates("query").set_index("query")
+    if (unnamed := table["query"].str.strip().isin(["", "nan"])).any():
+        raise InputError(f"{path}: the query of row {int(unnamed.argmax()) + 1} is empty; name it")
+    table = table.sort_values("rank", kind="stable").drop_duplicates("query").set_index("query")
+    table.attrs["file"] = str(path)
+    return table
 
 
 def audit(
@@ -208,13 +212,14 @@ def _aligned(runs: Mapping[str, Sequence[pd.DataFrame]]) -> dict[str, list[Ranks
     for role, found in runs.items():
         if not len(found):
             raise InputError(f"no run of {role} was given")
-    first = runs[IMAGE][0].index
+    first, told = runs[IMAGE][0].index, runs[IMAGE][0].attrs.get("file", "image only, run 1")
     for role, found in runs.items():
         for i, run in enumerate(found):
             lacks, more = first.difference(run.index), run.index.difference(first)
             if len(lacks) or len(more):
                 raise InputError(
-                    f"{role}, run {i + 1}, ranks other queries than image only, run 1: "
+                    f"{run.attrs.get('file', f'{role}, run {i + 1},')} ranks other queries than "
+                    f"{told}: "
                     f"{len(lacks)} missing, {len(more)} more, for instance "
                     f"{str([*lacks, *more][0])!r}"
                 )

@@ -198,9 +198,18 @@ class LabelExperiment(Experiment):
         return Encoded(images, texts)
 
     def read(self, found: dict[str, Features]) -> Encoded:
-        """See `Experiment`; whole numbers are codes, 0 and 1 or -1 and 1, others are features."""
+        """See `Experiment`; 0 and 1, or -1 and 1, of any type are codes, all else is features.
+
+        Raises:
+            InputError: as there; one side is codes and the other is not.
+        """
         sides = [align(found[name], self.task.labelled.ids) for name in self.files]
-        if all(side.dtype.kind in "iu" for side in sides):
+        coded = [_are_codes(side) for side in sides]
+        if any(coded) and not all(coded):
+            both = zip(self.files, coded, strict=True)
+            told = [f"{x} are {('features', 'codes')[is_code]}" for x, is_code in both]
+            raise InputError(f"{' and '.join(told)}; give codes of both, or features of both")
+        if all(coded):
             sides = [as_codes(side, name) for side, name in zip(sides, self.files, strict=True)]
         scoring = f"hamming-{sides[0].shape[1]}" if sides[0].dtype == bool else COSINE
         return Encoded(*({scoring: side} for side in sides))
@@ -249,6 +258,11 @@ class LabelExperiment(Experiment):
             progress=self.progress,
         )
         return system.head
+
+
+def _are_codes(side: np.ndarray) -> bool:
+    """Whether features (N, D) are whole numbers by type, or 0 and 1 or -1 and 1 of any type."""
+    return side.dtype.kind in "biu" or bool(np.isin(side, (-1, 0, 1)).all() and side.any())
 
 
 def teachers(config: CRCGSRun, task: LabelledTask, progress: bool = True) -> Teachers:

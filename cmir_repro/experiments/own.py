@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import InputError, naming, one_of
 from cmir_repro.core.files import sha256, write_json
 from cmir_repro.evaluation.features import load_features
 from cmir_repro.experiments import ledger, versions
@@ -99,7 +99,8 @@ def record_scores(
     config = presets.configure(dataset, task, scale, seed=seed)  # its data only, not its model
     experiment = kind(config, progress=False)
     found = {name: load_features(Path(files[name])) for name in kind.files}
-    queries, result = experiment.score(experiment.read(found))
+    with naming(" and ".join(str(files[name]) for name in kind.files)):
+        queries, result = experiment.score(experiment.read(found))
     digests = {name: sha256(Path(files[name])) for name in kind.files}
     return keep_features(experiment, method, digests, queries, result, seed, command)
 

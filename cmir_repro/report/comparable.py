@@ -36,7 +36,7 @@ def finished(
             r
             for r in ledger.records(each, dataset=dataset, scale=scale, task=task)
             if r.method in methods
-            and _as_configured(r, configure(dataset, task, scale, r.method, r.seed))
+            and as_configured(r, configure(dataset, task, scale, r.method, r.seed))
         ]
     if not found:
         return {}
@@ -58,7 +58,7 @@ def finished(
     return by_method
 
 
-def _as_configured(record: ledger.Record, config: RunConfig) -> bool:
+def as_configured(record: ledger.Record, config: RunConfig) -> bool:
     """Whether a record is of this configuration, as it is or as small data changed it.
 
     The name of a run is that of what was asked for; see `Experiment.suit`.

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cmir_repro.core import paths
+from cmir_repro.core.errors import first
 from cmir_repro.core.files import write_text
 from cmir_repro.core.protocol import only_protocol
 from cmir_repro.evaluation import intervals
@@ -127,7 +128,40 @@ def _own(system: str, dataset: str, scale: str, task: str) -> dict[str, list[led
     mine = own.rows(system, dataset, scale, task)
     presets = SYSTEMS[system].presets
     ours = [name for name in presets.known() if name not in own.registered(system)]
-    return mine | COLUMNS[system].records(dataset, scale, task, ours, ledger.OWN)
+    changed = _changed(system, dataset, scale, task)
+    return mine | changed | COLUMNS[system].records(dataset, scale, task, ours, ledger.OWN)
+
+
+def _changed(system: str, dataset: str, scale: str, task: str) -> dict[str, list[ledger.Record]]:
+    """The user's runs that are no method of the tables as it is: "TIRG, train.steps=4" -> records.
+
+    Those that `own.rows` has are left out.
+    """
+    presets, found = SYSTEMS[system].presets, {}
+    where = {"dataset": dataset, "scale": scale, "task": task, "system": system}
+    for record in ledger.records(ledger.OWN, ("run",), **where):
+        if record.method in own.registered(system) or record.config.get("features"):
+            continue
+        name = record.method
+        if name in presets.known():
+            config = presets.configure(dataset, task, scale, name, record.seed)
+            if comparable.as_configured(record, config):
+                continue
+            usual = _flat(config.model_dump(mode="json"))
+            settings = _flat(record.config).items()
+            told = [f"{key}={value}" for key, value in settings if usual.get(key) != value]
+            name = f"{name}, {first(told)}"
+        found.setdefault(name, []).append(record)
+    return found
+
+
+def _flat(settings: dict) -> dict[str, object]:
+    """Settings by the names that `cmir run -s` gives them: {"train": {"steps": 4}} and so on."""
+    flat = {}
+    for key, value in settings.items():
+        inner = _flat(value) if isinstance(value, dict) else {"": value}
+        flat |= {f"{key}.{name}".rstrip("."): one for name, one in inner.items()}
+    return flat
 
 
 def _cells(records: list[ledger.Record], metrics: tuple[str, ...]) -> dict[str, str]:

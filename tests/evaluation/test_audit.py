@@ -146,7 +146,12 @@ def test_it_is_plain_json_and_text(files):
         ("x.csv", "query,scoring,rank\na,itc,1\na,itm,2\n", "more than one scoring: itc, itm"),
         ("x.parquet", "PAR1 cut", "x.parquet is no readable parquet"),
         ("x.txt", "query,rank\na,1\n", "must end in .parquet or .csv"),
-        ("x.csv", "query,rank\na,1\nb,1\nc,1\nd,1\ne,1\n", "1 missing, 0 more, for instance 'f'"),
+        ("x.csv", "query,rank\na,1\n,1\n", "x.csv: the query of row 2 is empty"),
+        (
+            "x.csv",
+            "query,rank\na,1\nb,1\nc,1\nd,1\ne,1\n",
+            "x.csv ranks other queries than i.csv: 1 missing, 0 more, for instance 'f'",
+        ),
     ],
 )
 def test_files_that_cannot_be_used_are_refused(files, name, content, message):

@@ -171,9 +171,17 @@ def test_whole_numbers_are_codes(monkeypatch, tmp_path):
     files = saved(tmp_path, images=(ids, codes[0]), texts=(ids, codes[1]))
     record = own.record_scores("crcgs", "My codes", files, "tiny-labels")
     assert list(record.result["by_scoring"]) == ["hamming-6"]
-    files = saved(tmp_path, images=(ids, codes[0]), texts=(ids, codes[1] + 3))
-    with pytest.raises(InputError, match="texts"):
-        own.record_scores("crcgs", "My codes", files, "tiny-labels")
+    signs = saved(tmp_path, images=(ids, codes[0]), texts=(ids, 2.0 * codes[1] - 1))
+    again = own.record_scores("crcgs", "My signs", signs, "tiny-labels")
+    assert again.result["metrics"] == record.result["metrics"]
+    for texts, said in (
+        (codes[1] + 3, r"images\.npz and .*texts\.npz: texts code row"),
+        (codes[1] + 0.5, "images are codes and texts are features; give codes of both"),
+        (codes[1] * 0.0, "images are codes and texts are features"),
+    ):
+        files = saved(tmp_path, images=(ids, codes[0]), texts=(ids, texts))
+        with pytest.raises(InputError, match=said):
+            own.record_scores("crcgs", "My codes", files, "tiny-labels")
 
 
 def test_seeds_of_features_share_a_row_and_another_try_has_its_own(tmp_path):

@@ -40,6 +40,22 @@ def test_a_registered_method_and_recorded_features_are_rows(ledgers):
     assert rows() == {"TIRG": 2, "Wide (yours)": 1, "Features of mine (yours)": 1}
 
 
+def test_runs_with_settings_of_ones_own_are_rows_that_say_which(ledgers):
+    short = {"steps": 4, "evaluate_every": 2}
+    for seed in (0, 1):
+        config = configure(seed=seed, method="TIRG", training=short).model_dump(mode="json")
+        keep(made_up("TIRG", seed, run=f"short-{seed}", config=config))
+    config = configure(method="Wide", model={"embed_dim": 256}).model_dump(mode="json")
+    keep(made_up("Wide", 0, config=config))
+    keep(made_up("TIRG", 7))
+    assert rows() == {
+        "TIRG": 2,
+        "TIRG, train.evaluate_every=2, train.steps=4 (yours)": 2,
+        "Wide (yours)": 1,
+        "TIRG (yours)": 1,
+    }
+
+
 def test_cells_are_means_with_intervals_over_seeds(ledgers):
     (row,) = yours.table(*SETTING).to_dict("records")
     assert row["R@1"] == "50.0 [50.0, 50.0]"
