@@ -8,6 +8,7 @@ import pandas as pd
 
 from cmir_repro.core.errors import one_of
 from cmir_repro.experiments import identity, ledger
+from cmir_repro.experiments.presets.base import candidates
 from cmir_repro.experiments.search import validation
 from cmir_repro.experiments.systems import SYSTEMS
 from cmir_repro.report import markdown as md
@@ -123,7 +124,7 @@ def _found(system: str, dataset: str, task: str, scale: str) -> dict[str, dict[i
     """Candidate -> seed -> its validation, and "hours"."""
     presets = SYSTEMS[system].presets
     out: dict[str, dict[int, dict]] = {}
-    for name in presets.SEARCH:
+    for name in candidates(presets, dataset, task, scale):
         out[name] = {}
         for seed in SEEDS:
             config = presets.configure(dataset, task, scale, name, seed)

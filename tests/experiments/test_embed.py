@@ -100,6 +100,15 @@ def test_texts_are_their_own_ids_or_have_them_in_a_csv(clip, tmp_path):
         texts_of(table)
 
 
+@pytest.mark.parametrize("text", ["", "..."])
+def test_a_text_without_a_word_is_named_with_its_file_and_id(tmp_path, text):
+    table = tmp_path / "texts.csv"
+    table.write_text(f"id,text\nq1,remove a sphere\nq2,{text}\n")
+    with pytest.raises(InputError, match=r"texts\.csv: the text of id 'q2' has no word") as caught:
+        texts_of(table)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("grid", [False, True])
 def test_a_model_trains_on_what_was_embedded_of_its_data(tiny_css, clip, tmp_path, grid):
     images = go(images_of(tiny_css.folder), clip, tmp_path / "images", grid=grid, shard=50)

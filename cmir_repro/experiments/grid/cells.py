@@ -125,18 +125,15 @@ def _cells(
         for dataset in (datasets or (["css"] if search else of_tables))
         if named or dataset in of_tables
         for task in tasks_of(dataset)
-        for group in _groups(presets, dataset, task, more, search)
+        for group in (
+            [base.candidates(presets, dataset, task, scale)]
+            if search
+            else [*presets.groups(dataset, task), more]
+        )
         for seed in seeds
         for method in group
         if methods is None or method in methods
     ]
-
-
-def _groups(presets, dataset: str, task: str, more: list[str], search: bool) -> list[list[str]]:
-    """Names of methods, in the groups they are run in."""
-    if search:
-        return [list(presets.SEARCH)]
-    return [*presets.groups(dataset, task), more]
 
 
 def _of_the_tables(what: str, wanted: Sequence[str] | None, known: set[str]) -> None:

@@ -7,6 +7,7 @@ runs out of date: each carries its own settings.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import ClassVar, Literal
 
 from pydantic import Field, JsonValue
@@ -107,6 +108,19 @@ def without_pixels(dataset: str) -> bool:
 def _told(dataset: str) -> dict:
     file = paths.data() / dataset / "dataset.json"
     return read_json(file) if file.exists() else {}
+
+
+def candidates(presets: ModuleType, dataset: str, task: str, scale: str) -> list[str]:
+    """What a search tries: names of SEARCH, most promising first.
+
+    A candidate that became the setting of a scale is one no more there, but is one elsewhere.
+    """
+    found: dict[str, dict] = {}
+    for name in presets.SEARCH:
+        settings = presets.configure(dataset, task, scale, name).model_dump(exclude={"method"})
+        if settings not in found.values():
+            found[name] = settings
+    return list(found)
 
 
 def check(scale: str, method: str, known: Iterable[str], model: dict | None) -> None:
