@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from cmir_repro.command_line import Preset, Ties
-from cmir_repro.core.errors import check_seed, one_of
+from cmir_repro.command_line import RESULT, Preset, Ties, chosen, finish
+from cmir_repro.core.errors import check_seed
+from cmir_repro.core.files import check_output
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,18 +34,16 @@ def score_judged(
     ] = None,
 ) -> None:
     """Score CIRCO, GeneCIS, i-CIR, MTEB and others: MAP, nDCG."""
-    from cmir_repro.core.files import write_json
-    from cmir_repro.core.protocol import TIES, preset
-    from cmir_repro.evaluation import judged, judged_files
+    from cmir_repro.evaluation import judged, judged_files, ranked_lists
 
-    rule = preset(protocol)
-    if ties:
-        one_of("ties", ties, TIES)
-        rule = rule.changed(ties=ties)
+    # A folder's features end in .npz, so that what is written may lie among them and be replaced.
+    read = annotations, None if source.is_dir() else source
+    check_output(out, RESULT, *read)
+    check_output(lists, ranked_lists.WRITTEN, *read)
+    check_output(lists and Path(f"{lists}.qrels"), (".qrels",), *read)
+    rule = chosen(protocol, ties, "judged")
     result = judged_files.score_files(source, annotations, rule, split, seed, lists, depth)
-    if out:
-        write_json(out, result)
-    print(judged.table(result))
+    finish(result, judged.table(result), out)
 
 
 def score_css_x(
@@ -54,14 +53,12 @@ def score_css_x(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="result as JSON")] = None,
 ) -> None:
     """Score features of CSS-X: what a model confuses."""
-    from cmir_repro.core.files import write_json
     from cmir_repro.core.protocol import preset
     from cmir_repro.experiments import css_x
 
+    check_output(out, RESULT, queries, gallery)
     found = css_x.of_files(queries, gallery, preset(css_x.NAME), seed)
-    if out:
-        write_json(out, css_x.as_dict(found))
-    print(css_x.text(found))
+    finish(css_x.as_dict(found), css_x.text(found), out)
 
 
 def server_file(
@@ -81,6 +78,7 @@ def server_file(
     from cmir_repro.evaluation import server_files
 
     if source:
+        check_output(file, RESULT, annotations, None if source.is_dir() else source)
         found = server_files.write(file, protocol, annotations, source, split)
     else:
         found = server_files.check(file, protocol, annotations, split)
@@ -94,33 +92,37 @@ def lists(
 ) -> None:
     """Write the ranked lists of a run, and what is right."""
     from cmir_repro.core import paths
+    from cmir_repro.evaluation.ranked_lists import WRITTEN
     from cmir_repro.experiments import run_lists
 
+    check_output(file, WRITTEN)
     for path in run_lists.write(run, file, depth):
         print(paths.shown(path))
 
 
 def leaderboard(
-    result: Annotated[str, typer.Argument(help="a file of --out, or a run in the ledger")],
-    out: Annotated[
-        Path | None, typer.Argument(help="to write; without it RESULT is read and shown")
-    ] = None,
+    result: Annotated[
+        str, typer.Argument(help="a run in the ledger, or a file of --out; to show: MTEB's, a card")
+    ],
+    out: Annotated[Path | None, typer.Argument(help="to write; without it RESULT is shown")] = None,
     form: Annotated[
         str, typer.Option(help="mteb (task result, JSON) or card (metadata, YAML)")
     ] = "mteb",
     model: Annotated[str, typer.Option(metavar="NAME", help="of a card")] = "",
 ) -> None:
-    """Results as MTEB or model cards keep them; or show such a file."""
+    """Results as MTEB or model cards keep them; or show a result in any form."""
     from cmir_repro.core.errors import naming
     from cmir_repro.data.readers.files import read_json
     from cmir_repro.evaluation import leaderboard as forms
     from cmir_repro.experiments import ledger
 
+    file = result.endswith((*RESULT, *forms.CARDS))
     if out is None:
-        print(forms.text(forms.read(Path(result))))
+        found = forms.read(Path(result)) if file else forms.shown(ledger.read(result).result)
+        print(forms.text(found))
         return
-    known = result.endswith(".json")
-    found = read_json(Path(result), dict) if known else ledger.read(result).result
+    check_output(out, forms.CARDS if form == "card" else RESULT, result)
+    found = read_json(Path(result), dict) if file else ledger.read(result).result
     with naming(result):
         forms.write(out, found, form, model)
     print(out)

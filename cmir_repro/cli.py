@@ -7,18 +7,16 @@ once. What cannot be used ends in one line on stderr and status 2.
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cmir_repro import benchmark_commands, feature_commands, gallery_commands
-from cmir_repro.command_line import Preset, Scripts, Ties, group, trained
+from cmir_repro.command_line import RESULT, Preset, Scripts, Ties, chosen, finish, group, trained
 from cmir_repro.core import paths
 from cmir_repro.core.config import parse
 from cmir_repro.core.errors import InputError, check_seed, one_of
-
-if TYPE_CHECKING:
-    from cmir_repro.core.protocol import Protocol
+from cmir_repro.core.files import check_output
 
 # Beside the statuses of `command_line`. The grid: time ran out, or others are at the rest; some
 # cells cannot be run.
@@ -152,11 +150,12 @@ def score(
     """Score features of composed queries: recall at k."""
     from cmir_repro.evaluation import recall
 
+    check_output(out, RESULT, queries, gallery, query_ids, gallery_ids)
     result = recall.score_files(
-        queries, gallery, _protocol(protocol, ties),
+        queries, gallery, chosen(protocol, ties, "recall"),
         query_ids=query_ids, gallery_ids=gallery_ids, seed=seed,
     )  # fmt: skip
-    _finish(result, recall.table(result), out)
+    finish(result, recall.table(result), out)
 
 
 @app.command()
@@ -196,11 +195,12 @@ def score_images_sentences(
     """Score features of images and sentences: RSUM."""
     from cmir_repro.evaluation import image_text
 
+    check_output(out, RESULT, images, sentences, image_ids, sentence_ids)
     result = image_text.score_files(
-        images, sentences, _protocol(protocol, ties),
+        images, sentences, chosen(protocol, ties, "image_text"),
         image_ids=image_ids, sentence_ids=sentence_ids, seed=seed,
     )  # fmt: skip
-    _finish(result, image_text.table(result), out)
+    finish(result, image_text.table(result), out)
 
 
 @app.command()
@@ -215,8 +215,9 @@ def score_labels(
     """Score features or codes by categories: MAP."""
     from cmir_repro.evaluation import labels
 
-    result = labels.score_files(queries, database, _protocol(protocol, ties), seed)
-    _finish(result, labels.table(result), out)
+    check_output(out, RESULT, queries, database)
+    result = labels.score_files(queries, database, chosen(protocol, ties, "labels"), seed)
+    finish(result, labels.table(result), out)
 
 
 @app.command()
@@ -230,8 +231,10 @@ def audit(
     """How many queries one input alone solves, and recall on the others."""
     from cmir_repro.evaluation import audit as shortcuts
 
+    lists = (image_only, text_only, model, other)
+    check_output(out, RESULT, *(name for names in lists for name in names.split(",")))
     found = shortcuts.audit_files(image_only, text_only, model, other or None)
-    _finish(shortcuts.as_dict(found), shortcuts.text(found), out)
+    finish(shortcuts.as_dict(found), shortcuts.text(found), out)
 
 
 @app.command()
@@ -249,9 +252,11 @@ def score_triplets(
     """Score features of FashionIQ or CIRR by one of their rules."""
     from cmir_repro.evaluation import triplet_files
 
-    rule = _protocol(protocol, ties)
+    # Features end in .npz, so that a result may lie among them and be replaced.
+    check_output(out, RESULT, annotations)
+    rule = chosen(protocol, ties, "fashioniq_cirr")
     result = triplet_files.score_files(features, annotations, rule, split, seed)
-    _finish(result, triplet_files.table(result), out)
+    finish(result, triplet_files.table(result), out)
 
 
 @app.command()
@@ -283,6 +288,7 @@ def report(
     """Write one page of all results, to be opened in a browser."""
     from cmir_repro.report import results_page
 
+    check_output(out, (".html",))
     print(paths.shown(results_page.write(out)))
 
 
@@ -371,23 +377,6 @@ def _budget(seconds: int | None, hours: float | None) -> int | None:
     if not 1 <= hours * 3600 <= YEAR:  # refuses nan too
         raise InputError(f"--hours {hours} must be a second at least and a year at most")
     return int(hours * 3600)
-
-
-def _protocol(name: str, ties: str | None) -> "Protocol":
-    from cmir_repro.core.protocol import TIES, preset
-
-    if not ties:
-        return preset(name)
-    one_of("ties", ties, TIES)
-    return preset(name).changed(ties=ties)
-
-
-def _finish(result: dict, table: str, out: Path | None) -> None:
-    from cmir_repro.core.files import write_json
-
-    if out:
-        write_json(out, result)
-    print(table)
 
 
 def main() -> None:

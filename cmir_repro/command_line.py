@@ -7,18 +7,24 @@ import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.core import TyperGroup
 
 from cmir_repro.core import paths
-from cmir_repro.core.errors import InputError
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.files import unwritable, write_json
+
+if TYPE_CHECKING:
+    from cmir_repro.core.protocol import Protocol
 
 INTERRUPTED = 130  # the status after Ctrl-C; what cannot be used is 2
 UNWRITABLE = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR,
 }  # fmt: skip
+RESULT = (".json",)  # what a result is written as
 Preset = Annotated[str, typer.Option(metavar="NAME", help="a wrong name lists those there are")]
 Ties = Annotated[
     str | None, typer.Option(help="mean, best or worst; default: what the protocol says")
@@ -42,8 +48,7 @@ class Commands(TyperGroup):
         except OSError as error:
             if error.errno not in UNWRITABLE:
                 raise
-            place = error.filename or paths.home()
-            message = f"cannot write {place}: {error.strerror}; name another folder by CMIR_HOME"
+            message = str(unwritable(error.filename or paths.home(), error.strerror))
         except typer.Abort:
             sys.exit(INTERRUPTED)
         print(f"error: {' '.join(message.split())}", file=sys.stderr)
@@ -118,10 +123,34 @@ def shortened(text: str, room: int) -> str:
 
 @contextmanager
 def trained() -> Iterator[None]:
-    """Training that cannot go on is told in one line as well."""
+    """Training that cannot go on is told in one line as well, and so is one that was stopped."""
     from cmir_repro.training.loop import TrainingError
 
     try:
         yield
     except TrainingError as error:
         raise InputError(str(error)) from error
+    except KeyboardInterrupt as stop:
+        # The loop names the step that it kept; before and after it, nothing new is to be kept.
+        kept = "stopped; the same command goes on from the last step that was kept, if there is one"
+        print(str(stop) or kept, file=sys.stderr)
+        raise
+
+
+def chosen(name: str, ties: str | None, scorer: str) -> "Protocol":
+    """The protocol of --protocol and --ties, for a command of core.scorers."""
+    from cmir_repro.core.protocol import TIES
+    from cmir_repro.core.scorers import preset_of
+
+    found = preset_of(name, scorer)
+    if not ties:
+        return found
+    one_of("ties", ties, TIES)
+    return found.changed(ties=ties)
+
+
+def finish(result: dict, table: str, out: Path | None) -> None:
+    """Write a result as JSON where that was asked for, and print its table."""
+    if out:
+        write_json(out, result)
+    print(table)

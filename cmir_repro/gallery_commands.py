@@ -7,6 +7,7 @@ import typer
 
 from cmir_repro.core import paths
 from cmir_repro.core.errors import check_seed
+from cmir_repro.core.files import check_output
 
 Feature = Annotated[Path, typer.Argument(metavar="FEATURES", help="file or folder of shards")]
 
@@ -56,7 +57,9 @@ def search(
 ) -> None:
     """Ask an index; writes ranked lists that score-judged reads."""
     from cmir_repro.evaluation.index import search as asking
+    from cmir_repro.evaluation.ranked_lists import WRITTEN
 
+    check_output(out, WRITTEN, folder, queries, rerank)
     count = asking.write_lists(folder, queries, out, depth, probe, rerank, batch)
     print(f"{paths.shown(out)}: the lists of {count:,} queries")
 

@@ -25,6 +25,15 @@ def said(*arguments: object) -> str:
     return result.stdout
 
 
+def complaint(*arguments: object) -> str:
+    """The one line for what cannot be used."""
+    result = cmir(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
 def run(function: Callable, *arguments: object) -> Prepared:
     """What the function returns for arguments as they are typed."""
     single = typer.Typer(add_completion=False)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tiny_benchmarks
 from command_line import cmir, said
+from made_up_records import keep, made_up
 
 import cmir_repro
 from cmir_repro.data.readers import benchmarks
@@ -37,10 +38,48 @@ def test_score_lists_server_file_and_card(circo):
     assert "12 queries with 50 images each" in checked
     assert shown.splitlines()[3:] == checked.splitlines()[4:]
     assert said("server-file", file, *rule, "--split", "val") == checked
-    said("leaderboard", out, folder / "card.md", "--form", "card", "--model", "me/mine")
+    shown = said("leaderboard", out)
+    assert shown.startswith("circo/official: ")
+    card = ("leaderboard", out, folder / "card.md", "--form", "card", "--model", "me/mine")
+    said(*card)
+    assert "card.md is there already and a card replaces no file" in cmir(*card).stderr
     card = said("leaderboard", folder / "card.md")
     value = json.loads(out.read_text())["metrics"]["mAP@10"]["value"]
     assert f"{value:.2f}" in card
+    assert f"{value:.2f}" in shown
+
+
+def test_what_is_read_is_not_replaced(circo):
+    root, folder = circo
+    rule = ("--annotations", root, "--protocol", "circo/official")
+    run, out = folder / "run.trec", folder / "out.json"
+    for _ in range(2):  # what was written before is replaced, also beside the features
+        said("score-judged", folder, *rule, "--lists", run, "--depth", 50, "--out", out)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    judgements, inside = folder / "run.trec.qrels", next(root.rglob("*val.json"))
+    own = ("--annotations", judgements, "--protocol", "own/judged")
+    css_x = ("score-css-x", "--queries", folder / "queries.npz", "--gallery", folder / "images.npz")
+    for typed, message in (
+        (("score-judged", run, *rule, "--lists", run), "run.trec is read here"),
+        (("score-judged", folder, *own, "--lists", run), "run.trec.qrels is read here"),
+        (("score-judged", run, *rule, "--out", inside), f"lies in {root}, which is read here"),
+        (("server-file", inside, *rule, "--from", folder), f"lies in {root}, which is read here"),
+        ((*css_x, "--out", folder / "images.npz"), "images.npz is read here"),
+        (("leaderboard", out, out), "out.json is read here"),
+        (("leaderboard", out, run), "run.trec is there already and does not end in .json"),
+        (("lists", "a-run", folder / "images.npz"), "does not end in .parquet or .trec"),
+        (("search", folder, run, "--out", run), f"run.trec lies in {folder}, which is read here"),
+    ):
+        result = cmir(*typed)
+        assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+        assert message in result.stderr
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_run_is_shown(tmp_path, monkeypatch):
+    monkeypatch.setenv("CMIR_HOME", str(tmp_path))
+    keep(made_up(seed=0))
+    assert "  R@1 " in said("leaderboard", "tirg-0")
 
 
 @pytest.mark.parametrize(
@@ -50,6 +89,10 @@ def test_score_lists_server_file_and_card(circo):
         (
             ["score-judged", "x", "--annotations", "y", "--protocol", "tirg/css"],
             "tirg/css is not scored by `cmir score-judged`, which scores circo/official, ",
+        ),
+        (
+            ["score-judged", "x", "--annotations", "y", "--protocol", "tirg/cs"],
+            "protocol 'tirg/cs' is unknown; allowed: circo/official, genecis/official, ",
         ),
         (
             ["server-file", "x", "--annotations", "y", "--protocol", "cirr/official"],

@@ -6,13 +6,12 @@ import sys
 
 import numpy as np
 import pytest
-from command_line import cmir, said
+from command_line import cmir, complaint, said
 from made_up_records import keep, made_up
 
 from cmir_repro.command_line import shortened
 from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
-from cmir_repro.core.protocol import TIES
 from cmir_repro.data.registry import SCRIPTS
 from cmir_repro.evaluation.features import save_features
 from cmir_repro.experiments import ledger
@@ -30,15 +29,6 @@ NAMES = (
 PREPARE = [["prepare", name] for name in SCRIPTS]
 COMMANDS = [*([name] for name in NAMES), ["ledger", "merge"], *PREPARE]
 ONE_CELL = ["--dataset", "css", "--task", "3d-3d", "--method", "Image only", "--seed", "0"]
-
-
-def refused(*arguments):
-    """The one line for what cannot be used."""
-    result = cmir(*arguments)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr
 
 
 # Help
@@ -131,7 +121,7 @@ def test_long_summaries_end_between_words():
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_cannot_be_used_is_one_line(workspace, arguments, message):
-    assert message in refused(*arguments)
+    assert message in complaint(*arguments)
     assert not workspace.exists()
 
 
@@ -148,7 +138,48 @@ def test_training_that_cannot_go_on_is_one_line(quick, monkeypatch):
         raise loop.TrainingError("loss is NaN at step 3;\nlower the learning rate")
 
     monkeypatch.setattr("cmir_repro.experiments.run.run", fail)
-    assert "loss is NaN at step 3; lower" in refused("run", "--method", "Image only")
+    assert "loss is NaN at step 3; lower" in complaint("run", "--method", "Image only")
+
+
+@pytest.mark.parametrize(
+    ("stop", "line"),
+    [
+        (KeyboardInterrupt("stopped after step 3; it is kept"), "stopped after step 3; it is"),
+        (KeyboardInterrupt(), "stopped; the same command goes on from the last step that was kept"),
+    ],
+)
+def test_a_run_that_was_stopped_says_what_is_kept(quick, monkeypatch, stop, line):
+    def stopped(*_, **__):
+        raise stop
+
+    monkeypatch.setattr("cmir_repro.experiments.run.run", stopped)
+    result = cmir("run", "--method", "Image only")
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (130, "", 1)
+    assert result.stderr.startswith(line)
+
+
+def test_a_stopped_run_goes_on_after_the_step_that_it_kept(quick, monkeypatch):
+    typed = ["run", "--method", "Image only", "--device", "cpu"]
+    real = loop.Stop.__enter__
+
+    def signalled(self):
+        entered = real(self)
+        self.signalled = True
+        return entered
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Stop, "__enter__", signalled)
+        stopped = cmir(*typed)
+    assert stopped.exit_code == 130
+    assert stopped.stderr.splitlines()[-1] == (
+        "stopped after step 1; it is kept, and the same command goes on from it"
+    )
+    (kept,) = paths.runs().glob("*/last.json")
+    assert json.loads(kept.read_text())["step"] == 1
+    said_again = cmir(*typed)
+    assert said_again.exit_code == 0
+    (record,) = ledger.records()
+    assert record.steps == 6
 
 
 def test_ctrl_c_has_its_own_status(monkeypatch):
@@ -254,86 +285,15 @@ def test_prepare_says_where_the_data_are(tiny_css):
     assert "css (rendered) in mini" in said("prepare", "css", "--scale", "mini")
 
 
-# Scores of files
-
-
-@pytest.fixture
-def files(tmp_path, monkeypatch):
-    """Two queries q.npz and three items g.npz, with all that any protocol asks for."""
-    monkeypatch.chdir(tmp_path)
-    item, g = np.eye(3), np.array(["g0", "g1", "g2"])
-    facts = {"labels": np.array(["a", "b", "c"]), "categories": np.eye(3, dtype=np.uint8)}
-    save_features(tmp_path / "g.npz", g, item, **facts)
-    asked = {"source": g[[2, 0]], "labels": np.array(["a", "b"]), "image": g[[0, 1]]}
-    categories = np.eye(3, dtype=np.uint8)[:2]
-    save_features(
-        tmp_path / "q.npz", np.array(["q0", "q1"]), item[:2], **asked, categories=categories
-    )
-    save_features(
-        tmp_path / "s.npz", np.array(["s0", "s1", "s2"]), item, image=g, categories=np.eye(3)
-    )
-    return tmp_path
-
-
-SCORED = {
-    "score": (["--queries", "q.npz", "--gallery", "g.npz"], "tirg/css", "R@1"),
-    "score-images-sentences": (
-        ["--images", "g.npz", "--sentences", "s.npz"], "own/image-sentence", "i2t R@1",
-    ),
-    "score-labels": (["--queries", "q.npz", "--database", "g.npz"], "map-all", "MAP@all"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("command", SCORED)
-def test_files_are_scored_printed_and_written(files, command):
-    given, protocol, metric = SCORED[command]
-    arguments = [command, *given, "--protocol", protocol, "--ties", "worst", "--seed", "5"]
-    text = said(*arguments, "--out", "out.json")
-    result = json.loads((files / "out.json").read_text())
-    assert result["protocol"]["name"] == f"{protocol}[ties=worst]"
-    assert result["interval"]["seed"] == 5
-    assert result["metrics"][metric]["value"] == 100
-    assert any(line.startswith(f"{metric} ") and "100.00" in line for line in text.splitlines())
-
-
-@pytest.mark.parametrize("command", SCORED)
-def test_files_that_cannot_be_scored_are_one_line(files, command):
-    given, protocol, _ = SCORED[command]
-    assert "protocol 'cs' is unknown; allowed: css-x" in refused(
-        command, *given, "--protocol", "cs"
-    )
-    wrong = refused(command, *given, "--protocol", protocol, "--ties", "some")
-    assert f"ties 'some' is unknown; allowed: {', '.join(TIES)}" in wrong
-    (files / "g.npz").write_bytes(b"PK\x03\x04 cut off")
-    assert "g.npz" in refused(command, *given, "--protocol", protocol)
-
-
-def test_arrays_bring_their_ids_in_files_of_their_own(files):
-    for name, rows in (
-        ("q", ["id,label,source", "q0,a,g2", "q1,b,"]),
-        ("g", ["id,label", "g0,a", "g1,b", "g2,c"]),
-    ):
-        np.save(files / f"{name}.npy", np.load(files / f"{name}.npz")["features"])
-        (files / f"{name}.csv").write_text("\n".join(rows) + "\n")
-    given = ["score", "--queries", "q.npy", "--gallery", "g.npy", "--protocol", "tirg/css"]
-    assert "g.npy" in refused(*given, "--query-ids", "q.csv")
-    ids = ["--query-ids", "q.csv", "--gallery-ids", "g.csv"]
-    assert "2 queries, 3 gallery items" in said(*given, *ids)
-
-
-def test_rank_files_are_audited_printed_and_written(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name, ranks in {"i": (1, 20, 30), "t": (20, 1, 30), "m": (1, 1, 2)}.items():
-        lines = [f"q{n},{rank}" for n, rank in enumerate(ranks)]
-        (tmp_path / f"{name}.csv").write_text("\n".join(["query,rank", *lines]) + "\n")
-    printed = said("audit", "i.csv", "t.csv", "m.csv,m.csv", "--other", "m.csv,i.csv", "--out", "o")
-    assert "need composition          10       1  R@1 " in printed
-    assert len(json.loads((tmp_path / "o").read_text())["parts"]) == 12
-    (tmp_path / "m.csv").write_text("query,place\nq0,1\n")
-    assert "m.csv has no column 'rank'" in refused("audit", "i.csv", "t.csv", "m.csv")
-
-
 # Tables, ledgers
+
+
+def test_a_page_replaces_pages_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("cmir_repro.report.results_page.write", lambda out: out)
+    (tmp_path / "old.html").write_text("old")
+    assert said("report", "--out", tmp_path / "old.html") == "old.html\n"
+    (tmp_path / "notes.md").write_text("by hand")
+    assert "does not end in .html" in complaint("report", "--out", tmp_path / "notes.md")
 
 
 def test_tables_go_to_the_workspace_or_into_the_pages(monkeypatch, workspace):
@@ -381,7 +341,7 @@ def test_own_features_are_recorded_or_refused_in_one_line(monkeypatch, tmp_path,
     save_features("q.npz", part.query_ids, vectors[part.target])
     save_features("g.npz", part.gallery_ids, vectors)
     given = ["record", "dim", "Mine", "--file", "queries=q.npz"]
-    assert "gallery" in refused(*given)
+    assert "gallery" in complaint(*given)
     assert "cmir tables" in said(*given, "--file", "gallery=g.npz")
     (record,) = ledger.records()
     assert (record.kind, record.method) == ("features", "Mine")

@@ -5,6 +5,7 @@ it. A process that is killed leaves that folder behind; the next one that writes
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -14,12 +15,13 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 from pydantic_core import from_json
 
+from cmir_repro.core import paths
 from cmir_repro.core.errors import InputError
 
 PARTIAL = ".partial-"
@@ -45,10 +47,52 @@ def atomic(path: Path) -> Iterator[Path]:
             temporary.chmod(0o644)  # late: some writers put a file of their own in its place
             os.replace(temporary, path)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(
-            f"cannot write {path}: {reason}; free some space or name a writable folder by CMIR_HOME"
-        ) from error
+        raise unwritable(path, error.strerror or str(error)) from error
+
+
+def unwritable(path: Path, reason: str) -> InputError:
+    """What is said where `path` cannot be written; CMIR_HOME helps only with what lies under it."""
+    ours = Path(path).resolve().is_relative_to(paths.home().resolve())
+    return InputError(
+        f"cannot write {path}: {reason}; free some space or name a writable folder"
+        f"{' by CMIR_HOME' if ours else ''}"
+    )
+
+
+def check_output(path: Path | None, suffixes: Sequence[str], *read: Path | str | None) -> None:
+    """Refuse, before the work, a file that cannot be written or would replace something else.
+
+    Args:
+        path: to be written; None: nothing is.
+        suffixes: of what is written; a file that is there is replaced only if it ends in one.
+        read: files that are read, and folders of which every file counts as read; None: not given.
+
+    Raises:
+        InputError: it is a folder, is read, is of another kind, or its folder is not writable.
+    """
+    if path is None:
+        return
+    path = Path(path)
+    kinds = " or ".join(suffixes)
+    if os.path.isdir(path):
+        raise InputError(f"{path} is a folder; name a file that ends in {kinds}")
+    if os.path.exists(path):
+        for one in filter(None, read):
+            if path.resolve().is_relative_to(Path(one).resolve()):
+                inside = "" if path.samefile(one) else f"lies in {one}, which "
+                raise InputError(
+                    f"{path} {inside}is read here and would be replaced; name another file to write"
+                )
+        if path.suffix.lower() not in suffixes:
+            raise InputError(
+                f"{path} is there already and does not end in {kinds}, as what would replace it; "
+                "name another file to write"
+            )
+    folder = next(folder for folder in path.absolute().parents if os.path.exists(folder))
+    if not os.path.isdir(folder):
+        raise unwritable(path, f"{folder} is no folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise unwritable(path, os.strerror(errno.EACCES))
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Which command scores a protocol in full; the others refuse it by name."""
 
-from cmir_repro.core.errors import InputError
-from cmir_repro.core.protocol import PRESETS, Protocol
+from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.protocol import ALIASES, PRESETS, Protocol, preset
 
 # Module of evaluation -> the command that scores feature files by it.
 SCORERS = {
@@ -27,6 +27,19 @@ def check_scorer(protocol: Protocol, scorer: str) -> None:
             f"{protocol.name} is not scored by `{SCORERS[scorer]}`, which scores "
             f"{', '.join(names(scorer))}; use `{SCORERS[protocol.scorer]}`"
         )
+
+
+def preset_of(name: str, scorer: str) -> Protocol:
+    """The preset called `name`, which a key of SCORERS implements in full.
+
+    Raises:
+        InputError: there is none, and the message lists those of the scorer; or as `check_scorer`.
+    """
+    if name.partition("[")[0] not in (*PRESETS, *ALIASES):
+        one_of("protocol", name, names(scorer))
+    found = preset(name)
+    check_scorer(found, scorer)
+    return found
 
 
 def names(scorer: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Results as others keep them: MTEB's task results, and the metadata of model cards.
 
 MTEB (mteb/results/task_result.py) keeps fractions of 1 in a JSON file a task; a model card keeps
-its `model-index` in YAML (hub-docs, modelcard.md). Both are read again as metrics in percent.
+its `model-index` in YAML (hub-docs, modelcard.md). Both are read again, fractions as percent.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from cmir_repro.core.errors import InputError, one_of
+from cmir_repro.core.errors import InputError, naming, one_of
 from cmir_repro.core.files import write_json, write_text
 from cmir_repro.core.rule import measure
 from cmir_repro.data.readers.files import json_fields, read_json
@@ -29,6 +29,7 @@ NAMES = {
 }
 DIGITS = 6  # of MTEB's files
 FORMS = ("mteb", "card")
+CARDS = (".md", ".yml", ".yaml")  # what a file with a card's metadata ends in
 
 
 def write(path: Path, result: Mapping, form: str, model: str = "") -> None:
@@ -40,11 +41,16 @@ def write(path: Path, result: Mapping, form: str, model: str = "") -> None:
 
     Raises:
         InputError: MTEB has no task of this protocol, the result says less than is needed, or the
-            card lacks the model's name.
+            card lacks the model's name or would replace a file.
     """
     one_of("form", form, FORMS)
     if form == "mteb":
         write_json(Path(path), task_result(result))
+    elif Path(path).exists():  # most of a card is written by hand
+        raise InputError(
+            f"{path} is there already and a card replaces no file; name another file to write, and "
+            "copy its model-index into the card"
+        )
     else:
         write_text(Path(path), model_card(result, model))
 
@@ -85,7 +91,7 @@ def model_card(result: Mapping, model: str) -> str:
         "name": f"{name}: {protocol['gallery']}",
     }
     rows = [
-        {"type": key, "name": f"{key} ({name}, percent)", "value": round(value, 4)}
+        {"type": key, "name": f"{key} ({name}, {_unit(key)})", "value": round(value, 4)}
         for key, value in metrics.items()
     ]
     task = {"type": "image-retrieval", "name": "Cross-modal image retrieval"}
@@ -95,17 +101,29 @@ def model_card(result: Mapping, model: str) -> str:
 
 
 def read(path: Path) -> dict[str, dict[str, float]]:
-    """Task or protocol -> metric -> percent, of a file in either form.
+    """Task or protocol -> metric -> value, of a file in either form or with a result.
 
     Raises:
         InputError: the file is missing, damaged or of another form.
     """
     path = Path(path)
-    return _of_card(path) if path.suffix in (".md", ".yml", ".yaml") else _of_mteb(path)
+    if path.suffix in CARDS:
+        return _of_card(path)
+    value = read_json(path, dict)
+    if "task_name" in value:
+        return _of_mteb(path, value)
+    with naming(path):
+        return shown(value)
+
+
+def shown(result: Mapping) -> dict[str, dict[str, float]]:
+    """A result as `read` gives it."""
+    protocol, metrics = _parts(result)
+    return {f"{protocol['name']}: {protocol['gallery']}": metrics}
 
 
 def text(found: Mapping[str, Mapping[str, float]]) -> str:
-    """What `read` found, aligned."""
+    """What `read` found, aligned: ranks in places, all else in percent."""
     lines = []
     for name, metrics in found.items():
         lines += [name, *(f"  {key:<26}{value:>9.2f}" for key, value in metrics.items())]
@@ -113,7 +131,12 @@ def text(found: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def _parts(result: Mapping) -> tuple[Mapping, dict[str, float]]:
-    """The stored protocol, and name -> percent."""
+    """The stored protocol, and name -> value."""
+    if lacking := [key for key in ("protocol", "metrics") if key not in result]:
+        raise InputError(
+            f"the result has no {' and no '.join(lacking)}; name a file of MTEB, or of --out of a "
+            "command that scores by a protocol"
+        )
     protocol, metrics = json_fields("the result", result, protocol=dict, metrics=dict)
     name, gallery = json_fields("the result's protocol", protocol, name=str, gallery=str)
     values = {
@@ -123,8 +146,11 @@ def _parts(result: Mapping) -> tuple[Mapping, dict[str, float]]:
     return {"name": name, "gallery": gallery}, values
 
 
-def _of_mteb(path: Path) -> dict[str, dict[str, float]]:
-    value = read_json(path, dict)
+def _unit(metric: str) -> str:
+    return "places" if metric.endswith(("median rank", "mean rank")) else "percent"
+
+
+def _of_mteb(path: Path, value: Mapping) -> dict[str, dict[str, float]]:
     task, scores = json_fields(str(path), value, task_name=str, scores=dict)
     if not scores:
         raise InputError(f"{path}: scores are empty; get the file again")

@@ -242,7 +242,9 @@ def train(
             if stopping:
                 break
         if anyone(stop.asked, accelerator.device):
-            raise KeyboardInterrupt(f"stopped after step {state.step}; run again to go on")
+            raise KeyboardInterrupt(
+                f"stopped after step {state.step}; it is kept, and the same command goes on from it"
+            )
     accelerator.wait_for_everyone()
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)  # bf16 ends with the training
     if validate is not None and config.selection != "last":

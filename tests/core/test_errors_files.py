@@ -100,9 +100,45 @@ def test_what_a_process_left_that_had_our_number_is_a_leftover(tmp_path):
     assert [*tmp_path.iterdir()] == [tmp_path / "record.json"]
 
 
-def test_a_folder_that_cannot_be_made_is_named(old):
-    with pytest.raises(InputError, match=r"cannot write \S*inside\.txt: .*writable folder"):
+def test_a_folder_that_cannot_be_made_is_named(old, monkeypatch):
+    """CMIR_HOME is the way out only where the file lies under it."""
+    monkeypatch.setenv("CMIR_HOME", str(old.parent / "home"))
+    with pytest.raises(InputError, match=r"cannot write \S*inside\.txt: .*writable folder$"):
         files.write_text(old / "inside.txt", "text")
+    monkeypatch.setenv("CMIR_HOME", str(old.parent))
+    with pytest.raises(InputError, match=r"writable folder by CMIR_HOME$"):
+        files.write_text(old / "inside.txt", "text")
+
+
+def test_what_is_written_replaces_results_of_its_own_kind_alone(old):
+    new = old.parent / "no" / "such" / "folder" / "new.html"
+    files.check_output(None, (".json",), old)
+    files.check_output(old, (".json", ".trec"), old.with_name("q.npz"), None)
+    files.check_output(new, (".json",), old.parent)
+    assert untouched(old)  # and no folder is made before the work
+    with pytest.raises(InputError, match=r"table\.json is there .* not end in \.trec or \.txt, "):
+        files.check_output(old, (".trec", ".txt"))
+    with pytest.raises(InputError, match=r"is a folder; name a file that ends in \.json$"):
+        files.check_output(old.parent, (".json",))
+
+
+def test_what_is_read_is_not_replaced(old, monkeypatch):
+    link = old.with_name("link.json")
+    link.symlink_to(old)
+    monkeypatch.chdir(old.parent)
+    for path, read in ((old, "table.json"), (link, old), ("table.json", link)):
+        with pytest.raises(InputError, match=r"\.json is read here and would be replaced; name"):
+            files.check_output(path, (".json",), None, read)
+    with pytest.raises(InputError, match=r"table\.json lies in \S+, which is read here and"):
+        files.check_output(old, (".json",), old.parent)
+
+
+def test_a_folder_that_cannot_be_written_is_seen_before_the_work(old, monkeypatch):
+    with pytest.raises(InputError, match=r"^cannot write \S*a\.json: \S*table\.json is no folder"):
+        files.check_output(old / "inside" / "a.json", (".json",))
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(InputError, match=r"^cannot write \S*table\.json: Permission denied; "):
+        files.check_output(old, (".json",))
 
 
 def test_json_comes_back_and_is_the_same_bytes_whatever_the_order(tmp_path):

@@ -61,6 +61,28 @@ def test_the_hub_reads_the_card(result):
     assert card.data.model_name == "me/mine"
 
 
+def test_a_card_replaces_no_file(result, tmp_path):
+    page = tmp_path / "README.md"
+    page.write_text("# Mine\n")
+    with pytest.raises(InputError, match=r"README\.md is there already .*; name another file"):
+        leaderboard.write(page, result, "card", "me/mine")
+    assert page.read_text() == "# Mine\n"
+
+
+def test_ranks_are_no_percentages(result):
+    ranks = {name: {"value": 3.0} for name in ("median rank", "i2t mean rank")}
+    card = leaderboard.model_card(result | {"metrics": {"R@1": {"value": 7.0}} | ranks}, "me/mine")
+    assert "name: R@1 (mteb/cirr, percent)" in card
+    assert all(f"name: {name} (mteb/cirr, places)" in card for name in ranks)
+
+
+def test_a_result_is_read_as_it_is(result, tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(result))
+    ((name, metrics),) = leaderboard.read(tmp_path / "a.json").items()
+    assert name.startswith("mteb/cirr: ")
+    assert metrics == {name: m["value"] for name, m in result["metrics"].items()}
+
+
 def test_other_protocols_have_no_task(result):
     other = result | {"protocol": preset("cirr/official").as_dict()}
     with pytest.raises(InputError, match="'cirr/official' is unknown; allowed: mteb/fashioniq"):
@@ -70,7 +92,12 @@ def test_other_protocols_have_no_task(result):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda r: r.pop("protocol"), "the result: protocol is None, expected dict"),
+        (
+            lambda r: r.pop("protocol"),
+            "the result has no protocol; name a file of MTEB, or of --out",
+        ),
+        (lambda r: r.clear(), "the result has no protocol and no metrics; name"),
+        (lambda r: r.update(protocol=3), "the result: protocol is 3, expected dict"),
         (lambda r: r.update(metrics={"R@1": 3}), "metric 'R@1' is no dictionary"),
         (lambda r: r.update(metrics={"R@1": {"value": "3"}}), "value is '3', expected float"),
     ],
@@ -92,6 +119,7 @@ def test_a_card_needs_a_name_and_a_form_is_one_of_two(result, tmp_path):
     ("name", "text", "message"),
     [
         ("a.json", "{}", "is no dict or empty"),
+        ("a.json", '{"seeds": 1}', "a.json: the result has no protocol and no metrics; name"),
         ("a.json", '{"task_name": "x", "scores": {"test": [{}]}}', "main_score is None"),
         ("a.json", '{"task_name": "x", "scores": {"test": 3}}', "is no dictionary"),
         ("a.json", '{"task_name": "x", "scores": {}}', "scores are empty"),

@@ -149,8 +149,10 @@ def own_splits(
 
 def _separator(file: Path, text: str, given: str | None) -> str:
     if given is not None:
-        given = {"\\t": "\t", "tab": "\t"}.get(given, given)
-        one_of("--separator", given, SEPARATORS)
+        names = dict(zip(("comma", "semicolon", "tab", "bar"), SEPARATORS, strict=True))
+        given = {**names, "\\t": "\t"}.get(given, given)
+        if given not in SEPARATORS:
+            one_of("--separator", given, names)  # a tab cannot be seen
         return given
     first = next((line for line in io.StringIO(text, newline="") if line.strip()), "")
     first = re.sub(r'"[^"]*"', "", first)
