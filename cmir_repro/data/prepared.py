@@ -15,7 +15,7 @@ label equals its target's, and those that the optional column `also` of the quer
 with ALSO between): the same source and text may lead to several targets.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -114,11 +114,36 @@ class Prepared:
         """The view of the queries and the view of the gallery.
 
         Raises:
-            InputError: unknown task.
+            InputError: unknown task, no pictures, or nothing that asks with an image and a text.
         """
-        one_of(f"task of {self.info['name']}", task, self.info["tasks"])
+        if self.queries.empty and not self.info.get("training_pairs"):
+            raise self._read_by_others()
+        self.check_task(task, self.info["tasks"])
         source, target = self.info["tasks"][task]
         return source, target
+
+    def check_task(self, task: str, tasks: Collection[str]) -> None:
+        """Refuse a task that is none of these; they are none where there are no pictures."""
+        if not tasks:
+            raise self._without_pictures()
+        one_of(f"task of {self.info['name']}", task, tasks)
+
+    def _without_pictures(self) -> InputError:
+        return InputError(
+            f"{self.info['name']} was prepared without pictures; what shows or reads them needs "
+            "the data prepared with them, by --images FOLDER"
+        )
+
+    def _read_by_others(self) -> InputError:
+        """Of data with nothing to compose: which systems read them."""
+        name = self.info["name"]
+        here = {
+            "aai": "sentences.parquet" in self.info["files"],
+            "crcgs": "labelled" in self.info or "categories" in self.info,
+        }
+        runs = [f"cmir run {system} --dataset {name}" for system in here if here[system]]
+        mend = f"its data are read by {' and '.join(runs)}" if runs else "take other data"
+        return InputError(f"{name} has no queries of an image and a text; {mend}")
 
     def pixels(self, view: str, part: str) -> np.ndarray:
         """Memory-mapped uint8 (N, height, width, 3) of one view and part.
@@ -127,10 +152,7 @@ class Prepared:
             InputError: there is no such view.
         """
         if not self.views:
-            raise InputError(
-                f"{self.info['name']} was prepared without pictures; what shows or reads them "
-                "needs the data prepared with them"
-            )
+            raise self._without_pictures()
         one_of(f"view of {self.info['name']}", view, self.views)
         path = self.folder / f"pixels-{view}-{part}.npy"
         found = read_npy(path, mapped=True)

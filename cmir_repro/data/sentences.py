@@ -62,13 +62,15 @@ def image_text(data: Prepared, task: str) -> ImageText:
     """A task of a data set with sentences.
 
     Raises:
-        InputError: unknown task, or as `sentences`.
+        InputError: unknown task, no pictures, or as `sentences`.
     """
     protocol = data.info["protocol"]
     tasks = data.info.get("image_text") or {
         name: {"view": views[1], "protocol": protocol} for name, views in data.info["tasks"].items()
     }
-    one_of(f"task of {data.info['name']}", task, tasks)
+    if not tasks:
+        sentences(data)  # refuses data without any, which pictures would not help
+    data.check_task(task, tasks)
     found = tasks[task]
     table = sentences(data, found["view"])
     return ImageText(found["view"], found["protocol"], table, found.get("whole", False))

@@ -23,6 +23,7 @@ from cmir_repro.data import registry, sentences, training_pairs
 from cmir_repro.data.prepare.pictures import load_picture
 from cmir_repro.data.prepared import Prepared
 from cmir_repro.data.readers.files import ENDINGS, lines, read_csv, without_ending
+from cmir_repro.data.words import has_word
 from cmir_repro.experiments import shared
 from cmir_repro.experiments.own_towers import OwnTowers
 from cmir_repro.models.pretrained import Pretrained
@@ -86,7 +87,7 @@ def texts_of(place: Path | str) -> Source:
     Ids are the sentences themselves; of a .csv, which has the columns id and text, its ids.
 
     Raises:
-        InputError: there are none.
+        InputError: there are none, or one has no word.
     """
     path = Path(place)
     if path.suffix == ".csv":
@@ -249,4 +250,10 @@ def _source(path: Path, ids: list[str], texts: list[str]) -> Source:
     if len(set(ids)) < len(ids):
         twice = next(name for name in ids if ids.count(name) > 1)
         raise InputError(f"{path}: id {twice!r:.80} occurs twice; ids are unique")
+    for name, text in zip(ids, texts, strict=True):
+        if not has_word(text):
+            raise InputError(
+                f"{path}: the text of id {name!r:.80} has no word, {text!r:.60}; correct it, or "
+                "take it out"
+            )
     return Source(ids, lambda rows: [texts[row] for row in rows])

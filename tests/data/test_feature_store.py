@@ -122,6 +122,13 @@ def test_float16_that_overflowed_is_told_what_to_store(tmp_path):
     refused(save(tmp_path / "x.npz", IDS, features), "float16 ends at 65504, store float32")
 
 
+def test_a_number_that_float32_cannot_hold_is_refused_with_its_id(tmp_path):
+    features = made_up(5, 3, dtype="float64")
+    features[3, 2] = 1e300
+    path = save(tmp_path / "x.npz", IDS, features)
+    refused(path, "x.npz: features of row 3 (id 'd')", "read as float32, which ends at 3.4e38")
+
+
 def test_ids_that_do_not_match_are_told_with_those_there_are(tmp_path):
     store = FeatureStore(save(tmp_path / "x.npz", IDS, made_up(5, 3)))
     with pytest.raises(InputError, match=r"lacks 2 of 3 images of test, first id 'y'.*like 'a'"):

@@ -238,6 +238,12 @@ def test_a_damaged_manifest_is_refused(toy):
             Prepared(toy[0])
 
 
+def test_a_task_of_data_without_pictures_says_how_to_get_them(tmp_path):
+    prepared.write(tmp_path, {**INFO, "tasks": {}}, *tables())
+    with pytest.raises(InputError, match=r"toy was prepared without pictures; .* --images FOLDER"):
+        Prepared(tmp_path).views_of("photo")
+
+
 def test_an_unknown_view_or_split_is_refused(toy):
     data = Prepared(toy[0])
     with pytest.raises(InputError, match="allowed: 2d, 3d"):

@@ -123,6 +123,20 @@ def test_a_data_set_without_sentences_or_with_a_damaged_file(data):
         sentences.sentences(data)
 
 
+def test_a_task_of_data_without_pictures_says_how_to_get_them(data):
+    with pytest.raises(InputError, match=r"toy was prepared without pictures; .* --images FOLDER"):
+        sentences.image_text(data, "photo")
+    (data.folder / sentences.FILE).unlink()
+    with pytest.raises(InputError, match="has no sentences"):
+        sentences.image_text(data, "photo")
+
+
+def test_composed_retrieval_is_told_who_reads_sentences(data):
+    message = r"^toy has no queries of an image and a text; .* by cmir run aai --dataset toy$"
+    with pytest.raises(InputError, match=message):
+        data.views_of("photo")
+
+
 def test_scenes_are_described_once_a_split(tiny_css):
     told = sentences.sentences(tiny_css, "3d")
     sentences.check(told, tiny_css.images, "css")

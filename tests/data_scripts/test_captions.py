@@ -132,6 +132,20 @@ def test_a_csv_of_several_rows_an_image_with_its_own_splits(tmp_path):
     assert data.info["provenance"]["splits"] == "column split"
 
 
+def test_a_table_without_a_test_is_refused_before_anything_trains_on_it(tmp_path):
+    photos = draw(tmp_path / "photos", ["a", "b"])
+    csv = tmp_path / "m.csv"
+    csv.write_text("image,caption,split\na,a dog,train\nb,a cat,train\n")
+    message = r"m\.csv: no image is of the split test, .*could be scored; give some that split"
+    refused(message, "--csv", csv, "--images", photos)
+    refused(message, "--csv", csv, "--text-only")
+    csv.write_text("image,caption,split\na,a dog,train\nc,a cat,test\n")
+    refused(
+        r"m\.csv: no image is of the split test, .*; get some of its 1 missing pictures",
+        *("--csv", csv, "--images", photos, "--allow-missing"),
+    )
+
+
 def test_bad_input_is_one_line_that_names_the_file(tmp_path):
     file = tiny.flickr30k(tmp_path / "dataset_flickr30k.json")
     photos = draw(tmp_path / "photos", [f"{n}" for s in tiny.SPLITS for n in tiny.ids(s)])

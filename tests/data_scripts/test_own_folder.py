@@ -173,6 +173,21 @@ def test_missing_and_damaged_pictures_are_refused_or_counted(photos):
     assert not {"p009", "p010"} & set(data.images["image"])
 
 
+def test_an_ending_that_is_not_named_is_found_as_the_page_says(photos):
+    (photos / "images" / "p009.jpg").rename(photos / "images" / "p009.JPEG")
+    data = prepare(photos, replace(ATTRIBUTES, suffix=""), "photos.csv")
+    named = prepare(photos, ATTRIBUTES, "photos.csv", name="named")
+    assert data.images.equals(named.images)
+    np.testing.assert_array_equal(data.pixels("photo", "test"), named.pixels("photo", "test"))
+
+
+def test_the_ending_that_is_named_decides_between_two(photos):
+    save(photos / "images" / "p009.png", 999)
+    message = r"p009\.jpg and p009\.png differ in their endings alone"
+    refused(photos, replace(ATTRIBUTES, suffix=""), "photos.csv", message)
+    assert len(prepare(photos, ATTRIBUTES, "photos.csv").images) == 120
+
+
 def test_the_same_arguments_give_the_same_bytes(photos, monkeypatch):
     first = prepare(photos, ATTRIBUTES, "photos.csv").folder
     monkeypatch.setenv("CMIR_DATA", str(photos / "again"))
@@ -267,8 +282,8 @@ def test_a_name_that_would_lie_elsewhere_is_refused(photos, name):
     [
         (edited(id="p001"), "'p001' occurs twice"),
         (lambda table: table.assign(type=""), "every row has an empty attribute"),
-        (edited(id=""), "image '' is no file name"),
-        (edited(id="../p001"), "is no file name inside"),
+        (edited(id=""), r"photos\.csv, row 1: '\.jpg' is no file name"),
+        (edited(id="../p001"), r"photos\.csv, row 1: '\.\./p001\.jpg' is no path inside"),
         (lambda table: table.drop(columns="colour"), "column 'colour' is unknown"),
         (lambda table: table.rename(columns={"id": "name"}), "column 'id' is unknown"),
     ],

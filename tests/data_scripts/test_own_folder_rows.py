@@ -68,6 +68,11 @@ def test_a_missing_picture_says_what_it_costs(rows):
     assert data.images["image"].tolist().count("sub/b8") == 1  # still in the gallery
 
 
+def test_an_ending_that_is_not_named_is_found(rows):
+    data = prepare(rows, replace(ROWS, suffix=""), "rows.csv")
+    assert data.images.equals(prepare(rows, ROWS, "rows.csv", name="named").images)
+
+
 def copied(rows, name: str, of: str) -> None:
     (rows / "images" / f"{name}.png").write_bytes((rows / "images" / f"{of}.png").read_bytes())
 
@@ -120,10 +125,10 @@ def test_equal_pictures_in_two_splits_are_refused(rows):
         (edited(split="gallery"), "split 'gallery' is unknown"),
         (lambda table: table.assign(target=table["source"]), "no query is left; .*picture: 12"),
         (edited(source="a11"), "'a11' is in test and train|'a11' is in train and test"),
-        (edited(source="../secret"), r"image '\.\./secret' is no file name inside"),
-        (edited(source="/etc/passwd"), "is no file name inside"),
-        (edited(source="C:\\x"), "is no file name inside"),
-        (edited(source="a\\..\\..\\x"), "is no file name inside"),
+        (edited(source="../secret"), r"rows\.csv, row 1: '\.\./secret\.png' is no path inside"),
+        (edited(source="/etc/passwd"), "row 1: .* is no path inside"),
+        (edited(source="C:\\x"), "row 1: .* is no path inside"),
+        (edited(source="a\\..\\..\\x"), "row 1: .* is no path inside"),
         (lambda table: table.drop(columns="text"), "no column text; give --attributes"),
         (lambda table: table.iloc[:0], "has no rows"),
     ],

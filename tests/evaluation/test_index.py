@@ -184,6 +184,17 @@ def test_a_broken_off_index_goes_on_and_is_the_same(tmp_path, features, near, ki
     assert not (tmp_path / "index" / build.BUILDING).exists()
 
 
+def test_a_refused_setting_leaves_what_was_begun(tmp_path, monkeypatch):
+    features, folder = few(tmp_path / "f"), tmp_path / "index"
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "_exact", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            made(features, folder)
+    refused(lambda: made(features, folder, memory=1e-6), "--memory 1e-06 is too small")
+    monkeypatch.setattr(listing, "look", None)  # is not looked at again
+    assert made(features, folder).count == 30
+
+
 def test_one_that_was_killed_before_its_plan_was_whole_goes_on(tmp_path):
     (tmp_path / "index" / build.BUILDING / ".partial-1-elsewhere-x").mkdir(parents=True)
     assert made(few(tmp_path / "f"), tmp_path / "index").count == 30
@@ -244,7 +255,7 @@ def test_a_half_written_shard_is_named(tmp_path):
     ("change", "message"),
     [
         (lambda x: x.__setitem__((12, 1), np.nan), "row 2 (id 'p12') are NaN"),
-        (lambda x: x.__setitem__(12, 0), "zero"),
+        (lambda x: x.__setitem__(12, 0), "row 2 (id 'p12') are zero"),
     ],
     ids=["nan", "zero"],
 )
@@ -253,7 +264,7 @@ def test_numbers_without_a_cosine_are_refused(tmp_path, change, message):
     change(vectors)
     features = tiny_features.shards(tmp_path / "f", [f"p{n}" for n in range(30)], vectors)
     refused(lambda: made(features, tmp_path / "index"), "part-00001-of-00003.npy", message)
-    refused(lambda: search.Index(tmp_path / "index"), "no finished index")
+    assert not (tmp_path / "index").exists()
 
 
 def test_ids_that_come_twice_and_rows_of_another_width_are_refused(tmp_path):
@@ -277,7 +288,10 @@ def test_ids_that_come_twice_and_rows_of_another_width_are_refused(tmp_path):
     ids=["kind", "few", "memory", "seed"],
 )
 def test_settings_that_do_not_fit_are_refused(tmp_path, options, message):
-    refused(lambda: made(few(tmp_path / "f"), tmp_path / "index", **options), message)
+    features = few(tmp_path / "f")
+    refused(lambda: made(features, tmp_path / "index", **options), message)
+    assert not (tmp_path / "index").exists()
+    assert made(features, tmp_path / "index", kind="exact").count == 30  # as it advises
 
 
 def test_cells_that_cannot_be_trained_are_refused(tmp_path, features):

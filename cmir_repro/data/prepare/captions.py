@@ -155,8 +155,15 @@ def finish(
         draw: called with the folder once the tables are known to be sound.
 
     Raises:
-        InputError: as `prepare`.
+        InputError: as `prepare`, or no image is for the test, so that nothing could be scored.
     """
+    if not (images["split"] == "test").any():
+        gone = coverage.get("test/all", {}).get("missing")
+        mend = f"get some of its {gone:,} missing pictures" if gone else "give some that split"
+        raise InputError(
+            f"{', '.join(found.files)}: no image is of the split test, so nothing that trains on "
+            f"this could be scored; {mend}"
+        )
     told = found.sentences[found.sentences["image"].isin(images["image"])].reset_index(drop=True)
     missing, lost = (sum(part[key] for part in coverage.values()) for key in ("missing", "lost"))
     left_out = f"images that are missing: {missing:,}; sentences about them: {lost:,}"

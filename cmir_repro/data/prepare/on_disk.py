@@ -2,11 +2,10 @@
 
 import functools
 from collections.abc import Sequence
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.data.prepare.formats import SUFFIXES
-from cmir_repro.data.readers.files import is_name
 from cmir_repro.data.words import plain
 
 
@@ -20,21 +19,6 @@ def below(root: Path, name: str) -> list[Path]:
     inner = sorted(root.glob(f"*/{name}"))
     found = [path.parent for path in (root / name, *inner) if path.exists()]
     return [folder for folder in found if not is_sidecar(folder.name)]
-
-
-def inside(folder: Path, name: str, suffix: str = "") -> Path:
-    """The file NAME + SUFFIX in the folder.
-
-    Raises:
-        InputError: the name leads elsewhere.
-    """
-    path = PureWindowsPath(name + suffix)  # knows / and \ and drives, on every system
-    if not name or path.anchor or ".." in path.parts or not all(map(is_name, path.parts)):
-        raise InputError(
-            f"image {name!r} is no file name inside {folder} (no dot first, no blanks at its ends, "
-            "no signs that cannot be seen); correct the CSV"
-        )
-    return on_disk(folder / (name + suffix))
 
 
 def on_disk(path: Path) -> Path:

@@ -10,10 +10,16 @@ from cmir_repro.core.errors import InputError, check_size, naming
 from cmir_repro.data import splits
 from cmir_repro.data.prepare import answers, checks, missing
 from cmir_repro.data.prepare.attributes import draw_queries, hold_out_pairs
-from cmir_repro.data.prepare.on_disk import inside
+from cmir_repro.data.prepare.on_disk import find_pictures, on_disk
 from cmir_repro.data.prepare.pictures import first_of, pixel_digests
 from cmir_repro.data.prepared import SPLITS
-from cmir_repro.data.readers.files import check_numbers, need_columns, own_splits
+from cmir_repro.data.readers.files import (
+    check_numbers,
+    located,
+    need_columns,
+    own_splits,
+    without_ending,
+)
 from cmir_repro.data.sampling import generator_of
 from cmir_repro.data.words import absent
 
@@ -104,6 +110,7 @@ def from_attributes(
     listed = len(images)
     if not listed:
         raise InputError(f"{csv}: every row has an empty attribute; take others for --attributes")
+    _check_names(csv, images["image"], settings)
 
     digests, lost = pixel_digests(files_of(folder, images["image"], settings))
     if lost.any() and not allow_missing:
@@ -213,6 +220,8 @@ def from_rows(
     for column in ROWS:
         if (table[column] == "").any():
             raise InputError(f"{csv}, row {(table[column] == '').idxmax() + 1}: {column} is empty")
+    for column in ("source", "target"):
+        _check_names(csv, table[column], settings)
     silent = table["text"].map(absent)
     if silent.any():
         row = table[silent].iloc[0]
@@ -298,11 +307,24 @@ def _costs(coverage: dict[str, dict[str, int]]) -> str:
     return "; ".join(costs)
 
 
+def _check_names(csv: Path, names: pd.Series, settings: Settings) -> None:
+    """Refuse names of pictures that lead out of their folder; the index counts the rows from 0."""
+    for row, name in names.items():
+        located(f"{csv}, row {row + 1}", name + settings.suffix)
+
+
 def files_of(folder: Path, names: pd.Series, settings: Settings) -> list[Path]:
-    """The files of the images; a name that leads out of the folder is an InputError."""
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; --images is the folder with the pictures")
-    return [inside(folder, name, settings.suffix) for name in names]
+    """The files of the images: as they are named, else with a known ending.
+
+    Raises:
+        InputError: the folder does not exist, or as `find_pictures`.
+    """
+    files = [on_disk(folder / (name + settings.suffix)) for name in names]
+    lost = [row for row, file in enumerate(files) if not file.is_file()]
+    paths = [without_ending(names.iloc[row] + settings.suffix) for row in lost]
+    for row, found in zip(lost, find_pictures(folder, paths), strict=True):
+        files[row] = found or files[row]
+    return files
 
 
 def _place(images: pd.DataFrame, attributes: list[str]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ folder `building`, which is removed in the end. The card comes last.
 """
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ GIB = 2**30
 PART = 2**18  # items of a part, our choice
 BASE = 96 * 2**20  # bytes that faiss and arrays take whatever the gallery, as measured
 BUILDING = "building"
+IDS = ("ids.txt", "ids.npy")
 
 
 class Asked(config.Config):
@@ -82,9 +84,16 @@ def build(
     with locks.alone(folder, f"builds {folder.name}"):
         if (folder / cards.NAME).exists():
             return _found(folder, features, asked)
-        found = _looked(features, folder, asked, progress)
-        count = sum(shard.rows for shard in found.shards)
-        chosen = _chosen(features, asked, count, found.dimension, memory)
+        found = _begun(folder, asked)
+        looks = found is None
+        try:
+            found = _looked(features, folder, asked, progress) if looks else found
+            count = sum(shard.rows for shard in found.shards)
+            chosen = _chosen(features, asked, count, found.dimension, memory)
+        except InputError:
+            if looks:  # what an earlier call has built stays
+                _clear(folder)
+            raise
         if chosen.kind == "exact":
             names = _exact(features, folder, count, part, progress)
         else:
@@ -131,28 +140,43 @@ def _found(folder: Path, features: Path, asked: Asked) -> Card:
     return card
 
 
-def _looked(features: Path, folder: Path, asked: Asked, progress: bool) -> Found:
-    """What the features hold, looked at once; refuses a folder in which others are being built."""
-    building = folder / BUILDING
-    plan, found = building / "asked.json", building / "found.json"
+def _begun(folder: Path, asked: Asked) -> Found | None:
+    """What a call that was broken off found in the same features; None where none came so far.
+
+    Raises:
+        InputError: in the folder lies something else.
+    """
+    plan, found = folder / BUILDING / "asked.json", folder / BUILDING / "found.json"
     if plan.exists():
-        there = config.read(plan, Asked, "delete the folder")
-        if there != asked:
+        if config.read(plan, Asked, "delete the folder") != asked:
             raise InputError(
                 f"{folder} holds the beginning of an index of other features or settings; name "
                 "another folder or delete it"
             )
-        if found.exists():
-            return config.read(found, Found, "delete the folder")
-    elif folder.is_dir() and any(
+        return config.read(found, Found, "delete the folder") if found.exists() else None
+    if folder.is_dir() and any(
         left.name != BUILDING and not left.name.startswith(".") for left in folder.iterdir()
     ):
         raise InputError(f"the folder {folder} is not empty and holds no index; name a new one")
-    write_json(plan, asked.model_dump())
+    return None
+
+
+def _looked(features: Path, folder: Path, asked: Asked, progress: bool) -> Found:
+    """What the features hold, looked at once."""
+    write_json(folder / BUILDING / "asked.json", asked.model_dump())
     listed = listing.look(features, folder, progress)
     made = Found(shards=listed.shards, dimension=listed.dimension, digest=listed.digest)
-    write_json(found, made.model_dump())
+    write_json(folder / BUILDING / "found.json", made.model_dump())
     return made
+
+
+def _clear(folder: Path) -> None:
+    """Take away what a look wrote, and the folder if nothing else is in it."""
+    shutil.rmtree(folder / BUILDING, ignore_errors=True)
+    for name in IDS:
+        (folder / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _chosen(features: Path, asked: Asked, count: int, width: int, memory: float) -> Asked:
@@ -201,7 +225,7 @@ def _exact(features: Path, folder: Path, count: int, part: int, progress: bool) 
             some = np.concatenate([rows for _, rows in listing.blocks(features, start, stop)])
             with atomic(folder / name) as temporary:
                 np.save(temporary, some)
-    return ["ids.txt", "ids.npy", *names]
+    return [*IDS, *names]
 
 
 def _ivfpq(
@@ -226,7 +250,7 @@ def _ivfpq(
             cell, code = (np.concatenate(each) for each in zip(*both, strict=True))
             ivfpq.write_part(building, name, cell, code, start)
     ivfpq.merge(building, names, chosen.cells, folder)
-    return ["ids.txt", "ids.npy", "centroids.npy", "codebooks.npy", "sizes.npy", "lists.bin"]
+    return [*IDS, "centroids.npy", "codebooks.npy", "sizes.npy", "lists.bin"]
 
 
 def _trained_on(chosen: Asked, count: int) -> int:

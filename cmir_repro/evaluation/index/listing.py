@@ -39,7 +39,7 @@ def look(features: Path, folder: Path, progress: bool = True) -> Listed:
 
     Raises:
         InputError: a file is missing or damaged, an id is empty or occurs twice, rows are no
-            vectors of one width, or a number is not finite.
+            vectors of one width, a number is not finite, or a row is zero.
     """
     shards, hashes, lengths, width = [], [], [], 0
     with atomic(folder / "ids.txt") as temporary, temporary.open("wb") as out:
@@ -53,6 +53,12 @@ def look(features: Path, folder: Path, progress: bool = True) -> Listed:
                 raise InputError(
                     f"{file}: rows have {shard.features.shape[1]} dimensions, those of the files "
                     f"before {width}; compute all shards by the same model"
+                )
+            zero = np.flatnonzero(~shard.features.any(axis=1))
+            if len(zero):  # refused by `blocks` too, but then half is built
+                raise InputError(
+                    f"{file}: features of row {zero[0]} (id {shard.ids[zero[0]]!r:.80}) are zero; "
+                    "their cosine is undefined, compute them again"
                 )
             names = [name.encode("utf-8", "surrogatepass") for name in shard.ids]
             out.write(b"".join(names))

@@ -9,7 +9,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from cmir_repro.core.errors import InputError
-from cmir_repro.data.prepare.on_disk import find_pictures, inside
+from cmir_repro.data.prepare.on_disk import find_pictures, on_disk
 from cmir_repro.data.prepare.pictures import (
     MAX_PIXELS,
     STORED,
@@ -145,19 +145,12 @@ def test_digests_tell_shapes_apart(tmp_path):
     assert first != second
 
 
-@pytest.mark.parametrize("name", ["", "../x", "a/../../x", "/x", "C:\\x", "a\\..\\..\\x", "C:x"])
-def test_a_name_that_leads_elsewhere_is_refused(tmp_path, name):
-    assert inside(tmp_path, "a/b", ".jpg") == tmp_path / "a" / "b.jpg"
-    with pytest.raises(InputError, match="is no file name inside"):
-        inside(tmp_path, name, ".jpg")
-
-
 def test_a_picture_is_found_however_its_accents_are_spelt(tmp_path):
     apart, composed = "cafe\u0301", "caf\u00e9"
     file = tmp_path / apart / f"{apart}.v2.jpg"
     file.parent.mkdir()
     file.write_bytes(b"")
-    assert inside(tmp_path, f"{composed}/{composed}.v2", ".jpg") == file
+    assert on_disk(tmp_path / composed / f"{composed}.v2.jpg") == file
     found = find_pictures(tmp_path, [f"{composed}/{composed}.v2", f"{composed}/{composed}"])
     assert found == [file, None]
 
