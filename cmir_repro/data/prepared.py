@@ -114,10 +114,8 @@ class Prepared:
         """The view of the queries and the view of the gallery.
 
         Raises:
-            InputError: unknown task, no pictures, or nothing that asks with an image and a text.
+            InputError: unknown task, or no pictures.
         """
-        if self.queries.empty and not self.info.get("training_pairs"):
-            raise self._read_by_others()
         self.check_task(task, self.info["tasks"])
         source, target = self.info["tasks"][task]
         return source, target
@@ -134,8 +132,14 @@ class Prepared:
             "the data prepared with them, by --images FOLDER"
         )
 
-    def _read_by_others(self) -> InputError:
-        """Of data with nothing to compose: which systems read them."""
+    def check_composed(self) -> None:
+        """Refuse data with nothing that asks with an image and a text, and name who reads them.
+
+        Raises:
+            InputError: there is nothing of that kind.
+        """
+        if len(self.queries) or self.info.get("training_pairs"):
+            return
         name = self.info["name"]
         here = {
             "aai": "sentences.parquet" in self.info["files"],
@@ -143,7 +147,7 @@ class Prepared:
         }
         runs = [f"cmir run {system} --dataset {name}" for system in here if here[system]]
         mend = f"its data are read by {' and '.join(runs)}" if runs else "take other data"
-        return InputError(f"{name} has no queries of an image and a text; {mend}")
+        raise InputError(f"{name} has no queries of an image and a text; {mend}")
 
     def pixels(self, view: str, part: str) -> np.ndarray:
         """Memory-mapped uint8 (N, height, width, 3) of one view and part.

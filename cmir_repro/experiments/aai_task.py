@@ -13,7 +13,7 @@ from cmir_repro.data.augment import DRAWS
 from cmir_repro.data.feature_rows import FeatureRows
 from cmir_repro.data.feature_texts import FeatureTexts
 from cmir_repro.data.prepared import Prepared
-from cmir_repro.data.sampling import SAMPLERS, generator_of
+from cmir_repro.data.sampling import SAMPLERS
 from cmir_repro.data.sentences import Pairs
 from cmir_repro.data.store import PictureStore
 from cmir_repro.data.tokenizers import BertCaptionTokens, CaptionTokens
@@ -126,13 +126,10 @@ class PairBatches:
         numbers = self.numbers[rows, : int(lengths.max())]
         shown, shown_lengths = numbers, lengths
         if self.task.model.size_augmentation:
-            # A stream of its own: at this step the loop seeds the system's generator, which drops
-            # cells of pictures, with the number above.
-            own = int(generator_of(self.config.seed, step).integers(2**63))
             shown, shown_lengths = drop_words(
                 numbers,
                 lengths,
-                torch.Generator().manual_seed(own),
+                generator,
                 vocabulary=len(self.tokens),
                 **self.tokens.special_tokens,
             )

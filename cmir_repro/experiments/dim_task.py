@@ -55,6 +55,7 @@ class Task:
     ) -> None:
         self.data, self.device, self.model = data, device, model
         self.ready = Ready(features)
+        data.check_composed()
         self.source_view, self.target_view = data.views_of(task)
         self._stores: dict[tuple[str, tuple[str, ...]], PictureStore | FeatureRows] = {}
         self._splits: dict[str, Retrieval] = {}

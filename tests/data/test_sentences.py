@@ -134,7 +134,7 @@ def test_a_task_of_data_without_pictures_says_how_to_get_them(data):
 def test_composed_retrieval_is_told_who_reads_sentences(data):
     message = r"^toy has no queries of an image and a text; .* by cmir run aai --dataset toy$"
     with pytest.raises(InputError, match=message):
-        data.views_of("photo")
+        data.check_composed()
 
 
 def test_scenes_are_described_once_a_split(tiny_css):

@@ -7,13 +7,12 @@ import torch
 
 from cmir_repro.core.errors import InputError
 from cmir_repro.evaluation import image_text
-from cmir_repro.experiments import aai_task, identity, ledger
+from cmir_repro.experiments import identity, ledger
 from cmir_repro.experiments.aai_embedding import embed
 from cmir_repro.experiments.aai_task import PairBatches, PairTask, tokeniser
 from cmir_repro.experiments.presets.aai import METHODS, REFERENCE, configure
 from cmir_repro.experiments.run import run
 from cmir_repro.systems.aai import AAI
-from cmir_repro.training import loop
 from cmir_repro.training.loop import TrainConfig
 
 MODEL = {"width": 16, "embed_dim": 8, "heads": 2, "fusion_layers": 1, "text_layers": 1, "queue": 20}
@@ -54,23 +53,6 @@ def test_an_epoch_shows_every_sentence_once_with_its_own_image(tiny_css):
     coded, lengths = made.tokens.encode([pairs.texts[row] for row in rows])
     assert batch["clean_lengths"].tolist() == lengths.tolist()
     assert batch["clean_input_ids"].tolist() == coded.tolist()
-
-
-def test_words_are_dropped_by_a_stream_that_nothing_else_reads(tiny_css, monkeypatch):
-    seeds = []
-
-    def drops(numbers, lengths, generator, **_):
-        seeds.append(generator.initial_seed())
-        return numbers, lengths
-
-    monkeypatch.setattr(aai_task, "drop_words", drops)
-    made = batches(configured(size_augmentation=True))
-    looped = torch.Generator()
-    for step in (0, 1, 1):
-        made(step)
-        loop.reseed(made.config.seed, step, looped)
-        assert seeds[-1] != looped.initial_seed()
-    assert seeds[0] != seeds[1] == seeds[2]
 
 
 def test_a_batch_larger_than_the_split_is_refused(tiny_css):
