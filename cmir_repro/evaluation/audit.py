@@ -82,9 +82,11 @@ def read_ranks(path: Path) -> pd.DataFrame:
         raise InputError(
             f"{path}: rank {row['rank']!s} of query {row['query']!s} is no number of at least 1"
         )
+    unnamed = table["query"].isna() | (table["query"].astype(str).str.strip() == "")
     table = table.assign(query=table["query"].astype(str), rank=rank)
-    if (unnamed := table["query"].str.strip().isin(["", "nan"])).any():
-        raise InputError(f"{path}: the query of row {int(unnamed.argmax()) + 1} is empty; name it")
+    if unnamed.any():
+        row = int(unnamed.to_numpy().argmax()) + 1
+        raise InputError(f"{path}: the query of row {row} is empty; name it")
     table = table.sort_values("rank", kind="stable").drop_duplicates("query").set_index("query")
     table.attrs["file"] = str(path)
     return table

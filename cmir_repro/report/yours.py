@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from cmir_repro.core import paths
-from cmir_repro.core.errors import first
 from cmir_repro.core.files import write_text
 from cmir_repro.core.protocol import only_protocol
 from cmir_repro.evaluation import intervals
@@ -150,7 +149,7 @@ def _changed(system: str, dataset: str, scale: str, task: str) -> dict[str, list
             usual = _flat(config.model_dump(mode="json"))
             settings = _flat(record.config).items()
             told = [f"{key}={value}" for key, value in settings if usual.get(key) != value]
-            name = f"{name}, {first(told)}"
+            name = ", ".join([name, *told])
         found.setdefault(name, []).append(record)
     return found
 

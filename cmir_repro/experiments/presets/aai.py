@@ -67,7 +67,7 @@ SEARCH = {
     **_changed("temperature 0.03", {"temperature": 0.03}),
     **_changed("temperature 0.15", {"temperature": 0.15}),
     # Without contrast of cells, which see no other cell of their picture: what ties them to the
-    # picture's vector ties them to others as well.
+    # picture's vector may tie them to others as well.
     **_changed("LMIM of texts", {"lmim_pairs": "texts"}),
     **_changed("IMS and LMIM 1", {"ims": 1.0, "lmim": 1.0}),
     **_changed("IMS and LMIM 0.05", {"ims": 0.05, "lmim": 0.05}),
