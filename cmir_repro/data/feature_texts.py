@@ -62,6 +62,10 @@ class FeatureTexts:
         lengths = np.full(len(rows), whole) if store.lengths is None else store.lengths[rows]
         return rows[:, None], lengths.astype(np.int64)
 
+    def unknown(self, text: str) -> list[str]:
+        """None: a sentence is known as a whole, or `encode` refuses it."""
+        return []
+
     def take(self, rows: Tensor) -> Tensor:
         """Rows (B, 1) int64 -> features (B, *shape) float, on the device of the rows."""
         found = self.store.take(rows[:, 0].cpu().numpy())

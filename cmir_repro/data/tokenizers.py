@@ -1,7 +1,8 @@
 """Sentences as token numbers: the vocabulary of TIRG, that of captions, and BERT's word pieces.
 
-Each tokeniser has `encode(texts) -> (input_ids (N, L) int64, lengths (N,) int64)`. Captions are
-cleaned as in ALBEF, so that the small vocabulary and BERT's word pieces see the same words.
+Each tokeniser has `encode(texts) -> (input_ids (N, L) int64, lengths (N,) int64)` and
+`unknown(text)`, the words of a text that it cannot tell from one another. Captions are cleaned as
+in ALBEF, so that the small vocabulary and BERT's word pieces see the same words.
 """
 
 import string
@@ -56,6 +57,10 @@ class Vocabulary:
         """
         rows = [[self._number.get(word, 0) for word in tokens_of(text)] for text in texts]
         return _padded("sentence", texts, rows, pad=0)
+
+    def unknown(self, text: str) -> list[str]:
+        """Words that no training sentence has, as they are read."""
+        return [word for word in tokens_of(text) if word not in self._number]
 
 
 def clean(text: str, words: int | None = WORDS) -> str:
@@ -131,6 +136,10 @@ class CaptionTokens:
         ]
         return _padded("caption", texts, rows, self.pad, special=2)
 
+    def unknown(self, text: str) -> list[str]:
+        """Words that no training caption has, as they are read."""
+        return [word for word in clean(text, self.words).split() if word not in self._number]
+
 
 class BertTokens:
     """The tokeniser that belongs to a `Bert`, read from the same folder."""
@@ -145,6 +154,10 @@ class BertTokens:
         out = self.tokenizer(list(texts), padding=True, truncation=True, return_tensors="np")
         lengths = out["attention_mask"].sum(1).astype(np.int64)
         return out["input_ids"].astype(np.int64), lengths
+
+    def unknown(self, text: str) -> list[str]:
+        """None: every word is read in pieces."""
+        return []
 
 
 class BertCaptionTokens(BertTokens):

@@ -48,7 +48,7 @@ def export(run: str, folder: Path | None = None) -> Path:
 
     Raises:
         InputError: the run is not in the ledger, or its checkpoint or data are not here, or it has
-            no weights.
+            no weights; or the folder has a README.md that is no model's card.
     """
     record = ledger.read(run)
     if record.kind == "features" or not record.parameters:
@@ -59,6 +59,12 @@ def export(run: str, folder: Path | None = None) -> Path:
         raise InputError(
             f"the checkpoint of {run} here is not the one its record was made from; run it again"
         )
+    folder = Path(folder) if folder else paths.results() / "weights" / name(record)
+    card_file = folder / "README.md"
+    if card_file.exists() and not (folder / "model.json").exists():
+        raise InputError(
+            f"{card_file} is no model's card and would be replaced by one; name an empty folder"
+        )
     half = {
         key: value.half() if value.is_floating_point() else value
         for key, value in tensors.items()
@@ -66,10 +72,9 @@ def export(run: str, folder: Path | None = None) -> Path:
     }
     system = SYSTEMS[record.system]
     sizes = system.experiment(system.config.make(**record.config), progress=False).sizes()
-    folder = Path(folder) if folder else paths.results() / "weights" / name(record)
     more = {"record": record.model_dump(), "sizes": sizes}
     digest = checkpoint.save(folder, "model", half, {**facts, **more})
-    write_text(folder / "README.md", card(record, digest))
+    write_text(card_file, card(record, digest))
     return folder
 
 

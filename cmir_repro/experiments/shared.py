@@ -1,5 +1,6 @@
 """A trained model that somebody shared, and its answers to queries."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,8 @@ class Shared:
         """The images that answer a query best, by cosine.
 
         DIM: a picture, by its id or file, and what is to change in it. AAI: a sentence. CRCGS:
-        tags.
+        tags. A warning names words that the model cannot tell from one another, as it was trained
+        on none of them.
 
         Args:
             top: how many.
@@ -59,6 +61,7 @@ class Shared:
             self._opened[scale] = experiment, *experiment.gallery(self.model)
         experiment, ids, vectors = self._opened[scale]
         asked, left_out = experiment.ask(self.model, *query)
+        _warn_of_unknown(experiment, query[-1])
         row = np.flatnonzero(ids == left_out)[:1]
         found, _ = nearest(asked, vectors, min(top, len(ids)), row if len(row) else None)
         return [str(ids[n]) for n in found[0] if n >= 0]
@@ -120,6 +123,15 @@ def load(name: Path | str) -> Shared:
     full = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
     checkpoint.restore(net, None, full)
     return Shared(net.eval(), config, facts["config"].get("vocabulary", []), record)
+
+
+def _warn_of_unknown(experiment: Experiment, text: str) -> None:
+    tokens = getattr(experiment, "tokens", None)  # CRCGS has none, and refuses unknown tags
+    unknown = tokens.unknown(str(text)) if tokens is not None else []
+    if unknown:
+        words = ", ".join(map(repr, dict.fromkeys(unknown)))
+        said = f"the model was trained on no sentence with {words}; each is an unknown word to it"
+        warnings.warn(said, stacklevel=3)
 
 
 def _roots() -> list[Path]:

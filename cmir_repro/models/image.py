@@ -21,7 +21,7 @@ BLOCKS = ("block1", "block2", "block3", "block4")
 # ImageNet statistics, RGB in [0, 1], as in TIRG.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FROZEN = "frozen-mobilenet_v2"
-CONVNETS = {"convnet": 1, "convnet-2x": 2}  # and how wide they are
+CONVNETS = {"convnet": 1, "convnet-2x": 2, "convnet-half": 0.5}  # and how wide they are
 IMAGE_ENCODERS = (*CONVNETS, "resnet18", "resnet50", "mobilenet_v2", FROZEN)
 
 FEATURES = "features"
@@ -76,9 +76,9 @@ class ConvNet(ImageEncoder):
     STRIDES = (1, 2, 1, 2)
     GRID = (3, 5)  # cells of the last map that are averaged, rows x columns
 
-    def __init__(self, embed_dim: int, times: int = 1) -> None:
+    def __init__(self, embed_dim: int, times: float = 1) -> None:
         super().__init__()
-        widths = [width * times for width in self.WIDTHS]
+        widths = [int(width * times) for width in self.WIDTHS]
         self.channels = dict(zip(BLOCKS, widths, strict=True))
         before = widths[0]
         self.stem = nn.Sequential(nn.Conv2d(3, before, 4, stride=4), nn.ReLU())

@@ -70,7 +70,6 @@ class Composed:
 
     Attributes:
         ids: (G,) str, of the gallery.
-        vocabulary: of the text encoder; empty where every word is known in pieces.
     """
 
     def __init__(self, name: str, system: nn.Module, experiment: ComposedExperiment) -> None:
@@ -79,7 +78,6 @@ class Composed:
         self.vectors = unit_rows(vectors, "gallery")
         self._added: dict[str, np.ndarray] = {}
         self._encoded: dict[str, ImageFeatures] = {}
-        self.vocabulary = frozenset(getattr(experiment.tokens, "tokens", ()))
         self._row = {name: row for row, name in enumerate(self.ids.tolist())}
 
     def answer(

@@ -76,9 +76,8 @@ class ComposedPanel(Panel):
         return self.query.value + self.found.value
 
     def known(self, word: str) -> bool:
-        """Whether every model knows the word; TIRG's tokens have neither marks nor capitals."""
-        known = [model.vocabulary for model in self.models if model.vocabulary]
-        return all(token in words for token in tokens_of(word) for words in known)
+        """Whether every model knows the word."""
+        return not any(model.experiment.tokens.unknown(word) for model in self.models)
 
     def _chosen(self, number: int) -> None:
         self.source = self.sources[number]

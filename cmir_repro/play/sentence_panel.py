@@ -56,8 +56,7 @@ class SentencePanel(TwoWays):
 
     def known(self, word: str) -> bool:
         """Whether the model knows a word."""
-        tokens = getattr(self.experiment.tokens, "tokens", None)
-        return tokens is None or all(part in tokens for part in clean(word).split())
+        return not self.experiment.tokens.unknown(word)
 
     def told(self, row: int) -> tuple[Answer, str]:
         found = answers.first(

@@ -3,13 +3,15 @@
 See experiments.search. Nothing here was measured on test data.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from cmir_repro.core.errors import one_of
 from cmir_repro.experiments import identity, ledger
 from cmir_repro.experiments.presets.base import candidates
-from cmir_repro.experiments.search import validation
+from cmir_repro.experiments.search import FIGURE, validation
 from cmir_repro.experiments.systems import SYSTEMS
 from cmir_repro.report import markdown as md
 from cmir_repro.report.columns import COLUMNS
@@ -56,6 +58,33 @@ def untried(
 ) -> list[str]:
     """The candidates that no seed was tried of, most promising first."""
     return [name for name, by_seed in _found(system, dataset, task, scale).items() if not by_seed]
+
+
+def curves(
+    names: Sequence[str],
+    figure: str,
+    system: str = "dim",
+    dataset: str = "css",
+    task: str = "auto",
+    scale: str = "full",
+) -> pd.DataFrame:
+    """The validation figures of candidates in the course of their training.
+
+    Args:
+        names: candidates, in the order of the rows; those that were not tried are left out.
+        figure: which one, as its log has it: "R@1".
+
+    Returns:
+        Columns setting, seed, step, value in percent: a row for each validation.
+    """
+    parts = []
+    for name in names:
+        for seed, record in _held(name, system, dataset, task, scale).items():
+            rows = ledger.log(record.run, record.origin).dropna(subset=[FIGURE])
+            part = rows[["step", f"val {figure}"]].set_axis(["step", "value"], axis=1)
+            parts.append(part.assign(setting=name, seed=seed))
+    columns = ["setting", "seed", "step", "value"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def markdown(system: str, dataset: str, scale: str, task: str) -> str:
@@ -122,18 +151,25 @@ def _headline(columns: Columns, record: ledger.Record) -> float | None:
 
 def _found(system: str, dataset: str, task: str, scale: str) -> dict[str, dict[int, dict]]:
     """Candidate -> seed -> its validation, and "hours"."""
-    presets = SYSTEMS[system].presets
     out: dict[str, dict[int, dict]] = {}
-    for name in candidates(presets, dataset, task, scale):
+    for name in candidates(SYSTEMS[system].presets, dataset, task, scale):
         out[name] = {}
-        for seed in SEEDS:
-            config = presets.configure(dataset, task, scale, name, seed)
-            record = identity.held(config.model_copy(update={"search": True}))
-            if record is not None:
-                cpu = np.nan if record.cpu_seconds is None else record.cpu_seconds / 3600
-                rows = ledger.log(record.run, record.origin).to_dict("records")
-                out[name][seed] = {**validation(rows), "hours": cpu}
+        for seed, record in _held(name, system, dataset, task, scale).items():
+            cpu = np.nan if record.cpu_seconds is None else record.cpu_seconds / 3600
+            rows = ledger.log(record.run, record.origin).to_dict("records")
+            out[name][seed] = {**validation(rows), "hours": cpu}
     return out
+
+
+def _held(name: str, system: str, dataset: str, task: str, scale: str) -> dict[int, ledger.Record]:
+    """Seed -> the record of a candidate, of a search or of the tables."""
+    found = {}
+    for seed in SEEDS:
+        config = SYSTEMS[system].presets.configure(dataset, task, scale, name, seed)
+        record = identity.held(config.model_copy(update={"search": True}))
+        if record is not None:
+            found[seed] = record
+    return found
 
 
 def _row(name: str, by_seed: dict[int, dict], first: dict[int, dict]) -> dict:

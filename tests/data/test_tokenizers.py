@@ -196,6 +196,12 @@ def test_no_sentences_give_no_rows():
     assert lengths.shape == (0,)
 
 
+def test_words_of_no_training_sentence_are_named():
+    assert Vocabulary.of(["a red cube"]).unknown("A Blue cube, top-left") == ["blue", "topleft"]
+    captions = CaptionTokens.of(["a red-cube"], words=4)
+    assert captions.unknown("a blue-cube [MASK] (red) far beyond") == ["blue", "[mask]"]
+
+
 @pytest.mark.parametrize("tokens", [[], ["a", "b"], [UNKNOWN, "a", "a"]])
 def test_what_is_no_vocabulary_is_refused(tokens):
     with pytest.raises(InputError, match="vocabulary"):

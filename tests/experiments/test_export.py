@@ -73,6 +73,17 @@ def test_a_name_says_what_is_not_usual(changes, name):
     assert export.name(made_up("TIRG + DIM", **{"scale": "full", **changes})) == name
 
 
+def test_a_readme_of_something_else_is_not_replaced(tiny_css, tmp_path):
+    run = tiny_runs.make("dim").record.run
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "README.md").write_text("# My project")
+    with pytest.raises(InputError, match="is no model's card and would be replaced"):
+        export.export(run, tmp_path / "project")
+    assert [file.name for file in (tmp_path / "project").iterdir()] == ["README.md"]
+    for _ in range(2):  # a card is
+        export.export(run, tmp_path / "mine")
+
+
 def test_an_unknown_run_is_one_line(tiny_css, tmp_path):
     with pytest.raises(InputError, match=r"^no run 'no-such-run': there is none yet") as error:
         export.export("no-such-run", tmp_path)

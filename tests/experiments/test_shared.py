@@ -39,6 +39,12 @@ def test_a_sentence_ranks_pictures(tiny_css, tmp_path):
     assert found.query(pairs.texts[7], top=4) == pairs.image_ids[ids[0]].tolist()
 
 
+def test_words_that_the_model_cannot_tell_apart_are_named(tiny_css, tmp_path):
+    _, found = exported("aai", tmp_path / "m")
+    with pytest.warns(UserWarning, match="no sentence with 'banana', 'pear'; each is an unknown"):
+        found.query("a banana, a pear and a banana")
+
+
 def test_tags_rank_the_pictures_of_the_database(tiny_css, tmp_path):
     done, found = exported("crcgs", tmp_path / "m")
     data, encoded = done.task.labelled, done.experiment.encode(found.model)

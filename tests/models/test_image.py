@@ -194,13 +194,14 @@ def test_weights_of_another_net_are_refused_in_one_short_line(released, tmp_path
         assert len(str(info.value)) < 200 + len(str(path))
 
 
-def test_the_wider_convnet_has_twice_the_channels_of_every_block():
-    small, wide = (build_image_encoder(name, 8) for name in ("convnet", "convnet-2x"))
-    assert {block: 2 * C for block, C in small.channels.items()} == wide.channels
-    pictures = wide.prepare(torch.zeros(2, 60, 90, 3, dtype=torch.uint8))
-    found = wide(pictures)
+@pytest.mark.parametrize(("name", "times"), [("convnet-2x", 2), ("convnet-half", 0.5)])
+def test_a_wider_and_a_narrower_convnet_change_the_channels_of_every_block(name, times):
+    small, other = (build_image_encoder(one, 8) for one in ("convnet", name))
+    assert {block: times * C for block, C in small.channels.items()} == other.channels
+    pictures = other.prepare(torch.zeros(2, 60, 90, 3, dtype=torch.uint8))
+    found = other(pictures)
     assert found.vector.shape == (2, 8)
-    assert {block: x.shape[1] for block, x in found.maps.items()} == wide.channels
+    assert {block: x.shape[1] for block, x in found.maps.items()} == other.channels
 
 
 def test_the_convnet_has_no_weights_to_load():
@@ -209,5 +210,5 @@ def test_the_convnet_has_no_weights_to_load():
 
 
 def test_an_unknown_name_lists_what_there_is():
-    with pytest.raises(InputError, match="'vgg' is unknown; allowed: convnet, convnet-2x, resn"):
+    with pytest.raises(InputError, match="'vgg' is unknown; allowed: convnet, convnet-2x, con"):
         build_image_encoder("vgg", 8)

@@ -70,6 +70,20 @@ def test_the_page_has_the_same_and_names_what_is_left(root):
     assert "on validation data" in text
 
 
+def test_curves_are_the_validations_of_the_settings_that_were_tried(root):
+    names = ["TIRG + DIM, steps x2", "TIRG + DIM, width x2", "TIRG"]
+    assert settings.curves(names, "R@1", scale="mini").empty
+    tried("TIRG", 1, [50.0, 60.0])
+    tried("TIRG + DIM, steps x2", 0, [50.0, 90.0])
+    found = settings.curves(names, "R@1", scale="mini")
+    assert found.to_dict("list") == {
+        "setting": ["TIRG + DIM, steps x2"] * 2 + ["TIRG"] * 2,
+        "seed": [0, 0, 1, 1],
+        "step": [10, 20, 10, 20],
+        "value": [40, 80, 40, 50],
+    }
+
+
 def test_another_version_is_not_tried(root):
     tried("TIRG + DIM, steps x2", 0, [50.0], versions={"data": 0})
     assert settings.table("dim", scale="mini").empty

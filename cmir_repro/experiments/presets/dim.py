@@ -54,6 +54,7 @@ ABLATED = {
 }
 _BEST = "TIRG" + WITH_DIM
 _WIDE = {"image_encoder": "convnet-2x", "embed_dim": 256}
+_NARROW = {"image_encoder": "convnet-half", "embed_dim": 64}
 
 
 def _changed(name: str, dim: dict | None = None, **changes: object) -> dict[str, Candidate]:
@@ -70,6 +71,7 @@ SEARCH = {
     **_changed("steps x2", longer=2),
     **_changed("width x2, steps x2", model=_WIDE, longer=2),
     **_changed("width x2", model=_WIDE),
+    **_changed("width x0.5", model=_NARROW),
     **_changed("steps x4", longer=4),
     **_changed("rate 4e-3", learning_rate=4e-3),
     **_changed("rate 1e-3", learning_rate=1e-3),
@@ -85,7 +87,14 @@ SEARCH = {
     "TIRG, steps x2": Candidate("TIRG", longer=2),
     "TIRG, width x2": Candidate("TIRG", _WIDE),
     "TIRG, width x2, steps x2": Candidate("TIRG", _WIDE, longer=2),
+    "TIRG, width x0.5": Candidate("TIRG", _NARROW),
 }
+# Notebook 04: how far the small net goes, by its width and by the steps of training.
+REACH = [
+    method + change
+    for change in (", width x0.5", "", ", width x2", ", steps x2", ", width x2, steps x2")
+    for method in ("TIRG", _BEST)
+]
 # The tasks of the tables, most wanted first; other data sets have one.
 TASKS = {"css": ("3d-3d", "2d-3d"), "photos": ("photo",)}
 ABLATED_ON = ("css", "3d-3d")

@@ -12,6 +12,7 @@ from cmir_repro.report.plots.curves import (
     learning_curves,
     pooling_curves,
     precision_recall_curves,
+    setting_curves,
 )
 from cmir_repro.report.plots.diagnosis import dots_by_row
 from cmir_repro.report.plots.galleries import index_curves
@@ -52,6 +53,7 @@ __all__ = [
     "retrieval_rows",
     "save_figure",
     "sentence_rows",
+    "setting_curves",
     "shared_label_rows",
     "style",
     "tagged",

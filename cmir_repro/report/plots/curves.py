@@ -76,6 +76,39 @@ def learning_curves(
 
 
 @closed
+def setting_curves(table: pd.DataFrame, label: str, title: str = "") -> Figure:
+    """A validation figure against the step, one line for each setting: the mean over its seeds.
+
+    The axis begins at the lowest value of the second half of a training: what comes before is
+    steep, and says nothing about where a setting ends.
+
+    Args:
+        table: columns setting, seed, step, value, as `report.settings.curves` gives them. A step
+            counts where all seeds of the setting have it.
+        label: what `value` is.
+        title: of the figure.
+
+    Raises:
+        InputError: nothing to draw, or a column is missing.
+    """
+    table = columns_of(table, "the table of settings", "setting", "seed", "step", "value")
+    figure, axes = panels(1, 1, (WIDTH, 3.4), title)
+    (axis,) = axes[0]
+    seen, lowest = looks(table["setting"]), []
+    for name, rows in table.groupby("setting", sort=False):
+        by_step = rows.groupby("step")["value"]
+        curve = by_step.mean()[by_step.size() == rows["seed"].nunique()]
+        color, marker = seen[name]
+        axis.plot(curve.index, curve, color=color, marker=marker, ms=4, label=name)
+        lowest.append(curve[curve.index >= curve.index.max() / 2].min())
+    axis.set(xlabel="step", ylabel=label)
+    axis.set_ylim(bottom=min(lowest) - 1)
+    axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    legend(figure, columns=3)
+    return figure
+
+
+@closed
 def pooling_curves(curves: Mapping[str, Mapping[str, np.ndarray]], title: str = "") -> Figure:
     """What each place of the sorted set weighs, a panel per modality, a line per set.
 

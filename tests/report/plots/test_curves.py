@@ -27,6 +27,22 @@ def test_learning_curves_share_colours_between_panels():
     assert len(plots.learning_curves(losses).axes) == 1
 
 
+def test_setting_curves_are_means_over_seeds_cut_below_the_second_half():
+    rows = [
+        *(("wide", seed, 10 * n, 10.0 * n + seed) for seed in (0, 2) for n in range(1, 9)),
+        ("wide", 0, 90, 99.0),  # of one seed only
+        *(("TIRG", 0, 10 * n, 5.0 * n) for n in range(1, 5)),
+    ]
+    table = pd.DataFrame(rows, columns=["setting", "seed", "step", "value"])
+    (axis,) = plots.setting_curves(table, "validation R@1 (%)").axes
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in axis.lines}
+    assert drawn["wide"] == [[10 * n, 10 * n + 1] for n in range(1, 9)]
+    assert drawn["TIRG"] == [[10 * n, 5 * n] for n in range(1, 5)]
+    assert axis.get_ylim()[0] == 9  # one below the 10 of TIRG at half its training
+    with pytest.raises(InputError, match="the table of settings has no rows"):
+        plots.setting_curves(table[:0], "")
+
+
 def test_pooling_curves_are_the_coefficients():
     weights = np.array([0.7, 0.2, 0.1])
     figure = plots.pooling_curves({"image": {"GPO": weights}, "text": {"GPO": weights}})
