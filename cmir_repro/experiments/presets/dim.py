@@ -89,12 +89,6 @@ SEARCH = {
     "TIRG, width x2, steps x2": Candidate("TIRG", _WIDE, longer=2),
     "TIRG, width x0.5": Candidate("TIRG", _NARROW),
 }
-# Notebook 04: how far the small net goes, by its width and by the steps of training.
-REACH = [
-    method + change
-    for change in (", width x0.5", "", ", width x2", ", steps x2", ", width x2, steps x2")
-    for method in ("TIRG", _BEST)
-]
 # The tasks of the tables, most wanted first; other data sets have one.
 TASKS = {"css": ("3d-3d", "2d-3d"), "photos": ("photo",)}
 ABLATED_ON = ("css", "3d-3d")

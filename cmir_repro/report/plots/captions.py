@@ -53,11 +53,6 @@ FIGURES = {
         "dotted line is a difference.",
         _HELPS, "dim", lambda m: m in ("TIRG", _BEST, *dim.ABLATED),
     ),
-    "reach": Described(
-        "Validation recall in the course of training, by the width of the net and the steps: a "
-        "curve that still rises at its end was not trained out.",
-        _HELPS, "dim", dim.REACH.__contains__,
-    ),
     "successes": Described(
         "Queries whose right picture came first: a tick marks a right answer; look at how little "
         "the wrong ones beside it differ.",
