@@ -21,6 +21,7 @@ from cmir_repro.report import (
     overview,
     protocols,
     published,
+    reach,
     scorecard,
     settings,
     summary,
@@ -69,6 +70,7 @@ TABLES: dict[str, Callable[[], str]] = {
         f"ablation-css-{scale}-3d-3d": partial(ablation.markdown, "css", scale, "3d-3d")
         for scale in ("mini", "full")
     },
+    "reach-css-full-3d-3d": partial(reach.markdown, "css", "full", "3d-3d"),
     "css-full-2d-3d": partial(tables.markdown, "dim", "css", "full", "2d-3d"),
     "css-paper-3d-3d": partial(tables.markdown, "dim", "css", "paper", "3d-3d"),
     "css-paper-2d-3d": partial(tables.markdown, "dim", "css", "paper", "2d-3d"),

@@ -70,6 +70,7 @@ SEARCH = {
     _BEST: Candidate(_BEST),
     **_changed("steps x2", longer=2),
     **_changed("width x2, steps x2", model=_WIDE, longer=2),
+    **_changed("width x2, steps x3", model=_WIDE, longer=3),
     **_changed("width x2", model=_WIDE),
     **_changed("width x0.5", model=_NARROW),
     **_changed("steps x4", longer=4),
@@ -89,6 +90,12 @@ SEARCH = {
     "TIRG, width x2, steps x2": Candidate("TIRG", _WIDE, longer=2),
     "TIRG, width x0.5": Candidate("TIRG", _NARROW),
 }
+# Notebook 04: how far the small net goes, by its width and by the steps of training.
+REACH = [
+    name
+    for change in (", width x0.5", "", ", width x2", ", steps x2", ", width x2, steps x2")
+    for name in ("TIRG" + change, _BEST + change)
+] + [f"{_BEST}, width x2, steps x3"]
 # The tasks of the tables, most wanted first; other data sets have one.
 TASKS = {"css": ("3d-3d", "2d-3d"), "photos": ("photo",)}
 ABLATED_ON = ("css", "3d-3d")

@@ -53,6 +53,12 @@ FIGURES = {
         "dotted line is a difference.",
         _HELPS, "dim", lambda m: m in ("TIRG", _BEST, *dim.ABLATED),
     ),
+    "reach": Described(
+        "Validation recall in the course of training, by the width of the net and the steps: look "
+        "where a line ends; on the way a longer training is behind, as its learning rate falls "
+        "later.",
+        _HELPS, "dim", dim.REACH.__contains__,
+    ),
     "successes": Described(
         "Queries whose right picture came first: a tick marks a right answer; look at how little "
         "the wrong ones beside it differ.",
