@@ -10,6 +10,7 @@ from cmir_repro.experiments import grid, identity, ledger, merging
 from cmir_repro.experiments.dim import ComposedExperiment
 from cmir_repro.experiments.grid.cells import command
 from cmir_repro.experiments.presets import aai, crcgs, dim
+from cmir_repro.experiments.presets.base import candidates
 from cmir_repro.experiments.search import validation
 from cmir_repro.experiments.systems import SYSTEMS
 from cmir_repro.training import loop
@@ -134,6 +135,15 @@ def test_every_candidate_differs_from_every_other_and_from_the_tables(system, sc
     for name, candidate in presets.SEARCH.items():
         if name in presets.METHODS:  # a row of the tables stays what it is
             assert candidate == type(candidate)(name)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("scale", ["mini", "full"])
+@pytest.mark.parametrize("dataset", ["css", "photos", "mine"])
+def test_every_candidate_configures_on_every_kind_of_data(system, scale, dataset):
+    presets = SYSTEMS[system].presets
+    found = candidates(presets, dataset, presets.default_task(dataset), scale)
+    assert found[0] == next(iter(presets.SEARCH))
 
 
 def test_nothing_is_searched_with_the_nets_of_the_paper():

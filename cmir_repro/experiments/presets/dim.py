@@ -53,8 +53,9 @@ ABLATED = {
     for value, dim in cells.items()
 }
 _BEST = "TIRG" + WITH_DIM
-_WIDE = {"image_encoder": "convnet-2x", "embed_dim": 256}
-_NARROW = {"image_encoder": "convnet-half", "embed_dim": 64}
+# Nets of scenes, which start from nothing wherever they are asked for.
+_WIDE = {"image_encoder": "convnet-2x", "image_weights": "none", "embed_dim": 256}
+_NARROW = {"image_encoder": "convnet-half", "image_weights": "none", "embed_dim": 64}
 
 
 def _changed(name: str, dim: dict | None = None, **changes: object) -> dict[str, Candidate]:
