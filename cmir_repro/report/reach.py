@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from cmir_repro.experiments import ledger
 from cmir_repro.experiments.presets.dim import REACH, WITH_DIM
 from cmir_repro.experiments.search import FIGURE
 from cmir_repro.report import markdown as md
@@ -9,7 +10,7 @@ from cmir_repro.report import tables
 
 DEFAULT = "TIRG" + WITH_DIM
 HEAD = (
-    "method", "seeds", "parameters", "steps", "validation", "R@1",
+    "method", "seeds", "parameters", "steps", "training loss", "validation", "R@1",
     "minus without DIM [95 %]", f"minus {DEFAULT} [95 %]",
 )  # fmt: skip
 
@@ -17,8 +18,9 @@ HEAD = (
 def markdown(dataset: str, scale: str, task: str) -> str:
     """R@1 of each width and number of steps, with what DIM adds there and what they add to it.
 
-    The column validation is the mean of R@1, R@5 and R@10 on validation data, which chooses. Until
-    TIRG + DIM and one other have a run, the words for that.
+    Training loss is that of retrieval alone, without DIM's terms, in nats, over the last tenth of
+    the logged steps; validation the mean of R@1, R@5 and R@10 on validation data, which chooses;
+    both are means over seeds. Until TIRG + DIM and one other have a run, the words for that.
 
     Raises:
         InputError: as in `tables.finished` and `tables.against`.
@@ -40,7 +42,8 @@ def markdown(dataset: str, scale: str, task: str) -> str:
     rows = [
         [
             name, str(len(records)), f"{records[0].parameters:,}", f"{records[0].steps:,}",
-            f"{validation[name]:.2f}" if name in validation else "", md.mean(recalls.loc[name]),
+            _loss(records), f"{validation[name]:.2f}" if name in validation else "",
+            md.mean(recalls.loc[name]),
             *(md.difference(of.loc[name]) if name in of.index else "" for of in (by_dim, by_size)),
         ]
         for name, records in found.items()
@@ -51,3 +54,15 @@ def markdown(dataset: str, scale: str, task: str) -> str:
         recall = md.mean(recalls.loc[best])
         lines += ["", f"Best on validation data: {best}, with an R@1 of {recall} on test."]
     return "\n".join(lines)
+
+
+def _loss(records: list[ledger.Record]) -> str:
+    """Mean over seeds, "" where a log does not have it."""
+    found = []
+    for record in records:
+        log = ledger.log(record.run, record.origin)
+        if "metric" not in log:
+            return ""
+        logged = log["metric"].dropna()
+        found.append(logged.tail(max(1, len(logged) // 10)).mean())
+    return f"{np.mean(found):.4f}"
