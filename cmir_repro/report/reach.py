@@ -7,8 +7,8 @@ from cmir_repro.experiments.presets.dim import REACH, WITH_DIM
 from cmir_repro.experiments.search import FIGURE
 from cmir_repro.report import markdown as md
 from cmir_repro.report import tables
+from cmir_repro.report.ablation import DEFAULT
 
-DEFAULT = "TIRG" + WITH_DIM
 HEAD = (
     "method", "seeds", "parameters", "steps", "training loss", "validation", "R@1",
     "minus without DIM [95 %]", f"minus {DEFAULT} [95 %]",
